@@ -147,7 +147,7 @@ func (o *overlay) shadow(d *compiling) bool {
 	if file == (document.Position{}) {
 		return false
 	}
-	d.State, d.Faults = Shadowed, nil
+	d.State, d.File, d.Faults = Shadowed, file, nil
 	d.refuse(fmt.Sprintf("the %s `%s` is defined in the files, and that one is used", what, d.name),
 		fmt.Sprintf("it is at %s: remove it there, or give this document another name", file))
 	return true

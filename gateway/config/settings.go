@@ -208,6 +208,9 @@ type webhookSettings struct {
 	// Name is the webhook's name, which rules can use in `send`.
 	Name entityName `yaml:"name"`
 
+	// Title is a name for people, at most 200 characters on one line; it need not be unique.
+	Title displayText `yaml:"title,omitempty"`
+
 	// Events are those it subscribes to: types, `response.*`, `*`, or a platform's own names. Without them it receives only
 	// events from rules that name it.
 	Events []string `yaml:"events,omitempty"`

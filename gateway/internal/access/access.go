@@ -84,6 +84,20 @@ type Grant struct {
 	// Sources are those it may publish as, config.AnySource meaning all; without any it is `api` alone, because publishing
 	// as a platform's source is speaking for that platform.
 	Sources []string
+	// Actor is who uses the session of a portal link; empty for all other callers.
+	Actor string
+}
+
+// By names the caller in the audit: socket, portal:ACTOR or token:NAME.
+func (g *Grant) By() string {
+	switch {
+	case g == Socket:
+		return g.Name
+	case g.Actor != "":
+		return "portal:" + g.Actor
+	default:
+		return "token:" + g.Name
+	}
 }
 
 // Socket is the grant of a caller of the unix socket: the socket's file mode is the credential.

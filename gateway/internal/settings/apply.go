@@ -26,6 +26,8 @@ type Change struct {
 	Delete bool
 	// If is the version that the document must have; 0 means that there must be none. nil: whatever it is.
 	If *uint64
+	// MustExist: there must be such a document, of whatever version.
+	MustExist bool
 }
 
 // How is who changes documents, and how.
@@ -112,9 +114,7 @@ func (p *planned) results() []Result {
 		if c.next == nil {
 			r.Entry.Spec = c.before
 		}
-		if d := compiled(p.overlay, of.Name); d != nil {
-			r.Entry.State, r.Entry.Faults, r.Entry.Warnings = d.State, d.Faults, d.Warnings
-		}
+		r.Entry.compiledIn(p.overlay)
 		results[i] = r
 	}
 	return results
@@ -172,6 +172,12 @@ func (c *change) version() uint64 {
 
 // admit checks the version and the owner of what is to be changed.
 func (c *change) admit(how How) error {
+	if c.current == nil && (c.Delete || c.Patch) {
+		return ErrNoDocument
+	}
+	if c.MustExist && c.current == nil {
+		return &VersionError{Name: c.Name}
+	}
 	if c.If != nil && (c.current == nil) != (*c.If == 0) || c.If != nil && c.current != nil && c.current.Version != *c.If {
 		e := &VersionError{Name: c.Name}
 		if c.current != nil {
@@ -180,9 +186,6 @@ func (c *change) admit(how How) error {
 		return e
 	}
 	if c.current == nil {
-		if c.Delete || c.Patch {
-			return ErrNoDocument
-		}
 		return nil
 	}
 	if m := c.current.meta; m.Lock && m.Owner != how.Owner {
@@ -223,11 +226,7 @@ func (p *planned) check(was *config.TenantConfig) error {
 		switch {
 		case d == nil: // deleted
 		case d.State == config.Shadowed:
-			at := document.Position{File: "the configuration"}
-			if len(d.Faults) > 0 {
-				at = d.Faults[0].Position
-			}
-			return &InFileError{c.Name, at}
+			return &InFileError{c.Name, d.File}
 		case d.State == config.Broken:
 			return &FaultsError{c.Name, d.Faults}
 		}

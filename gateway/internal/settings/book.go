@@ -45,6 +45,8 @@ type Entry struct {
 	// State and the faults and warnings are those in use, or, of a document that is not in use yet, those that it will have.
 	State            config.DocumentState
 	Faults, Warnings document.Faults
+	// Overlay has the document compiled; it is not always the one in use.
+	Overlay *config.TenantConfig
 }
 
 // Kind and Title are the parts of a document's name.
@@ -122,23 +124,30 @@ func (b *Book) List(ctx context.Context, tenant, kind, after string, n int) (ent
 // entries returns documents with what became of them.
 func (b *Book) entries(ctx context.Context, tenant string, documents []*read) ([]Entry, error) {
 	overlay := b.Overlay(tenant)
+	if slices.ContainsFunc(documents, func(r *read) bool {
+		c := compiled(overlay, r.Name)
+		return c == nil || c.Version != r.Version
+	}) { // this replica has not applied them yet
+		all, err := b.documents(ctx, tenant)
+		if err != nil {
+			return nil, err
+		}
+		overlay = config.Overlay(b.Base(), tenant, listed(all))
+	}
 	entries := make([]Entry, len(documents))
 	for i, r := range documents {
 		entries[i] = b.entry(r)
-		c := compiled(overlay, r.Name)
-		if c == nil || c.Version != r.Version { // this replica has not applied it yet
-			all, err := b.documents(ctx, tenant)
-			if err != nil {
-				return nil, err
-			}
-			overlay = config.Overlay(b.Base(), tenant, listed(all))
-			if c = compiled(overlay, r.Name); c == nil { // it was deleted meanwhile
-				continue
-			}
-		}
-		entries[i].State, entries[i].Faults, entries[i].Warnings = c.State, c.Faults, c.Warnings
+		entries[i].compiledIn(overlay)
 	}
 	return entries, nil
+}
+
+// compiledIn adds what became of the document in an overlay. It has none of a document that was deleted meanwhile.
+func (e *Entry) compiledIn(overlay *config.TenantConfig) {
+	e.Overlay = overlay
+	if c := compiled(overlay, e.Name); c != nil {
+		e.State, e.Faults, e.Warnings = c.State, c.Faults, c.Warnings
+	}
 }
 
 func (b *Book) entry(r *read) Entry {

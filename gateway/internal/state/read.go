@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/base64"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/surveygate/surveygate/rules/event"
@@ -82,7 +84,12 @@ type DeliveryQuery struct {
 	Rule        string // rule or webhook
 	EventID     string
 	// Failed selects deliveries with at least one attempt that was not delivered.
-	Failed       bool
+	Failed bool
+	// Verdict and Status are those of the last attempt. Status is a number, 0 where there was no answer, or a class: 5xx. They
+	// cost a read of the attempts of each delivery that everything above selects.
+	Verdict, Status string
+	// Type and Source are those of the event. They cost a read of the event of each delivery that everything above selects.
+	Type, Source string
 	Since, Until time.Time // of Updated
 	Limit        int       // 0 is 50, at most 200
 	Cursor       string
@@ -140,7 +147,8 @@ func (q *DeliveryQuery) Lists() []List {
 	return []List{HistoryList, FailureList}
 }
 
-// Matches reports whether the query selects a delivery, regardless of Failed and EventID: those decide which list is read.
+// Matches reports whether the query selects a delivery, regardless of Failed and EventID, which decide which list is read, and of what
+// MatchesAttempt and MatchesEvent report.
 func (q *DeliveryQuery) Matches(d *Delivery) bool {
 	return (q.State == "" || d.State == q.State) &&
 		(q.Destination == "" || d.Destination == q.Destination) &&
@@ -149,10 +157,47 @@ func (q *DeliveryQuery) Matches(d *Delivery) bool {
 		(q.Until.IsZero() || d.Updated.Before(q.Until))
 }
 
+// MatchesAttempt reports whether the query selects a delivery by its last attempt that is kept, which its Log ends with.
+func (q *DeliveryQuery) MatchesAttempt(d *Delivery) bool {
+	if q.Verdict == "" && q.Status == "" {
+		return true
+	}
+	if len(d.Log) == 0 {
+		return false
+	}
+	last := &d.Log[len(d.Log)-1]
+	return (q.Verdict == "" || last.Verdict == q.Verdict) && (q.Status == "" || matchesStatus(q.Status, last.Status))
+}
+
+// NeedsEvent reports whether MatchesEvent has to be asked.
+func (q *DeliveryQuery) NeedsEvent() bool { return q.Type != "" || q.Source != "" }
+
+// MatchesEvent reports whether the query selects the deliveries of an event.
+func (q *DeliveryQuery) MatchesEvent(eventType, source string) bool {
+	return (q.Type == "" || eventType == q.Type) && (q.Source == "" || source == q.Source)
+}
+
+// IsStatus reports whether a text is a status that a query can select: 100 to 599, 0, or a class from 1xx to 5xx.
+func IsStatus(text string) bool {
+	if class, ok := strings.CutSuffix(text, "xx"); ok {
+		return len(class) == 1 && class[0] >= '1' && class[0] <= '5'
+	}
+	n, err := strconv.Atoi(text)
+	return err == nil && strconv.Itoa(n) == text && (n == 0 || n >= 100 && n <= 599)
+}
+
+func matchesStatus(text string, status int) bool {
+	if class, ok := strings.CutSuffix(text, "xx"); ok {
+		return strconv.Itoa(status/100) == class
+	}
+	return strconv.Itoa(status) == text
+}
+
 // The bounds of one page.
 const (
-	// MaxListEntries is how many list entries one page of deliveries may read.
+	// MaxListEntries is how many list entries one page of deliveries may read. A delivery whose event is read counts as EventEntries.
 	MaxListEntries = 5000
+	EventEntries   = 5
 	// MaxOutcomes is how many events one page may read to find those that a query of outcomes selects.
 	MaxOutcomes = 1000
 	// MaxDisorder is how far positions may deviate from the order of Received: an event with a lower position may have

@@ -16,11 +16,9 @@ import (
 
 // Source is a configured source. Its secrets are never shown, but for the token in Path where that was asked for.
 type Source struct {
-	Name    string     `json:"name"`
-	Tenant  string     `json:"tenant"`
-	Enabled bool       `json:"enabled"`
-	At      *FilePlace `json:"defined_in,omitempty"`
-	Profile string     `json:"profile"`
+	Setting
+	Enabled bool   `json:"enabled"`
+	Profile string `json:"profile"`
 	// Path is where its platform sends to, with [secret] for its token unless `show_secrets` asks for it.
 	Path string `json:"path,omitempty"`
 	// Stream is the Redis stream that it reads instead.
@@ -34,7 +32,7 @@ type Source struct {
 // NewSource makes the view of a source. With showSecrets its path is whole.
 func NewSource(s *config.Source, showSecrets bool) Source {
 	v := Source{
-		Name: s.Name, Tenant: s.Tenant, Enabled: s.Enabled, At: newFilePlace(s.At),
+		Setting: ofFile("source", s.Item, s.Enabled), Enabled: s.Enabled,
 		Profile: s.Receiver.Profile.Name, Path: "/in/" + s.Name,
 		Secrets: len(s.Receiver.Secrets), Unverified: s.Receiver.Unverified,
 	}
@@ -60,24 +58,20 @@ func NewSource(s *config.Source, showSecrets bool) Source {
 
 // Connection is a configured product with its credentials, which are never shown.
 type Connection struct {
-	Name    string     `json:"name"`
-	Tenant  string     `json:"tenant"`
-	Enabled bool       `json:"enabled"`
-	At      *FilePlace `json:"defined_in,omitempty"`
-	Product string     `json:"product"`
+	Setting
+	Enabled bool   `json:"enabled"`
+	Product string `json:"product"`
 }
 
 // NewConnection makes the view of a connection.
 func NewConnection(d *config.Destination) Connection {
-	return Connection{Name: d.Name, Tenant: d.Tenant, Enabled: d.Enabled, At: newFilePlace(d.At), Product: d.Product}
+	return Connection{Setting: ofFile("connection", d.Item, d.Enabled), Enabled: d.Enabled, Product: d.Product}
 }
 
 // Webhook is a configured webhook.
 type Webhook struct {
-	Name    string     `json:"name"`
-	Tenant  string     `json:"tenant"`
-	Enabled bool       `json:"enabled"`
-	At      *FilePlace `json:"defined_in,omitempty"`
+	Setting
+	Enabled bool `json:"enabled"`
 	// Events are the types that it is sent.
 	Events []string `json:"events,omitempty"`
 	// When is its condition.
@@ -93,7 +87,7 @@ type Webhook struct {
 
 // NewWebhook makes the view of a webhook. Rule is what selects its events; nil where it selects nothing.
 func NewWebhook(d *config.Destination, rule *config.Rule) Webhook {
-	v := Webhook{Name: d.Name, Tenant: d.Tenant, Enabled: d.Enabled, At: newFilePlace(d.At), Product: d.Product}
+	v := Webhook{Setting: ofFile("webhook", d.Item, d.Enabled), Enabled: d.Enabled, Product: d.Product}
 	if rule != nil {
 		v.Events, v.When = rule.Match.Events, conditionText(rule.Match.When)
 	}
@@ -113,10 +107,8 @@ func NewWebhook(d *config.Destination, rule *config.Rule) Webhook {
 
 // Rule is a configured rule as it runs in one tenant.
 type Rule struct {
-	Name    string     `json:"name"`
-	Tenant  string     `json:"tenant"`
-	Enabled bool       `json:"enabled"`
-	At      *FilePlace `json:"defined_in,omitempty"`
+	Setting
+	Enabled bool `json:"enabled"`
 	// Events are the types that it is asked about.
 	Events []string `json:"events,omitempty"`
 	// When is its condition.
@@ -136,7 +128,7 @@ type Step struct {
 // NewRule makes the view of a rule as it runs in a tenant.
 func NewRule(r *config.Rule, plan *decide.Plan, tenant string) Rule {
 	v := Rule{
-		Name: r.Name, Tenant: r.Tenant, Enabled: !r.Match.Disabled, At: newFilePlace(r.At), Events: r.Match.Events,
+		Setting: ofFile("rule", r.Item, !r.Match.Disabled), Enabled: !r.Match.Disabled, Events: r.Match.Events,
 		When: conditionText(r.Match.When), Once: r.Once, Send: []Step{},
 	}
 	if r.Delay > 0 {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+
+	"github.com/surveygate/surveygate/gateway/internal/document"
 )
 
 // ProblemType is the kind of a problem, a closed set.
@@ -17,6 +19,7 @@ const (
 	NotFound        ProblemType = "not_found"
 	Conflict        ProblemType = "conflict"
 	DefinedInFile   ProblemType = "defined_in_file"
+	ManagedBy       ProblemType = "managed_by"
 	PlanRestriction ProblemType = "plan_restriction"
 	DeliveryFailed  ProblemType = "delivery_failed"
 	RateLimited     ProblemType = "rate_limited"
@@ -37,6 +40,17 @@ type Detail struct {
 	Msg  string      `json:"msg"`
 	Type ProblemType `json:"type"`
 	Loc  []string    `json:"loc,omitempty"`
+	// At is the part of the value at Loc, or of the body, that is at fault: its first character, from 0, and the one after its last.
+	At []int `json:"at,omitempty"`
+}
+
+// LocOf returns the path to the value of a document that has a fault.
+func LocOf(f document.Fault) []string {
+	var loc []string
+	for _, step := range f.Loc {
+		loc = append(loc, fmt.Sprint(step))
+	}
+	return loc
 }
 
 // Error joins the messages, each with the parameter that it is about where its message does not name it.

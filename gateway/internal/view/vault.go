@@ -7,6 +7,11 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/vault"
 )
 
+// RefreshToken is the first refresh token of a connection, as a caller gives it.
+type RefreshToken struct {
+	RefreshToken string `json:"refresh_token"`
+}
+
 // StoredToken says that the first refresh token of a connection was stored. It does not hold the token.
 type StoredToken struct {
 	Connection string `json:"connection"`

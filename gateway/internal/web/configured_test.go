@@ -80,7 +80,7 @@ func TestConfigured(t *testing.T) {
 		}
 	}
 	for _, method := range []string{"PUT", "PATCH", "DELETE"} {
-		got := r.ask(t, ask{method: method, path: "/v1/rules/detractor", token: everyToken, body: `{}`})
+		got := r.ask(t, ask{method: method, path: "/v1/rules/detractor", token: settingsToken, body: `{}`})
 		if got.status != 403 || !strings.Contains(got.body, `"type":"defined_in_file"`) || !strings.Contains(got.body, "surveygate.yaml:") {
 			t.Errorf("%s: %d %s", method, got.status, got.body)
 		}

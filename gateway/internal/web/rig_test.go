@@ -7,6 +7,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -79,10 +81,11 @@ rules:
   - {name: angry, when: nps_score <= 3, send: [crm], tenant: acme}
 tokens:
   - {name: every, secret: ` + everyToken + `, tenant: default, scopes: [read, write, publish, secrets]}
-  - {name: acme, secret: ` + acmeToken + `, tenant: acme, scopes: [read, write, publish]}
+  - {name: acme, secret: ` + acmeToken + `, tenant: acme, scopes: [read, write, publish, settings]}
   - {name: reader, secret: ` + readToken + `, tenant: default, scopes: [read]}
   - {name: publisher, secret: ` + publishToken + `, tenant: default, scopes: [publish], sources: ["*"]}
-  - {name: wide, secret: ` + platformWide + `, tenant: "*", scopes: [read, write, publish, secrets]}
+  - {name: settings, secret: ` + settingsToken + `, tenant: default, scopes: [read, write, settings]}
+  - {name: wide, secret: ` + platformWide + `, tenant: "*", scopes: [read, write, publish, secrets, settings]}
 `
 
 // rig is a server over a store of its own.
@@ -99,6 +102,9 @@ type rig struct {
 	log    *slog.Logger
 	tokens outbound.Tokens
 	worker *settings.Worker // brings documents into the plan
+	book   *settings.Book
+	// changed is told after documents were brought into the plan.
+	changed *sync.Cond
 	// Of streams: routes adds those of a test to each server.
 	routes       func(a *App, app *fiber.App)
 	streams      sse.Options
@@ -170,7 +176,7 @@ func (r *rig) start(t testing.TB) *rig {
 	sender := outbound.New(outbound.Options{Policy: r.plan.Load().Config.Outbound, Tokens: r.tokens})
 	t.Cleanup(sender.Close)
 	v := newVault(t, r.store)
-	book := &settings.Book{BookOptions: settings.BookOptions{
+	r.book = &settings.Book{BookOptions: settings.BookOptions{
 		Writer: settings.Writer{Store: r.store, Vault: v, Clock: clock.System()},
 		Masks:  settings.Masks{Key: func() []byte { return []byte("0123456789abcdef0123456789abcdef") }},
 		Audit:  &audit.Log{Store: r.store, Clock: r.clock},
@@ -179,7 +185,7 @@ func (r *rig) start(t testing.TB) *rig {
 	r.app = New(Options{
 		Store: r.store, Plan: r.plan.Load, Access: doors, Clock: r.clock, Bounds: r.bounds, Log: r.log,
 		PlanOf: func(context.Context, string, string) (*decide.Plan, error) { return nil, state.ErrNotFound },
-		Vault:  v, Sender: sender, Book: book,
+		Vault:  v, Sender: sender, Book: r.book,
 		Stats: stats.New(stats.Options{
 			Store: r.store, Clock: r.clock, Version: "test", Public: func() *config.Public { return r.plan.Load().Public() },
 		}),
@@ -211,13 +217,18 @@ func (r *rig) start(t testing.TB) *rig {
 // apply brings the documents in the store into the plan, and each change of them, as the gateway does.
 func (r *rig) apply(t testing.TB, v *vault.Vault) {
 	t.Helper()
+	r.changed = sync.NewCond(new(sync.Mutex))
 	r.worker = settings.New(settings.Options{
 		Store: r.store, Vault: v, Clock: clock.System(), Log: slog.New(slog.DiscardHandler),
 		Apply: func(ctx context.Context, tenant string, documents []config.Document) error {
 			for {
 				before := r.plan.Load()
 				if r.plan.CompareAndSwap(before, before.With(config.Overlay(before.Config, tenant, documents))) {
-					return r.app.Remember(ctx, tenant)
+					err := r.app.Remember(ctx, tenant)
+					r.changed.L.Lock()
+					defer r.changed.L.Unlock()
+					r.changed.Broadcast()
+					return err
 				}
 			}
 		},
@@ -229,6 +240,39 @@ func (r *rig) apply(t testing.TB, v *vault.Vault) {
 	ended := make(chan struct{})
 	go func() { defer close(ended); r.worker.Run(ctx) }()
 	t.Cleanup(func() { stop(); <-ended })
+}
+
+// keep writes documents, whatever they are, and waits until they are in the plan.
+func (r *rig) keep(t testing.TB, tenant string, documents ...config.Document) {
+	t.Helper()
+	versions := map[string]uint64{}
+	for _, d := range documents {
+		before, err := r.store.Get(t.Context(), tenant, state.KindDocument, d.Name)
+		if err != nil && !errors.Is(err, state.ErrNotFound) {
+			t.Fatal(err)
+		}
+		versions[d.Name], err = r.book.Writer.Put(t.Context(), tenant, settings.Draft{Name: d.Name, Spec: d.Spec, Secrets: d.Secrets}, before.Version)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.await(func(p *decide.Plan) bool {
+		for name, version := range versions {
+			if p.DocumentVersion(tenant, name) < version {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// await waits until documents have made the plan what it should be.
+func (r *rig) await(is func(*decide.Plan) bool) {
+	r.changed.L.Lock()
+	defer r.changed.L.Unlock()
+	for !is(r.plan.Load()) {
+		r.changed.Wait()
+	}
 }
 
 // newVault is a vault with a key of its own.

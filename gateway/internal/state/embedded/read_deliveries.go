@@ -154,6 +154,7 @@ type merge struct {
 	it           *pebble.Iterator
 	closed       []*listed // the one with the newest entry is first
 	open         lists
+	budget       int // list entries that the page may still read
 }
 
 // lists is a heap: the list with the newest entry is first.
@@ -202,7 +203,8 @@ func (m *merge) page(ctx context.Context) (page *state.Page[state.Delivery], err
 	m.begin(top)
 	page = &state.Page[state.Delivery]{}
 	most := state.PageLimit(m.q.Limit)
-	for budget := state.MaxListEntries; ; budget-- {
+	m.budget = state.MaxListEntries
+	for ; ; m.budget-- {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -210,7 +212,7 @@ func (m *merge) page(ctx context.Context) (page *state.Page[state.Delivery], err
 		if l == nil || err != nil {
 			return page, err
 		}
-		if len(page.Items) == most || budget == 0 {
+		if len(page.Items) == most || m.budget <= 0 {
 			page.Next = cursor(top)
 			if len(page.Items) < most {
 				page.SearchedBackTo = fromNanos(top.at)
@@ -357,10 +359,30 @@ func (m *merge) item(l *listed) (*state.Delivery, error) {
 			return nil, nil
 		}
 	}
+	return m.selected(o)
+}
+
+// selected is a delivery with its attempts; nil: the query does not select it.
+func (m *merge) selected(o *owed) (*state.Delivery, error) {
 	if !m.q.Matches(&o.Delivery) {
 		return nil, nil
 	}
-	return m.s.withAttempts(m.snap, o)
+	d, err := m.s.withAttempts(m.snap, o)
+	if err != nil || !m.q.MatchesAttempt(d) {
+		return nil, err
+	}
+	if m.q.NeedsEvent() {
+		m.budget -= state.EventEntries - 1
+		record, err := m.s.eventRecord(m.snap, o.pos)
+		if record == nil || err != nil {
+			return nil, err
+		}
+		t, _, _, err := readEvent(record)
+		if err != nil || !m.q.MatchesEvent(t.kind, t.source) {
+			return nil, err
+		}
+	}
+	return d, nil
 }
 
 // eventPage is a page of an event's deliveries. They are few, so all of them are read.
@@ -380,7 +402,14 @@ func (m *merge) eventPage(top sortKey) (*state.Page[state.Delivery], error) {
 	most := state.PageLimit(m.q.Limit)
 	for _, o := range all {
 		at := sortKey{nanos(o.Updated), pos, o.suffix}
-		if !at.less(top) || !m.q.Matches(&o.Delivery) || m.q.Failed && o.failedAt == noTime {
+		if !at.less(top) || m.q.Failed && o.failedAt == noTime {
+			continue
+		}
+		d, err := m.selected(o)
+		if err != nil {
+			return nil, err
+		}
+		if d == nil {
 			continue
 		}
 		if len(page.Items) == most {
@@ -388,10 +417,6 @@ func (m *merge) eventPage(top sortKey) (*state.Page[state.Delivery], error) {
 			_, suffix, _ := state.SplitDeliveryID(last.ID)
 			page.Next = cursor(sortKey{nanos(last.Updated), pos, suffix})
 			return page, nil
-		}
-		d, err := m.s.withAttempts(m.snap, o)
-		if err != nil {
-			return nil, err
 		}
 		page.Items = append(page.Items, *d)
 	}

@@ -161,6 +161,7 @@ type merge struct {
 	closed       []*listed // the one with the newest entry is first
 	open         lists
 	only         map[string]bool // tokens of the only destinations that can have rows; nil: all
+	budget       int             // list entries that the page may still read
 }
 
 // lists is a heap; the list with the newest entry is first.
@@ -224,8 +225,14 @@ func (m *merge) page(ctx context.Context) (*state.Page[state.Delivery], error) {
 		return nil, err
 	}
 	page := &state.Page[state.Delivery]{}
-	var rows []*row
-	for budget := state.MaxListEntries; ; budget-- {
+	var rows []*row // whose attempts, and events, are still to be read
+	settle := func() error {
+		found, err := m.selected(ctx, rows)
+		page.Items, rows = append(page.Items, found...), nil
+		m.wanted = most + 1 - len(page.Items)
+		return err
+	}
+	for m.budget = state.MaxListEntries; ; m.budget-- {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -236,11 +243,13 @@ func (m *merge) page(ctx context.Context) (*state.Page[state.Delivery], error) {
 		if l == nil {
 			break
 		}
-		if len(rows) == most || budget == 0 {
-			page.Next = cursor(m.top)
-			if len(rows) < most {
-				page.SearchedBackTo = fromMicro(int64(m.top.at))
+		if len(page.Items)+len(rows) == most {
+			if err := settle(); err != nil {
+				return nil, err
 			}
+		}
+		if len(page.Items) == most || m.budget <= 0 {
+			page.Next = cursor(m.top)
 			break
 		}
 		r, err := m.item(ctx, l, l.items[0])
@@ -250,6 +259,9 @@ func (m *merge) page(ctx context.Context) (*state.Page[state.Delivery], error) {
 		if r != nil {
 			rows = append(rows, r)
 			m.wanted--
+			if m.q.NeedsEvent() {
+				m.budget -= state.EventEntries - 1
+			}
 		}
 		m.top = l.items[0].place
 		l.items = l.items[1:]
@@ -262,9 +274,44 @@ func (m *merge) page(ctx context.Context) (*state.Page[state.Delivery], error) {
 			return nil, err
 		}
 	}
-	var err error
-	page.Items, err = m.s.complete(ctx, rows)
-	return page, err
+	if err := settle(); err != nil {
+		return nil, err
+	}
+	if page.Next != "" && len(page.Items) < most {
+		page.SearchedBackTo = fromMicro(int64(m.top.at))
+	}
+	return page, nil
+}
+
+// selected returns the deliveries of rows that the query selects by their attempts and events.
+func (m *merge) selected(ctx context.Context, rows []*row) ([]state.Delivery, error) {
+	all, err := m.s.complete(ctx, rows)
+	if err != nil {
+		return nil, err
+	}
+	some := all[:0]
+	byShard := map[*shard][]uint64{}
+	for i := range all {
+		if r := rows[i]; m.q.MatchesAttempt(&all[i]) {
+			rows[len(some)] = r
+			some = append(some, all[i])
+			byShard[r.shard] = append(byShard[r.shard], r.n)
+		}
+	}
+	if !m.q.NeedsEvent() {
+		return some, nil
+	}
+	selected := map[string]bool{} // by the event's id
+	for sh, ns := range byShard {
+		records, err := m.s.records(ctx, sh, m.tenant, ns)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range records {
+			selected[r.Event.ID] = m.q.MatchesEvent(r.Event.Type, r.Event.Source)
+		}
+	}
+	return slices.DeleteFunc(some, func(d state.Delivery) bool { return !selected[d.EventID] }), nil
 }
 
 // begin finds the lists that the page may open.
@@ -466,19 +513,18 @@ func (m *merge) ofEvent(ctx context.Context) (*state.Page[state.Delivery], error
 	}
 	slices.SortFunc(all, func(a, b *owed) int { return at(b).compare(at(a)) })
 	most := state.PageLimit(m.q.Limit)
-	var last place
 	var rows []*row
 	for _, o := range all {
 		if at(o).compare(m.top) >= 0 || !m.q.Matches(&o.Delivery) || m.q.Failed && o.failed == 0 {
 			continue
 		}
-		if len(rows) == most {
-			page.Next = cursor(last)
-			break
-		}
 		rows = append(rows, &row{owed: o, next: o.newest})
-		last = at(o)
 	}
-	page.Items, err = m.s.complete(ctx, rows)
-	return page, err
+	if page.Items, err = m.selected(ctx, rows); err != nil || len(page.Items) <= most {
+		return page, err
+	}
+	page.Items = page.Items[:most]
+	last := slices.IndexFunc(rows, func(r *row) bool { return r.ID == page.Items[most-1].ID })
+	page.Next = cursor(at(rows[last].owed))
+	return page, nil
 }

@@ -374,6 +374,67 @@ var deliveryLists = []test{
 		s.ok(err)
 		s.same("attempts in the list", len(page.Items[0].Log), 3)
 	}},
+	{name: "by the last attempt, and by the event", run: func(s *suite) {
+		now := s.h.Now()
+		add := func(key string, st state.DeliveryState, eventType, source string, log ...func(*state.Delivery)) string {
+			ev := s.event(acme, key, func(h *event.Header, _ *event.Data) { h.Type, h.Source = eventType, source })
+			s.append(ev)
+			s.commit(outcome(s.claim(1)[0], s.owe(ev, "crm", st, log...)))
+			s.h.Advance(time.Second)
+			return id(ev, "crm")
+		}
+		ok := add("ok", state.Delivered, "response.completed", "pollqr", tried(1, now, "retry", 503), tried(2, now, "delivered", 200))
+		refused := add("refused", state.Dead, "response.completed", "poltio", tried(1, now, "rejected", 404))
+		down := add("down", state.Waiting, "response.partial", "pollqr", tried(1, now, "retry", 503))
+		silent := add("silent", state.Dead, "response.partial", "poltio", tried(1, now, "rejected", 404), tried(2, now, "retry", 0))
+		untried := add("untried", state.Skipped, "response.updated", "pollqr")
+		for what, want := range map[string]struct {
+			q   state.DeliveryQuery
+			ids []string
+		}{
+			"404":            {state.DeliveryQuery{Status: "404"}, []string{refused}},
+			"4xx":            {state.DeliveryQuery{Status: "4xx"}, []string{refused}},
+			"5xx":            {state.DeliveryQuery{Status: "5xx"}, []string{down}},
+			"no answer":      {state.DeliveryQuery{Status: "0"}, []string{silent}},
+			"retry":          {state.DeliveryQuery{Verdict: "retry"}, []string{silent, down}},
+			"retry, 5xx":     {state.DeliveryQuery{Verdict: "retry", Status: "5xx"}, []string{down}},
+			"dead, retry":    {state.DeliveryQuery{Verdict: "retry", State: state.Dead}, []string{silent}},
+			"failed, 2xx":    {state.DeliveryQuery{Failed: true, Status: "2xx"}, []string{ok}},
+			"of a type":      {state.DeliveryQuery{Type: "response.partial"}, []string{silent, down}},
+			"of a source":    {state.DeliveryQuery{Source: "pollqr"}, []string{untried, down, ok}},
+			"of both":        {state.DeliveryQuery{Source: "pollqr", Type: "response.completed"}, []string{ok}},
+			"status, source": {state.DeliveryQuery{Source: "poltio", Status: "4xx"}, []string{refused}},
+			"none":           {state.DeliveryQuery{Type: "response.completed", Verdict: "retry"}, []string{}},
+		} {
+			s.same(what, s.deliveryPages(want.q, nil), want.ids)
+			want.q.Limit = 1
+			s.same(what+", one by one", s.deliveryPages(want.q, nil), want.ids)
+		}
+		of, _, _ := state.SplitDeliveryID(silent)
+		s.same("of an event", s.deliveryPages(state.DeliveryQuery{EventID: of, Status: "0"}, nil), []string{silent})
+		s.same("of an event, another type", s.deliveryPages(state.DeliveryQuery{EventID: of, Type: "response.completed"}, nil), []string{})
+	}},
+	{name: "a search by the event is bounded, and says how far it got", run: func(s *suite) {
+		rare := s.event(acme, "rare", func(h *event.Header, _ *event.Data) { h.Type = "response.partial" })
+		s.append(rare)
+		s.commit(outcome(s.claim(1)[0], s.owe(rare, "crm", state.Delivered)))
+		s.h.Advance(time.Second)
+		s.oweMany("other", 2500, state.Delivered)
+		q, pages := state.DeliveryQuery{Type: "response.partial"}, 0
+		for {
+			page, err := s.store().Deliveries(s.ctx, acme, q)
+			s.ok(err)
+			if pages++; page.Next == "" {
+				s.same("found at last", len(page.Items), 1)
+				break
+			}
+			if len(page.Items) > 0 || page.SearchedBackTo.IsZero() {
+				s.Fatalf("%d found, searched back to %v", len(page.Items), page.SearchedBackTo)
+			}
+			q.Cursor = page.Next
+		}
+		s.same("pages", pages, 3)
+	}},
 	{name: "cursors stay valid while deliveries come", run: func(s *suite) {
 		var want []string
 		for _, k := range numbered(12) {

@@ -59,6 +59,15 @@ func NotFound(what string) *Problem {
 	return NewProblem(fiber.StatusNotFound, view.NotFound, "no such "+what)
 }
 
+// NoSuch returns a 404 for a name, with the nearest of the names that there are.
+func NoSuch(what, name string, names []string) *Problem {
+	problem := NotFound(what)
+	if near := event.Nearest(name, names); near != "" {
+		problem.Detail[0].Msg += " `" + name + "`; did you mean `" + near + "`?"
+	}
+	return problem
+}
+
 // Conflict returns a 409.
 func Conflict(msg string) *Problem { return NewProblem(fiber.StatusConflict, view.Conflict, msg) }
 

@@ -8,7 +8,6 @@ import (
 	"context"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -18,6 +17,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/explain"
+	"github.com/surveygate/surveygate/gateway/internal/live"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
 	"github.com/surveygate/surveygate/gateway/internal/renormalise"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
@@ -86,11 +86,24 @@ var (
 	spanQuery = []string{"since", "until"}
 	// ofEvent names the source of an event that is asked for by the id it was published with.
 	ofEvent = []string{"source"}
-	// secretsQuery shows path tokens; it needs the scope `secrets`.
-	secretsQuery = []string{"show_secrets"}
 )
 
 func params(lists ...[]string) []string { return slices.Concat(lists...) }
+
+// Bodies of several forms.
+var (
+	// published is what `POST /v1/events` accepts; with `?source=` it is what that platform sends.
+	published = route.Media{
+		fiber.MIMEApplicationJSON:            route.OneOf{map[string]any{}, []map[string]any{}},
+		"application/x-ndjson":               route.Text(""),
+		"application/cloudevents+json":       map[string]any{},
+		"application/cloudevents-batch+json": []map[string]any{},
+	}
+	statsForms = route.OneOf{
+		view.Stats[view.DestinationStat]{}, view.Stats[view.SourceStat]{}, view.Stats[view.RuleStat]{}, view.Stats[view.SurveyStat]{},
+		view.StatsByName[view.DestinationStat]{}, view.StatsByName[view.SourceStat]{}, view.StatsByName[view.RuleStat]{}, view.StatsByName[view.SurveyStat]{},
+	}
+)
 
 // Routes returns all routes.
 func Routes() []route.Route {
@@ -102,93 +115,94 @@ func Routes() []route.Route {
 }
 
 func table() []row {
-	rows := []row{
-		{(*API).publish, route.Route{Method: fiber.MethodPost, Path: "/v1/events", Scope: access.Publish, Query: []string{"source"}, For: "publish events"}},
+	return []row{
+		{(*API).publish, route.Route{
+			Method: fiber.MethodPost, Path: "/v1/events", Scope: access.Publish, Query: []string{"source"}, For: "publish events",
+			In: published, Out: view.Results{}, Statuses: []int{fiber.StatusUnsupportedMediaType},
+		}},
 		{(*API).events, route.Route{
 			Method: fiber.MethodGet, Path: "/v1/events", Scope: access.Read, For: "list events",
 			Query: params([]string{"type", "source", "survey", "response", "respondent", "dead", "rule", "matched"}, spanQuery, pageQuery),
+			Out:   view.Page[view.Event]{},
 		}},
-		{(*API).event, route.Route{Method: fiber.MethodGet, Path: "/v1/events/:id", Scope: access.Read, Query: params(ofEvent, []string{"include"}), For: "one event in full, with its deliveries"}},
-		{(*API).explain, route.Route{Method: fiber.MethodGet, Path: "/v1/events/:id/explain", Scope: access.Read, Query: ofEvent, For: "why it arrived where it did, and why not elsewhere; the id may be that of one of its deliveries"}},
+		{(*API).event, route.Route{Method: fiber.MethodGet, Path: "/v1/events/:id", Scope: access.Read, Query: params(ofEvent, []string{"include"}), For: "one event in full, with its deliveries", Out: view.Record{}}},
+		{(*API).explain, route.Route{
+			Method: fiber.MethodGet, Path: "/v1/events/:id/explain", Scope: access.Read, Query: ofEvent,
+			For: "why it arrived where it did, and why not elsewhere; the id may be that of one of its deliveries", Out: view.Explanation{},
+		}},
 		{(*API).replayEvent, route.Route{
 			Method: fiber.MethodPost, Path: "/v1/events/:id/replay", Scope: access.Write, Once: true,
 			Query: params([]string{"fresh", "rule", "destination", "normalise", "again", "dry_run"}, ofEvent),
 			For:   "decide again by today's configuration, and deliver; `normalise=true` reads its raw body again first",
+			Out:   route.OneOf{view.Replay{}, view.Normalised{}},
 		}},
-		{(*API).dropEvent, route.Route{Method: fiber.MethodPost, Path: "/v1/events/:id/drop", Scope: access.Write, Query: ofEvent, For: "take it out of the dead letters"}},
+		{(*API).dropEvent, route.Route{Method: fiber.MethodPost, Path: "/v1/events/:id/drop", Scope: access.Write, Query: ofEvent, For: "take it out of the dead letters", Out: view.Event{}}},
 		{(*API).replays, route.Route{
 			Method: fiber.MethodPost, Path: "/v1/replays", Scope: access.Write, Once: true,
 			Query: params([]string{"normalise", "again", "dry_run", "source"}, spanQuery, []string{"cursor"}),
 			For:   "read the raw bodies of many events again (`normalise=true`), a page at a time",
+			Out:   view.NormalisedPage{},
 		}},
 
 		{(*API).deliveries, route.Route{
 			Method: fiber.MethodGet, Path: "/v1/deliveries", Scope: access.Read, For: "list deliveries; dead letters are `state=dead`",
 			Query: params([]string{"state", "destination", "rule", "event", "failed", "include"}, spanQuery, pageQuery),
+			Out:   view.Page[view.Delivery]{},
 		}},
-		{(*API).delivery, route.Route{Method: fiber.MethodGet, Path: "/v1/deliveries/:id", Scope: access.Read, For: "one delivery, with its attempts"}},
-		{(*API).retry, route.Route{Method: fiber.MethodPost, Path: "/v1/deliveries/:id/retry", Scope: access.Write, Once: true, For: "try now what waits or is dead"}},
+		{(*API).delivery, route.Route{Method: fiber.MethodGet, Path: "/v1/deliveries/:id", Scope: access.Read, For: "one delivery, with its attempts", Out: view.Delivery{}}},
+		{(*API).retry, route.Route{Method: fiber.MethodPost, Path: "/v1/deliveries/:id/retry", Scope: access.Write, Once: true, For: "try now what waits or is dead", Out: view.Delivery{}}},
 		{(*API).replay, route.Route{
 			Method: fiber.MethodPost, Path: "/v1/deliveries/:id/replay", Scope: access.Write, Once: true,
 			Query: []string{"fresh"}, For: "deliver again, whatever became of it; `fresh=true` with an id of its own",
+			Out: view.Delivery{},
 		}},
-		{(*API).drop, route.Route{Method: fiber.MethodPost, Path: "/v1/deliveries/:id/drop", Scope: access.Write, Once: true, For: "give up what waits or is dead"}},
+		{(*API).drop, route.Route{Method: fiber.MethodPost, Path: "/v1/deliveries/:id/drop", Scope: access.Write, Once: true, For: "give up what waits or is dead", Out: view.Delivery{}}},
 
-		{(*API).destinations, route.Route{Method: fiber.MethodGet, Path: "/v1/destinations", Scope: access.Read, Query: params([]string{"include"}, pageQuery), For: "connections and webhooks, and what holds them; `include=standing` adds their standing: what waits, and their dead letters"}},
-		{(*API).destination, route.Route{Method: fiber.MethodGet, Path: "/v1/destinations/:name", Scope: access.Read, For: "one of them"}},
+		{(*API).destinations, route.Route{Method: fiber.MethodGet, Path: "/v1/destinations", Scope: access.Read, Query: params([]string{"include"}, pageQuery), For: "connections and webhooks, and what holds them; `include=standing` adds their standing: what waits, and their dead letters", Out: view.Page[view.Destination]{}}},
+		{(*API).destination, route.Route{Method: fiber.MethodGet, Path: "/v1/destinations/:name", Scope: access.Read, For: "one of them", Out: view.Destination{}}},
 		{(*API).pause, route.Route{
 			Method: fiber.MethodPost, Path: "/v1/destinations/:name/pause", Scope: access.Write, Once: true,
 			Query: []string{"reason"}, For: "send it nothing until it is resumed; what is owed waits",
+			Out: view.Destination{},
 		}},
-		{(*API).resume, route.Route{Method: fiber.MethodPost, Path: "/v1/destinations/:name/resume", Scope: access.Write, Once: true, For: "lift whatever holds it"}},
+		{(*API).resume, route.Route{Method: fiber.MethodPost, Path: "/v1/destinations/:name/resume", Scope: access.Write, Once: true, For: "lift whatever holds it", Out: view.Destination{}}},
 		{(*API).test, route.Route{
 			Method: fiber.MethodPost, Path: "/v1/destinations/:name/test", Scope: access.Write, Once: true,
 			Query: []string{"email"}, For: "send it a test delivery, which says that it is one; `email` is whose record products write",
+			Out: view.Delivery{},
 		}},
 
 		{(*API).check, route.Route{
 			Method: fiber.MethodPost, Path: "/v1/connections/:name/check", Scope: access.Write,
 			For: "check it with harmless requests to its product, as `check --live` does",
+			Out: live.Connection{},
 		}},
 		{(*API).plantToken, route.Route{
 			Method: fiber.MethodPut, Path: "/v1/connections/:name/token", Scope: access.Secrets,
 			For: "store its first refresh token, sealed; a hold for refused credentials ends",
+			In:  view.RefreshToken{}, Out: view.StoredToken{},
 		}},
 		{(*API).reseal, route.Route{
 			Method: fiber.MethodPost, Path: "/v1/vault/reseal", Scope: access.Secrets,
 			For: "seal with the current key what is sealed with an older one; over the control socket only",
+			Out: view.Resealed{},
 		}},
 
-		{(*API).rejected, route.Route{Method: fiber.MethodGet, Path: "/v1/sources/:name/rejected", Scope: access.Read, For: "requests it refused in the last day"}},
-		{(*API).captured, route.Route{Method: fiber.MethodGet, Path: "/v1/sources/:name/captured", Scope: access.Read, For: "requests it kept while `capture` lasted"}},
+		{(*API).rejected, route.Route{Method: fiber.MethodGet, Path: "/v1/sources/:name/rejected", Scope: access.Read, For: "requests it refused in the last day", Out: view.RejectedPage{}}},
+		{(*API).captured, route.Route{Method: fiber.MethodGet, Path: "/v1/sources/:name/captured", Scope: access.Read, For: "requests it kept while `capture` lasted", Out: view.CapturedPage{}}},
 		{(*API).stats, route.Route{
 			Method: fiber.MethodGet, Path: "/v1/stats", Scope: access.Read,
 			For:   "what was counted of `destination:NAME`, `source:NAME`, `rule:NAME` or `survey:SOURCE/SURVEY`, by minute, hour or day",
 			Query: params([]string{"of", "step", "by"}, spanQuery, pageQuery), Former: map[string]string{"destination": "ask for `of=destination:NAME`"},
+			Out: statsForms,
 		}},
 		{(*API).reload, route.Route{
 			Method: fiber.MethodPost, Path: "/v1/reload", Scope: access.Write,
 			Query: []string{"force"}, For: "read the configuration again; over the control socket only",
+			Out: view.Reloaded{},
 		}},
-		{(*API).tokens, route.Route{Method: fiber.MethodGet, Path: "/v1/tokens", Scope: access.Read, Query: pageQuery, For: "tokens, without their secrets"}},
+		{(*API).tokens, route.Route{Method: fiber.MethodGet, Path: "/v1/tokens", Scope: access.Read, Query: pageQuery, For: "tokens, without their secrets", Out: view.Page[view.Token]{}}},
 	}
-	for _, kind := range []kind{sources, connections, webhooks, ruleKind} {
-		collection, one := "/v1/"+string(kind), strings.TrimSuffix(string(kind), "s")
-		var secret []string
-		if kind == sources {
-			secret = secretsQuery
-		}
-		rows = append(rows,
-			row{kind.list, route.Route{Method: fiber.MethodGet, Path: collection, Scope: access.Read, Query: params(pageQuery, secret), For: "list " + string(kind)}},
-			row{kind.one, route.Route{Method: fiber.MethodGet, Path: collection + "/:name", Scope: access.Read, Query: secret, For: "one " + one}})
-		for _, method := range []string{fiber.MethodPut, fiber.MethodPatch, fiber.MethodDelete} {
-			rows = append(rows, row{kind.definedInFile, route.Route{
-				Method: method, Path: collection + "/:name", Scope: access.Write,
-				For: "refused: a file defines it, and the answer says where",
-			}})
-		}
-	}
-	return rows
 }
 
 // Bound returns all routes with their handlers.

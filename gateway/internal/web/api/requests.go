@@ -7,7 +7,6 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/gateway/internal/web/intake"
 	"github.com/surveygate/surveygate/gateway/internal/web/route"
-	"github.com/surveygate/surveygate/rules/event"
 )
 
 // rejected lists what a source refused, newest first; also of a source that was removed, as the refusals may be the reason.
@@ -80,9 +79,5 @@ func (a *API) ruleNames(tenant string) []string {
 
 // noSuch returns a 404 that suggests a similar name of the tenant's own.
 func noSuch(what, name string, names []string) *answer.Problem {
-	problem := answer.NotFound(what)
-	if near := event.Nearest(name, names); near != "" {
-		problem.Detail[0].Msg += " `" + name + "`; did you mean `" + near + "`?"
-	}
-	return problem
+	return answer.NoSuch(what, name, names)
 }

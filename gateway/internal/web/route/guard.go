@@ -3,6 +3,7 @@ package route
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -18,6 +19,8 @@ type Options struct {
 	Store  state.Store
 	Access *access.Access
 	Log    *slog.Logger
+	// Remote returns the address that a request came from.
+	Remote func(*fiber.Ctx) netip.Addr
 	// Context ends when the gateway does.
 	Context context.Context
 }
@@ -63,6 +66,9 @@ func (g *Guard) handler(r *Bound, open bool) fiber.Handler {
 		// Every answer of the API has the id, so that a person can quote it.
 		c.Set(answer.RequestIDHeader, answer.RequestID(c.Context()))
 		call := &Call{Ctx: c, Base: g.Context, Tenant: tenant, Named: named != "", Grant: grant}
+		if !open {
+			call.Remote = g.Remote(c)
+		}
 		do := func() error {
 			err := r.Serve(call)
 			if err == nil && (r.Scope == access.Write || r.Scope == access.Secrets) {

@@ -1,0 +1,110 @@
+package view
+
+import (
+	"encoding/json"
+
+	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/document"
+	"github.com/surveygate/surveygate/gateway/internal/settings"
+)
+
+// Setting is what all settings have in common: webhooks, connections, sources and rules, of files and of documents.
+type Setting struct {
+	Name   string `json:"name"`
+	Kind   string `json:"kind"`
+	Tenant string `json:"tenant"`
+	// Version is the document's, and its ETag; absent for what a file defines.
+	Version uint64 `json:"version,omitempty"`
+	// Provenance is how it came here: file, api, import or compat.
+	Provenance string `json:"provenance"`
+	// At is the place in the file; absent for a document.
+	At *FilePlace `json:"defined_in,omitempty"`
+	// Owner is whose it is among those that import; empty for nobody's.
+	Owner string `json:"owner"`
+	// Locked: only its owner may change it.
+	Locked bool `json:"locked,omitempty"`
+	// State is active, disabled, broken (it does not compile; Problems says why) or shadowed (a file has the name, and is used).
+	State string `json:"state"`
+	// Problems are why a document is broken or shadowed, Warnings what is allowed and probably not meant.
+	Problems []SettingProblem `json:"problems"`
+	Warnings []SettingProblem `json:"warnings,omitempty"`
+	Created  *Written         `json:"created,omitempty"`
+	Updated  *Written         `json:"updated,omitempty"`
+	// Spec is the document as a file would hold it, with masks in place of secrets.
+	Spec json.RawMessage `json:"spec,omitempty"`
+	// Standing is there for destinations, where it was asked for.
+	Standing *Standing `json:"standing,omitempty"`
+	// Shadowed is the document of the same name that is not used because a file has the name.
+	Shadowed *Setting `json:"shadowed,omitempty"`
+	// Would is what the change would do: create, update or nothing. It is there with `dry_run=true`.
+	Would string `json:"would,omitempty"`
+}
+
+// Common returns what all settings have in common.
+func (s *Setting) Common() *Setting { return s }
+
+// Deleted is the answer to the deletion of a document.
+type Deleted struct {
+	Name string `json:"name"`
+	Kind string `json:"kind"`
+	// Waiting counts the deliveries that waited for it, which become dead letters.
+	Waiting int `json:"waiting"`
+	// Would is `delete` with `dry_run=true`.
+	Would string `json:"would,omitempty"`
+}
+
+// Written is when and by whom a document was written.
+type Written struct {
+	At Time   `json:"at"`
+	By string `json:"by,omitempty"`
+}
+
+// SettingProblem is one fault of a document, or one warning about it.
+type SettingProblem struct {
+	Msg string `json:"msg"`
+	// Loc leads to the value in spec; empty for the whole document.
+	Loc []string `json:"loc,omitempty"`
+	// Remedy is what to do.
+	Remedy string `json:"remedy,omitempty"`
+}
+
+// The provenance of what a file defines.
+const ofFiles = "file"
+
+// ofFile makes the view of what an item of the configuration has in common with others.
+func ofFile(kind string, item config.Item, enabled bool) Setting {
+	v := Setting{
+		Name: item.Name, Kind: kind, Tenant: item.Tenant, Provenance: ofFiles, At: newFilePlace(item.At),
+		State: string(config.Active), Problems: []SettingProblem{},
+	}
+	if !enabled {
+		v.State = string(config.Disabled)
+	}
+	return v
+}
+
+// NewSetting makes the view of a document.
+func NewSetting(tenant string, e *settings.Entry) Setting {
+	return Setting{
+		Name: settings.Title(e.Name), Kind: settings.Kind(e.Name), Tenant: tenant, Version: e.Version,
+		Provenance: e.Meta.Provenance, Owner: e.Meta.Owner, Locked: e.Meta.Lock,
+		State: string(e.State), Problems: newSettingProblems(e.Faults), Warnings: newWarnings(e.Warnings),
+		Created: &Written{Time{e.Meta.Created}, e.Meta.CreatedBy}, Updated: &Written{Time{e.Meta.Updated}, e.Meta.UpdatedBy},
+		Spec: e.Spec,
+	}
+}
+
+func newWarnings(faults document.Faults) []SettingProblem {
+	if len(faults) == 0 {
+		return nil
+	}
+	return newSettingProblems(faults)
+}
+
+func newSettingProblems(faults document.Faults) []SettingProblem {
+	all := make([]SettingProblem, len(faults))
+	for i, f := range faults {
+		all[i] = SettingProblem{Msg: f.Message, Loc: LocOf(f), Remedy: f.Remedy}
+	}
+	return all
+}

@@ -1,0 +1,194 @@
+package manage
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strconv"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/surveygate/surveygate/gateway/internal/access"
+	"github.com/surveygate/surveygate/gateway/internal/decide"
+	"github.com/surveygate/surveygate/gateway/internal/settings"
+	"github.com/surveygate/surveygate/gateway/internal/view"
+	"github.com/surveygate/surveygate/gateway/internal/web/answer"
+	"github.com/surveygate/surveygate/gateway/internal/web/route"
+)
+
+// documentRows are the routes of webhooks, connections, sources and rules.
+func documentRows() []row {
+	var rows []row
+	for _, k := range kinds {
+		one, every := "one "+string(k), k.collection()
+		var secret []string
+		if k == sources {
+			secret = []string{"show_secrets"}
+		}
+		listQuery := slices.Concat([]string{"limit", "cursor"}, secret)
+		if k.isDestination() {
+			listQuery = append(listQuery, "include")
+		}
+		conflict := []int{fiber.StatusConflict, fiber.StatusPreconditionFailed, fiber.StatusRequestEntityTooLarge}
+		rows = append(rows,
+			row{k.list, route.Route{Method: fiber.MethodGet, Path: every, Scope: access.Read, Query: listQuery, For: "list " + string(k) + "s, of files and of documents", Out: k.page()}},
+			row{k.one, route.Route{Method: fiber.MethodGet, Path: every + "/:name", Scope: access.Read, Query: secret, For: one + ", with its version as ETag", Out: k.example()}})
+		if k == webhooks {
+			rows = append(rows, row{k.post, route.Route{
+				Method: fiber.MethodPost, Path: every, Scope: access.Settings, Query: []string{"dry_run"}, Once: true,
+				For: "make one, with a new name", In: json.RawMessage{}, Out: k.example(), Status: fiber.StatusCreated, Statuses: conflict,
+			}})
+		}
+		rows = append(rows,
+			row{k.put, route.Route{
+				Method: fiber.MethodPut, Path: every + "/:name", Scope: access.Settings, Query: []string{"dry_run"},
+				For: "make it, or replace its settings; 201 if it is new", In: json.RawMessage{}, Out: k.example(), Statuses: append(conflict, fiber.StatusCreated),
+			}},
+			row{k.patch, route.Route{
+				Method: fiber.MethodPatch, Path: every + "/:name", Scope: access.Settings, Query: []string{"dry_run"},
+				For: "change some of its settings, by a merge patch", In: json.RawMessage{}, Out: k.example(), Statuses: conflict,
+			}},
+			row{k.remove, route.Route{
+				Method: fiber.MethodDelete, Path: every + "/:name", Scope: access.Settings, Query: []string{"dry_run"},
+				For: "delete it", Out: view.Deleted{}, Statuses: conflict,
+			}})
+	}
+	return rows
+}
+
+// showSecrets reports whether the caller asks for secrets and has the scope to see them.
+func showSecrets(c *route.Call) (bool, error) {
+	asked, err := c.Flag("show_secrets")
+	if err == nil && asked && !c.Grant.May(access.Secrets) {
+		err = answer.NewProblem(fiber.StatusForbidden, view.Permission, "this token lacks the scope `"+access.Secrets.String()+"`", "show_secrets")
+	}
+	return asked, err
+}
+
+const pageLength = 50 // of a list without `limit`
+
+// list answers with what files and documents define, by name. A document that a file's shadows is shown within the file's.
+func (k kind) list(m *Management, c *route.Call) error {
+	secrets, err := showSecrets(c)
+	if err != nil {
+		return err
+	}
+	limit, err := c.Limit()
+	if err != nil {
+		return err
+	}
+	limit = cmp.Or(limit, pageLength)
+	include := c.Asked("include")
+	if include != "" && include != "standing" {
+		return answer.Invalid("this is `standing` or nothing", "include")
+	}
+	after := c.Asked("cursor")
+	plan := m.Plan()
+	entries, more, err := m.Book.List(c.Base, c.Tenant, string(k), after, limit+1)
+	if err != nil {
+		return Refusal(err)
+	}
+	all := slices.DeleteFunc(k.ofFiles(plan, c.Tenant, "", secrets), func(v shown) bool { return v.Common().Name <= after })
+	all = k.merge(plan, c.Tenant, all, entries, secrets)
+	p := view.Page[shown]{Data: all}
+	if more || len(all) > limit {
+		p.Data = all[:min(limit, len(all))]
+		next := p.Data[len(p.Data)-1].Common().Name
+		p.Next = &next
+	}
+	if include != "" {
+		if err := m.addStanding(c, plan, p.Data); err != nil {
+			return err
+		}
+	}
+	if p.Data == nil {
+		p.Data = []shown{}
+	}
+	return answer.JSON(c.Ctx, fiber.StatusOK, p)
+}
+
+// merge adds the views of documents to those of files, by name.
+func (k kind) merge(plan *decide.Plan, tenant string, files []shown, entries []settings.Entry, secrets bool) []shown {
+	byName := map[string]shown{}
+	for _, v := range files {
+		byName[v.Common().Name] = v
+	}
+	all := files
+	for i := range entries {
+		v := k.view(plan, tenant, &entries[i], secrets)
+		if file := byName[v.Common().Name]; file != nil {
+			file.Common().Shadowed = v.Common()
+			continue
+		}
+		all = append(all, v)
+	}
+	slices.SortFunc(all, func(a, b shown) int { return cmp.Compare(a.Common().Name, b.Common().Name) })
+	return all
+}
+
+// addStanding adds the standing of destinations, with one read.
+func (m *Management) addStanding(c *route.Call, plan *decide.Plan, all []shown) error {
+	names := make([]string, len(all))
+	for i, v := range all {
+		names[i] = v.Common().Name
+	}
+	standing, err := m.Store.Standing(c.Base, c.Tenant, names)
+	if err != nil {
+		return err
+	}
+	for i, v := range all {
+		if d := plan.Destination(c.Tenant, names[i]); d != nil {
+			v.Common().Standing = view.NewStanding(d, &standing[i])
+		}
+	}
+	return nil
+}
+
+// find returns the view of what the path names: the file's, with the document that it shadows, or the document's.
+func (k kind) find(m *Management, c *route.Call) (shown, error) {
+	secrets, err := showSecrets(c)
+	if err != nil {
+		return nil, err
+	}
+	name := c.Segment("name")
+	plan := m.Plan()
+	files := k.ofFiles(plan, c.Tenant, name, secrets)
+	var entries []settings.Entry
+	e, err := m.Book.Get(c.Base, c.Tenant, k.document(name))
+	switch {
+	case err == nil:
+		entries = append(entries, *e)
+	case !errors.Is(err, settings.ErrNoDocument):
+		return nil, Refusal(err)
+	}
+	if found := k.merge(plan, c.Tenant, files, entries, secrets); len(found) > 0 {
+		return found[0], nil
+	}
+	return nil, k.none(plan, c)
+}
+
+// none is the answer where there is nothing of a name.
+func (k kind) none(plan *decide.Plan, c *route.Call) error {
+	var names []string
+	for _, v := range k.views(plan, c.Tenant, "", false) {
+		names = append(names, v.Common().Name)
+	}
+	return answer.NoSuch(string(k), c.Segment("name"), names)
+}
+
+func (k kind) one(m *Management, c *route.Call) error {
+	v, err := k.find(m, c)
+	if err != nil {
+		return err
+	}
+	return show(c, fiber.StatusOK, v)
+}
+
+// show answers with a view, and its version as ETag.
+func show(c *route.Call, status int, v shown) error {
+	if version := v.Common().Version; version > 0 && v.Common().Would == "" {
+		c.Set(fiber.HeaderETag, `"`+strconv.FormatUint(version, 10)+`"`)
+	}
+	return answer.JSON(c.Ctx, status, v)
+}

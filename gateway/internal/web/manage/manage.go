@@ -1,0 +1,72 @@
+// Package manage is the part of /v1 that writes settings: the documents of tenants, and what governs them.
+//
+// Each resource has a file of its own, with its rows of the table and its handlers.
+package manage
+
+import (
+	"log/slog"
+	"slices"
+
+	"github.com/surveygate/surveygate/gateway/internal/access"
+	"github.com/surveygate/surveygate/gateway/internal/audit"
+	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/decide"
+	"github.com/surveygate/surveygate/gateway/internal/settings"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/web/answer"
+	"github.com/surveygate/surveygate/gateway/internal/web/route"
+)
+
+// Options are the dependencies of the package; all are required.
+type Options struct {
+	Store state.Store
+	// Plan is the running configuration.
+	Plan   func() *decide.Plan
+	Access *access.Access
+	// Book reads and changes the documents of tenants.
+	Book  *settings.Book
+	Clock clock.Clock
+	Log   *slog.Logger
+}
+
+// Management answers the routes. Make it with New; it is safe for concurrent use.
+type Management struct{ Options }
+
+// New returns what answers the routes.
+func New(o Options) *Management { return &Management{Options: o} }
+
+// row is a route and its handler, a method of Management.
+type row struct {
+	serve func(*Management, *route.Call) error
+	route.Route
+}
+
+// table returns the rows of all resources.
+func table() []row { return slices.Concat(documentRows()) }
+
+// Routes returns all routes.
+func Routes() []route.Route {
+	var all []route.Route
+	for _, r := range table() {
+		all = append(all, r.Route)
+	}
+	return all
+}
+
+// Bound returns all routes with their handlers.
+func (m *Management) Bound() []route.Bound {
+	var all []route.Bound
+	for _, r := range table() {
+		all = append(all, route.Bound{Route: r.Route, Serve: func(c *route.Call) error { return r.serve(m, c) }})
+	}
+	return all
+}
+
+// by returns who calls, for the audit.
+func by(c *route.Call) audit.By {
+	name := "token:" + c.Grant.Name
+	if c.Grant == access.Socket {
+		name = "socket"
+	}
+	return audit.By{Name: name, IP: c.IP(), RequestID: answer.RequestID(c.Context())}
+}

@@ -1,0 +1,106 @@
+package manage
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/base32"
+	"errors"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/surveygate/surveygate/gateway/internal/settings"
+	"github.com/surveygate/surveygate/gateway/internal/view"
+	"github.com/surveygate/surveygate/gateway/internal/web/answer"
+	"github.com/surveygate/surveygate/gateway/internal/web/route"
+)
+
+// ofAPI is the provenance of the documents that this package makes.
+const ofAPI = "api"
+
+// NewWebhookName returns a new name of a webhook, which no file has: files may not use names that begin so.
+func NewWebhookName() string {
+	var random [8]byte
+	_, _ = rand.Read(random[:]) // it cannot fail
+	return "wh_" + strings.ToLower(base32.StdEncoding.EncodeToString(random[:]))[:12]
+}
+
+func (k kind) post(m *Management, c *route.Call) error {
+	name := NewWebhookName()
+	c.Set(fiber.HeaderLocation, k.collection()+"/"+name)
+	none := uint64(0)
+	return k.write(m, c, name, settings.Change{Spec: body(c), If: &none})
+}
+
+func (k kind) put(m *Management, c *route.Call) error {
+	return k.write(m, c, c.Segment("name"), settings.Change{Spec: body(c)})
+}
+
+func (k kind) patch(m *Management, c *route.Call) error {
+	return k.write(m, c, c.Segment("name"), settings.Change{Spec: body(c), Patch: true})
+}
+
+// body returns a copy of the request's body: fasthttp reuses its buffer.
+func body(c *route.Call) []byte { return bytes.Clone(c.Body()) }
+
+// write makes one change, and answers with the document.
+func (k kind) write(m *Management, c *route.Call, name string, change settings.Change) error {
+	result, err := k.apply(m, c, name, change)
+	if err != nil {
+		return err
+	}
+	v := k.view(m.Plan(), c.Tenant, &result.Entry, false)
+	status := fiber.StatusOK
+	switch {
+	case c.Asked("dry_run") == "true":
+		v.Common().Would = string(result.Would)
+	case result.Would == settings.WouldCreate:
+		status = fiber.StatusCreated
+	}
+	return show(c, status, v)
+}
+
+// apply makes one change.
+func (k kind) apply(m *Management, c *route.Call, name string, change settings.Change) (*settings.Result, error) {
+	dry, err := c.Flag("dry_run")
+	if err != nil {
+		return nil, err
+	}
+	change.Name = k.document(name)
+	if change.If == nil {
+		if err := m.precondition(c, &change); err != nil {
+			return nil, err
+		}
+	}
+	results, err := m.Book.Apply(c.Base, c.Tenant, []settings.Change{change}, settings.How{By: by(c), Provenance: ofAPI, DryRun: dry})
+	switch {
+	case errors.Is(err, settings.ErrNoDocument):
+		if len(k.ofFiles(m.Plan(), c.Tenant, name, false)) > 0 {
+			return nil, k.definedInFile(m, c, name)
+		}
+		return nil, k.none(m.Plan(), c)
+	case err != nil:
+		return nil, Refusal(err)
+	}
+	return &results[0], nil
+}
+
+// definedInFile is the answer to a change of what a file defines.
+func (k kind) definedInFile(m *Management, c *route.Call, name string) error {
+	at := k.ofFiles(m.Plan(), c.Tenant, name, false)[0].Common().At
+	return definedInFile(name, at)
+}
+
+// remove deletes a document. Deliveries that wait for a destination become dead letters, which the answer counts.
+func (k kind) remove(m *Management, c *route.Call) error {
+	name := c.Segment("name")
+	result, err := k.apply(m, c, name, settings.Change{Delete: true})
+	if err != nil {
+		return err
+	}
+	deleted := view.Deleted{Name: name, Kind: string(k), Waiting: result.Waiting}
+	if c.Asked("dry_run") == "true" {
+		deleted.Would = string(result.Would)
+	}
+	return answer.JSON(c.Ctx, fiber.StatusOK, deleted)
+}

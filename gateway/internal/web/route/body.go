@@ -1,0 +1,20 @@
+package route
+
+// The values of In and Out that are not types of package view.
+type (
+	// OneOf is a body that has one of several forms: that of one of its values.
+	OneOf []any
+
+	// Media are the forms of a body by its Content-Type, where it is not application/json alone.
+	Media map[string]any
+
+	// Text is a body that is not JSON, in Media.
+	Text string
+
+	// Document is the document of a settings resource, by its kind: webhook, connection, source or rule. It has the form that
+	// configuration files have, without its name.
+	Document string
+
+	// Patch is a merge patch (RFC 7396) of such a document.
+	Patch string
+)

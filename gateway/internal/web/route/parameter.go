@@ -1,0 +1,96 @@
+package route
+
+import "strings"
+
+// Parameter is a parameter of the query, as the description of the API shows it.
+type Parameter struct {
+	Name string
+	// Under limits the declaration to paths that begin with it, in place of the one for all paths.
+	Under string
+	// For is what it selects or changes.
+	For  string
+	Type ParameterType
+	// Words are the values that a Word can have, Default is the one without it.
+	Words   []string
+	Default string
+}
+
+// ParameterType is what a parameter's text is.
+type ParameterType string
+
+// The types of parameters.
+const (
+	// Free is any text.
+	Free ParameterType = ""
+	// Flag is true or false, which is the default: Call.Flag.
+	Flag ParameterType = "flag"
+	// Word is one of a few words.
+	Word ParameterType = "word"
+	// WordList is some of a few words, with commas between them.
+	WordList ParameterType = "words"
+	// Moment is a time or how long ago: Call.Span.
+	Moment ParameterType = "moment"
+	// Length is the length of a page: Call.Limit.
+	Length ParameterType = "length"
+	// Duration is how long, as 24h.
+	Duration ParameterType = "duration"
+)
+
+// tenant is a parameter of every route.
+var tenant = Parameter{Name: "tenant", For: "The tenant, for a token of all tenants; without it, `default`."}
+
+// parameters declares the parameters of all routes. A name means the same everywhere, but where Under says otherwise.
+var parameters = []Parameter{
+	{Name: "again", For: "Also events that were normalised again before.", Type: Flag},
+	{Name: "by", For: "`name` gives one series for each name.", Type: Word, Words: []string{"none", "name"}, Default: "none"},
+	{Name: "by", Under: "/v1/audit", For: "Who did it, such as `token:ci`."},
+	{Name: "cascade", For: "Delete also everything that it owns, as a job.", Type: Flag},
+	{Name: "cursor", For: "Continue a list: the `next` of the page before."},
+	{Name: "dead", For: "Only dead letters.", Type: Flag},
+	{Name: "destination", For: "The name of a connection or webhook."},
+	{Name: "dry_run", For: "Change nothing, and answer what would change.", Type: Flag},
+	{Name: "email", For: "Whose record products write."},
+	{Name: "event", For: "The id of an event."},
+	{Name: "failed", For: "Only deliveries with a failed attempt.", Type: Flag},
+	{Name: "force", For: "Use the configuration even if it removes much.", Type: Flag},
+	{Name: "fresh", For: "Deliver with new ids, so that receivers do not take it for a repetition.", Type: Flag},
+	{Name: "include", For: "What to add to each entry."},
+	{Name: "include", Under: "/v1/deliveries", For: "`event` adds the event's head, without its content.", Type: Word, Words: []string{"event"}},
+	{Name: "include", Under: "/v1/events", For: "`raw` is the raw body, which is always there.", Type: Word, Words: []string{"raw"}},
+	{Name: "include", Under: "/v1/destinations", For: "`standing` adds what waits, the dead letters and the hold.", Type: Word, Words: []string{"standing"}},
+	{Name: "limit", For: "The length of a page.", Type: Length},
+	{Name: "matched", For: "Only decided events that a rule or webhook matched, or with `false` that none did; with `rule`, that this one did, or did not.", Type: Word, Words: []string{"true", "false"}},
+	{Name: "normalise", For: "Read the raw body again first.", Type: Flag},
+	{Name: "of", For: "`destination:NAME`, `source:NAME`, `rule:NAME` or `survey:SOURCE/SURVEY`; without a name, all of them together."},
+	{Name: "of", Under: "/v1/audit", For: "What was changed, as `webhook/NAME`."},
+	{Name: "reason", For: "Why, for those who look at it later."},
+	{Name: "respondent", For: "The e-mail address, phone number or external id of the person who answered."},
+	{Name: "response", For: "The platform's id of a response."},
+	{Name: "rule", For: "The name of a rule or webhook."},
+	{Name: "show_secrets", For: "Show path tokens; it needs the scope `secrets`.", Type: Flag},
+	{Name: "since", For: "From this time on: RFC 3339, or how long ago, as `15m`, `24h` or `7d`.", Type: Moment},
+	{Name: "source", For: "The name of a source; `api` is what is published here."},
+	{Name: "state", For: "The state of a delivery.", Type: Word, Words: []string{"waiting", "delivered", "skipped", "dead", "dropped"}},
+	{Name: "step", For: "The length of one point.", Type: Word, Words: []string{"minute", "hour", "day"}, Default: "hour"},
+	{Name: "survey", For: "The platform's id of a survey."},
+	{Name: "type", For: "A canonical type of event, such as `response.completed`."},
+	{Name: "until", For: "Up to this time, as `since`.", Type: Moment},
+}
+
+// Parameters returns the declarations of a route's parameters, `tenant` last. unknown are names of Query without a declaration.
+func (r *Route) Parameters() (all []Parameter, unknown []string) {
+	for _, name := range r.Query {
+		best := -1
+		for i, p := range parameters {
+			if p.Name == name && strings.HasPrefix(r.Path, p.Under) && (best < 0 || len(p.Under) > len(parameters[best].Under)) {
+				best = i
+			}
+		}
+		if best < 0 {
+			unknown = append(unknown, name)
+			continue
+		}
+		all = append(all, parameters[best])
+	}
+	return append(all, tenant), unknown
+}
