@@ -57,8 +57,12 @@ func (g *globals) explainFound(ctx context.Context, gw *client.Client, text, sou
 			x, err := gw.Explain(ctx, client.EventID(text), source)
 			return x, nil, err
 		},
-		func() (*client.Explanation, *client.EventPage, error) { return g.find(ctx, gw, "respondent", text, source) },
-		func() (*client.Explanation, *client.EventPage, error) { return g.find(ctx, gw, "response", text, source) },
+		func() (*client.Explanation, *client.EventPage, error) {
+			return g.find(ctx, gw, "respondent", text, source)
+		},
+		func() (*client.Explanation, *client.EventPage, error) {
+			return g.find(ctx, gw, "response", text, source)
+		},
 	}
 	if strings.Contains(text, "@") || strings.HasPrefix(text, "+") {
 		ways[0], ways[1] = ways[1], ways[0]
