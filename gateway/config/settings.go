@@ -22,6 +22,10 @@ type fileSettings struct {
 	// Listen is the address of the HTTP surface; without it, `127.0.0.1:8080`.
 	Listen address `yaml:"listen,omitempty"`
 
+	// PublicURL is the address under which others reach the gateway, such as `https://surveys.example.com`: the URLs of sources begin
+	// with it. Without it, the API shows them under the address that its caller used, and `check` under `listen`.
+	PublicURL string `yaml:"public_url,omitempty"`
+
 	// Drain is how long the gateway still accepts requests after SIGTERM, while `/readyz` answers 503, so that a load balancer
 	// stops sending before the port closes; without it, 5s. 0s closes the port at once. The maximum is 10m.
 	Drain *time.Duration `yaml:"drain,omitempty"`
