@@ -46,7 +46,7 @@ var floors = [][]string{
 	{"gateway/internal/web/answer", "gateway/internal/web/listener"},
 	{"gateway/internal/web/intake", "gateway/internal/web/sse", "gateway/internal/web/route"},
 	{"gateway/internal/web/api", "gateway/internal/web/manage"},
-	{"gateway/internal/web/inspect"},
+	{"gateway/internal/web/compat", "gateway/internal/web/inspect"},
 	{"gateway/internal/web"},
 	{"gateway/client", "gateway/offline", "gateway/receiver"},
 	{"gateway/internal/run"},

@@ -65,6 +65,10 @@ var views = []struct {
 	{asks("GET /v1/stats?of=survey:"), viewOf[view.Stats[view.SurveyStat]]},
 	{asks("POST /v1/try"), viewOf[view.Tried]},
 	{asks("POST /v1/reload"), viewOf[view.Reloaded]},
+	{asks("(GET|POST) /department/ID/webhook"), viewOf[view.Department]},
+	{asks("POST /department/ID/webhook/add"), viewOf[view.Department]},
+	{asks("PUT /department/ID/webhook/ID"), viewOf[view.Department]},
+	{asks("POST /department/ID/webhook/test-send"), viewOf[view.TestSent]},
 }
 
 func viewOf[T any]() any { return new(T) }
@@ -82,7 +86,7 @@ func asks(text string) *regexp.Regexp {
 // without anything else. What package client reads is then what the API writes.
 func holdsView(t testing.TB, method, path string, got told) {
 	t.Helper()
-	if !strings.HasPrefix(path, "/v1/") || !strings.HasPrefix(got.header.Get("Content-Type"), "application/json") {
+	if !isManaged([]byte(path)) || !strings.HasPrefix(got.header.Get("Content-Type"), "application/json") {
 		return
 	}
 	var to any

@@ -74,7 +74,7 @@ var parameters = []Parameter{
 	{Name: "until", For: "Up to this time, as `since`.", Type: Moment},
 }
 
-// Parameters returns the declarations of a route's parameters, `tenant` last. unknown are names of Query without a declaration.
+// Parameters returns the declarations of a route's parameters, `tenant` last where the path does not name it. unknown are names of Query without a declaration.
 func (r *Route) Parameters() (all []Parameter, unknown []string) {
 	for _, name := range r.Query {
 		best := -1
@@ -89,5 +89,8 @@ func (r *Route) Parameters() (all []Parameter, unknown []string) {
 		}
 		all = append(all, parameters[best])
 	}
-	return append(all, tenant), unknown
+	if r.TenantIn == "" {
+		all = append(all, tenant)
+	}
+	return all, unknown
 }
