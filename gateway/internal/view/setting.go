@@ -2,6 +2,7 @@ package view
 
 import (
 	"encoding/json"
+	"time"
 
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/document"
@@ -79,6 +80,14 @@ type Written struct {
 	By string `json:"by,omitempty"`
 }
 
+// newWritten returns nil if the document does not say when it was written.
+func newWritten(at time.Time, by string) *Written {
+	if at.IsZero() {
+		return nil
+	}
+	return &Written{Time{at}, by}
+}
+
 // SettingProblem is one fault of a document, or one warning about it.
 type SettingProblem struct {
 	Msg string `json:"msg"`
@@ -109,7 +118,7 @@ func NewSetting(tenant string, e *settings.Entry) Setting {
 		Name: settings.Title(e.Name), Kind: settings.Kind(e.Name), Tenant: tenant, Version: e.Version,
 		Provenance: e.Meta.Provenance, Owner: e.Meta.Owner, Locked: e.Meta.Lock,
 		State: string(e.State), Problems: newSettingProblems(e.Faults), Warnings: newWarnings(e.Warnings),
-		Created: &Written{Time{e.Meta.Created}, e.Meta.CreatedBy}, Updated: &Written{Time{e.Meta.Updated}, e.Meta.UpdatedBy},
+		Created: newWritten(e.Meta.Created, e.Meta.CreatedBy), Updated: newWritten(e.Meta.Updated, e.Meta.UpdatedBy),
 		Spec: e.Spec,
 	}
 }
