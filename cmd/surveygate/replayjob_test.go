@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -133,4 +135,79 @@ webhooks:
 			}
 		}
 	}
+}
+
+// The command counts first, asks above 100, says what it did, and lists, shows and cancels.
+func TestReplayCommand(t *testing.T) {
+	t.Parallel()
+	var works atomic.Bool
+	receiver := newSink(t, func(int, *http.Request) int {
+		if works.Load() {
+			return http.StatusOK
+		}
+		return http.StatusBadRequest
+	})
+	dir := t.TempDir()
+	p := start(t, dir, fmt.Sprintf(`
+outbound: {allow_addresses: ["127.0.0.0/8"], allow_http: true}
+tokens: [{name: load, secret: %q, scopes: [publish, read, write]}]
+webhooks:
+  - {name: sink, url: %q, events: [response.completed], secrets: ["whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="]}
+`, testToken, receiver.url))
+	client := &http.Client{Timeout: patience}
+	defer client.CloseIdleConnections()
+	const events = 101
+	for n := range events {
+		if status, result, err := p.publish(client, body(fmt.Sprint("e-", n))); err != nil || status != http.StatusOK || result != "accepted" {
+			t.Fatalf("%d %s, %v", status, result, err)
+		}
+	}
+	until(t, "all are dead letters", func() bool {
+		var list struct{ Data []struct{ State string } }
+		p.get(&list, "/v1/deliveries?state=dead&limit=200")
+		return len(list.Data) == events
+	})
+	works.Store(true)
+	data := []string{"--data", filepath.Join(dir, "data")}
+	ask := func(code int, want string, args ...string) string {
+		t.Helper()
+		stdout, stderr, got := invoke(t, dir, nil, append(args, data...)...)
+		if got != code || !strings.Contains(stdout+stderr, want) {
+			t.Errorf("%v: exit code %d, want %d with %q:\n%s%s", args, got, code, want, stdout, stderr)
+		}
+		return stdout
+	}
+	dead := []string{"replay", "--destination", "sink", "--state", "dead", "--status", "4xx", "--since", "1h"}
+	ask(0, "101 deliveries of 101 events, the oldest of", append(dead, "--dry-run")...)
+	ask(0, "0 deliveries", "replay", "--destination", "sink", "--status", "5xx", "--dry-run")
+	ask(1, "nothing was replayed", dead...) // there is nobody to say yes
+	ask(2, "--json cannot ask", append(dead, "--json")...)
+	ask(2, "by ids or by filters", append(dead, "61cc5a12f7d1b0c2a9e04c1c4c53be0c")...)
+	ask(2, "select them by filters", "replay")
+	ask(2, "--normalise takes", append(dead, "--normalise")...)
+	ask(1, "a status is a number", "replay", "--destination", "sink", "--status", "bad")
+	ask(4, "sink", "replay", "--destination", "sinc")
+	ask(0, "no replays", "replay", "list")
+
+	ask(0, "done: 101 of 101", append(dead, "--rate", "200/s", "--reason", "sink was away", "--yes", "--wait")...)
+	until(t, "all are delivered", func() bool {
+		var list struct{ Data []struct{ State string } }
+		p.get(&list, "/v1/deliveries?state=delivered&limit=200")
+		return len(list.Data) == events
+	})
+	said := ask(0, "destination sink state dead status 4xx since 1h", "replay", "list")
+	id, _, _ := strings.Cut(said, " ")
+	ask(0, "sink was away", "replay", "show", id)
+	ask(1, "ended already", "replay", "cancel", id)
+	ask(4, "no such replay", "replay", "show", "job_none")
+
+	// A slow one is cancelled; without a terminal, the command does not wait.
+	said = ask(0, "replay show", "replay", "--destination", "sink", "--rate", "1/s", "--yes")
+	id = regexp.MustCompile("job_[a-z0-9]+").FindString(said)
+	ask(0, id, "replay", "cancel", id)
+	until(t, "it is cancelled", func() bool {
+		var job replayView
+		p.get(&job, "/v1/replays/"+id)
+		return job.State == "cancelled" && job.Done < events
+	})
 }
