@@ -30,6 +30,7 @@
 //   - Keyer, SharedKeyer: deliveries that change the same record must be made in order.
 //   - Batcher: the product takes several events in one request.
 //   - Chained, ChainComparer: one event needs several requests.
+//   - Named: the requests tell the name of their destination.
 //   - RetryLimiter: the product counts a repeated event twice.
 //   - RateLimiter, ConcurrencyLimiter: the product publishes limits.
 //   - Validator: a setting has a form, or depends on another one.
@@ -141,6 +142,12 @@ type BatchLimit struct {
 	// Silent is set for a product whose documented answer names only the events that it refused, or none at all. Without
 	// it, an event of a batch is delivered only if the answer names it: Judge returns Verdict.Each (see JudgeEach).
 	Silent bool
+}
+
+// Named is implemented by a connector whose requests tell the name of their destination.
+type Named interface {
+	// SetName sets the name that the destination has in the configuration. It is called once, before Build.
+	SetName(name string)
 }
 
 // RetryLimiter is implemented by a connector whose product may count a repeated event twice.

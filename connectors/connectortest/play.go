@@ -129,6 +129,9 @@ func transcribe(name string, text []byte, bind Binder) (_ []byte, requests []*co
 		add("build", "invalid: "+err.Error())
 		return txtar.Format(out), requests, nil
 	}
+	if named, ok := c.(connectors.Named); ok {
+		named.SetName("example")
+	}
 	events := make([]*event.Event, len(given))
 	for i, text := range given {
 		var err error

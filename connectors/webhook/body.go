@@ -14,7 +14,7 @@ import (
 // Format is the format of a body.
 type Format string
 
-// The formats. The empty format means RawBytes, unless Body.Values is set.
+// The formats. The empty format means the preset's, or else RawBytes, unless Body.Values is set.
 const (
 	// RawBytes sends the platform's original bytes with their own content type.
 	RawBytes Format = "raw"
@@ -24,9 +24,11 @@ const (
 	CloudEvents Format = "cloudevents"
 	// BinaryCloudEvents sends the event's data, and the CloudEvents attributes in headers.
 	BinaryCloudEvents Format = "cloudevents-binary"
+	// PollarixEnvelope sends the envelope of Pollarix' webhooks, whatever the source is.
+	PollarixEnvelope Format = pollarix
 )
 
-var formats = []Format{RawBytes, Envelope, CloudEvents, BinaryCloudEvents}
+var formats = []Format{RawBytes, Envelope, CloudEvents, BinaryCloudEvents, PollarixEnvelope}
 
 // Body is the `body` setting: one of the formats, or a mapping of values.
 type Body struct {
@@ -44,7 +46,7 @@ func (b *Body) UnmarshalText(text []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("`%s` is no body; one of raw, event, cloudevents, cloudevents-binary, or a mapping of values", text)
+	return fmt.Errorf("`%s` is no body; one of raw, event, cloudevents, cloudevents-binary, pollarix, or a mapping of values", text)
 }
 
 // UnmarshalValues accepts a mapping.
@@ -53,7 +55,7 @@ func (b *Body) UnmarshalValues(values expression.Values) error {
 	return nil
 }
 
-// IsZero reports whether the setting is absent, which means `raw`.
+// IsZero reports whether the setting is absent, which means the preset's body, or else `raw`.
 func (b Body) IsZero() bool { return b.Format == "" && b.Values.IsZero() }
 
 // The paths of answers and leads in a normalised event: in its envelope (false), and in its data alone (true).
@@ -109,10 +111,13 @@ func (c *Connector) body(ev *event.Event) (body []byte, contentType string, err 
 		body, err = event.MarshalDigits(values, c.digits())
 		return body, "application/json", err
 	}
-	switch c.Body.Format {
+	switch format := c.format(); format {
+	case PollarixEnvelope:
+		body, err = c.pollarix(ev)
+		return body, "application/json", err
 	case Envelope, CloudEvents:
 		contentType = "application/json"
-		if c.Body.Format == CloudEvents {
+		if format == CloudEvents {
 			contentType = "application/cloudevents+json; charset=utf-8"
 		}
 		body, err = c.without(ev.Envelope(), false)
@@ -153,13 +158,7 @@ func (c *Connector) raw(ev *event.Event) ([]byte, string, error) {
 	if contentType == "" || strings.ContainsFunc(contentType, func(r rune) bool { return r < ' ' || r > '~' }) {
 		contentType = "application/json"
 	}
-	var paths []string
-	if !c.SendAnswers {
-		paths = append(paths, ev.Raw.AnswersAt...)
-	}
-	if !c.SendLeads {
-		paths = append(paths, ev.Raw.LeadsAt...)
-	}
+	paths := c.unwanted(ev)
 	if len(paths) == 0 {
 		return ev.Raw.Body, contentType, nil
 	}
@@ -167,10 +166,30 @@ func (c *Connector) raw(ev *event.Event) ([]byte, string, error) {
 	return body, contentType, err
 }
 
-// isRaw reports whether the original bytes are sent.
-func (c *Connector) isRaw() bool {
-	return c.Body.Values.IsZero() && (c.Body.Format == "" || c.Body.Format == RawBytes)
+// unwanted returns the paths of what must not be sent of an event's original bytes.
+func (c *Connector) unwanted(ev *event.Event) (paths []string) {
+	if !c.SendAnswers {
+		paths = append(paths, ev.Raw.AnswersAt...)
+	}
+	if !c.SendLeads {
+		paths = append(paths, ev.Raw.LeadsAt...)
+	}
+	return paths
 }
+
+// format returns the effective format: the setting, or else the preset's, or else RawBytes.
+func (c *Connector) format() Format {
+	if c.Body.Format != "" {
+		return c.Body.Format
+	}
+	if preset := Presets[c.Preset]; preset.Body != "" {
+		return preset.Body
+	}
+	return RawBytes
+}
+
+// isRaw reports whether the original bytes are sent.
+func (c *Connector) isRaw() bool { return c.Body.Values.IsZero() && c.format() == RawBytes }
 
 // appendEventHeaders appends the headers with the facts that raw bytes do not contain. A custom signature with the same header
 // name takes precedence.

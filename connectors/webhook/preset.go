@@ -23,17 +23,21 @@ type Preset struct {
 	Timeout time.Duration
 	// Only200 is set if 200 is the only successful status. Without it, any 2xx is.
 	Only200 bool
+	// Body is the format of the body; empty means RawBytes.
+	Body Format
+}
+
+// overDays are the waits that Standard Webhooks gives as an example: a receiver that is away for three days loses nothing.
+var overDays = []time.Duration{
+	5 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour,
+	10 * time.Hour, 14 * time.Hour, 20 * time.Hour, 24 * time.Hour,
 }
 
 // Presets maps each name to its preset: the platform's published behaviour, with the gateway's own intervals where the platform
 // publishes none. The headers that a platform sends are part of its signature style.
 var Presets = map[PresetName]Preset{
 	"standard": {
-		Signature: connectors.Signature{Style: "standard"}, Timeout: 15 * time.Second,
-		Retry: []time.Duration{
-			5 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour,
-			10 * time.Hour, 14 * time.Hour, 20 * time.Hour, 24 * time.Hour,
-		},
+		Signature: connectors.Signature{Style: "standard"}, Timeout: 15 * time.Second, Retry: overDays,
 	},
 	"pollqr": {
 		Signature: connectors.Signature{Style: "pollqr"}, Timeout: 15 * time.Second,
@@ -46,6 +50,10 @@ var Presets = map[PresetName]Preset{
 	"chattosurvey": {
 		Signature: connectors.Signature{Style: "chattosurvey"}, Timeout: 30 * time.Second, Only200: true,
 		Retry: []time.Duration{10 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute, 30 * time.Minute},
+	},
+	// Pollarix signs nothing: its receivers check a header of their own. It publishes neither intervals nor a timeout.
+	PollarixPreset: {
+		Signature: connectors.Signature{Style: "none"}, Timeout: 15 * time.Second, Retry: overDays, Body: PollarixEnvelope,
 	},
 }
 

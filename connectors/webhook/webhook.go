@@ -24,6 +24,7 @@ import (
 
 var (
 	_ connectors.Judge     = (*Connector)(nil)
+	_ connectors.Named     = (*Connector)(nil)
 	_ connectors.Validator = (*Connector)(nil)
 )
 
@@ -46,8 +47,9 @@ type Connector struct {
 	// `standard` a secret is base64 of at least 24 bytes, with or without the prefix `whsec_`.
 	Secrets []connectors.Secret `yaml:"secrets,omitempty"`
 
-	// Preset delivers in the way of a platform: `standard`, `pollqr`, `popsee` or `chattosurvey`. It sets signature,
-	// headers, retry and timeout together; each of them can be overridden.
+	// Preset delivers in the way of a platform: `standard`, `pollqr`, `popsee`, `chattosurvey` or `pollarix`. It sets signature,
+	// headers, body, retry and timeout together; each of them can be overridden. `pollarix` signs nothing: set a header that the
+	// receiver checks.
 	Preset PresetName `yaml:"preset,omitempty"`
 
 	// Signature is the signature style: `standard` (Standard Webhooks, the default), `ed25519`, `pollqr`,
@@ -55,8 +57,9 @@ type Connector struct {
 	Signature connectors.Signature `yaml:"signature,omitempty"`
 
 	// Body is the content: `raw` (the platform's original bytes, the default), `event` (the normalised event),
-	// `cloudevents`, `cloudevents-binary`, or a mapping of values. With `raw`, the headers `webhook-event` (the canonical type),
-	// `webhook-source` and `webhook-tenant` are added.
+	// `cloudevents`, `cloudevents-binary`, `pollarix` (the envelope of Pollarix' webhooks, of events of every source; `webhookId` is
+	// the webhook's name, `departmentId` the tenant), or a mapping of values. With `raw`, the headers `webhook-event` (the canonical
+	// type), `webhook-source` and `webhook-tenant` are added.
 	Body Body `yaml:"body,omitempty"`
 
 	// LargeNumbers is the form of whole numbers beyond 2^53 in every body but `raw`: `number` (all digits; JavaScript's
@@ -85,7 +88,12 @@ type Connector struct {
 
 	// IncompleteDelay cannot be set yet.
 	IncompleteDelay time.Duration `yaml:"incomplete_delay,omitempty" later:"true"`
+
+	name string
 }
+
+// SetName sets the webhook's name, which Pollarix' envelope tells.
+func (c *Connector) SetName(name string) { c.name = name }
 
 // Build writes the body. The gateway signs exactly these bytes (gateway/internal/outbound).
 func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
@@ -105,7 +113,7 @@ func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
 	}
 	req.To(address)
 	switch {
-	case c.Body.Format == BinaryCloudEvents:
+	case c.format() == BinaryCloudEvents:
 		req.Header = append(req.Header, attributes(ev)...)
 	case c.isRaw():
 		req.Header = appendEventHeaders(req.Header, ev, c.Style())

@@ -254,6 +254,9 @@ func (l *loader) connect(d *destination, connector connectors.Connector) {
 	if len(l.faults) > before {
 		return
 	}
+	if named, ok := connector.(connectors.Named); ok {
+		named.SetName(d.Name)
+	}
 	d.alone, d.Alone = connector, connector
 	// Products also refuse settings that are not secrets, such as a Slack channel or an audience. All settings are therefore
 	// included, so that correcting any of them ends the pause.

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/surveygate/surveygate/connectors/webhook"
 	"github.com/surveygate/surveygate/gateway/internal/document"
@@ -42,6 +44,22 @@ func (n *entityName) UnmarshalText(b []byte) error {
 		return fmt.Errorf("`%s` is not a name; %s", b, nameRule)
 	}
 	*n = entityName(b)
+	return nil
+}
+
+// displayText is a text for people.
+type displayText string
+
+const maxDisplayText = 200
+
+func (d *displayText) UnmarshalText(b []byte) error {
+	switch {
+	case !utf8.Valid(b) || strings.ContainsFunc(string(b), unicode.IsControl):
+		return errors.New("this must be one line of text")
+	case utf8.RuneCount(b) > maxDisplayText:
+		return fmt.Errorf("this has %d characters; at most %d are allowed", utf8.RuneCount(b), maxDisplayText)
+	}
+	*d = displayText(b)
 	return nil
 }
 

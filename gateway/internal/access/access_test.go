@@ -35,8 +35,8 @@ func TestGrant(t *testing.T) {
 		token string
 		want  *Grant
 	}{
-		"one tenant, one scope": {ci, &Grant{"ci", "acme", Publish, nil}},
-		"every tenant":          {ops, &Grant{"ops", "*", Every, nil}},
+		"one tenant, one scope": {ci, &Grant{Name: "ci", Tenant: "acme", Scopes: Publish}},
+		"every tenant":          {ops, &Grant{Name: "ops", Tenant: "*", Scopes: Every}},
 		"cut off":               {ci[:len(ci)-1], nil},
 		"longer":                {ci + "0", nil},
 		"other case":            {strings.ToUpper(ci), nil},
@@ -168,7 +168,7 @@ func TestOpenFirst(t *testing.T) {
 		if err := a.Load(nil, first); err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(&Grant{"first", "default", Every, nil}, a.Grant([]byte(text))); diff != "" {
+		if diff := cmp.Diff(&Grant{Name: "first", Tenant: "default", Scopes: Every}, a.Grant([]byte(text))); diff != "" {
 			t.Fatal(diff)
 		}
 	}

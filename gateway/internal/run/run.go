@@ -108,8 +108,9 @@ type gateway struct {
 
 	plan        running
 	removed     *removedSteps
-	settings    *settings.Worker   // brings documents of tenants into the plan
-	book        *settings.Book     // reads and changes the documents of tenants
+	settings    *settings.Worker // brings documents of tenants into the plan
+	book        *settings.Book   // reads and changes the documents of tenants
+	leaving     *settings.Leaving
 	jobs        *job.Jobs          // replays of many deliveries, and other work that outlives a request
 	stored      *storedGenerations // configurations in the store, for later explanations
 	generations *generations       // older configurations, for explanations
@@ -241,6 +242,7 @@ func open(ctx context.Context, o Options) (_ *gateway, err error) {
 	g.streams = stream.New(stream.Options{
 		Store: g.store, Stats: g.stats, Clock: g.clock, Log: traffic, Redis: c.Redis.URL.Expose(), Prefix: c.Redis.Prefix, Holder: host,
 	})
+	g.leaving = g.newLeaving()
 	g.book = g.newBook()
 	replayer := &replay.Replayer{Options: replay.Options{Store: g.store, Plan: g.plan.Load, Clock: g.clock, Due: g.loop.Wake}}
 	g.jobs = job.New(job.Options{Store: g.store, Clock: g.clock, Log: traffic, Kinds: map[string]job.Kind{replay.Kind: replayer.Work}, Holder: holder})

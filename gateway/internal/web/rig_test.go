@@ -111,7 +111,9 @@ type rig struct {
 	log    *slog.Logger
 	tokens outbound.Tokens
 	worker *settings.Worker // brings documents into the plan
-	book   *settings.Book
+	// measured: requests are not held against the description, whose work would be measured too.
+	measured bool
+	book     *settings.Book
 	// changed is told after documents were brought into the plan.
 	changed *sync.Cond
 	// Of streams: routes adds those of a test to each server.
@@ -220,6 +222,9 @@ func (r *rig) start(t testing.TB) *rig {
 	r.apply(t, v)
 	r.tcp, r.dial = serveOn(t, r.app.Serve, r.port)
 	r.socket, _ = serveOn(t, r.app.ServeSocket, false)
+	if test, ok := t.(*testing.T); ok && !r.measured {
+		r.tcp.Transport, r.socket.Transport = conform{test, r.tcp.Transport}, conform{test, r.socket.Transport}
+	}
 	t.Cleanup(func() {
 		r.tcp.CloseIdleConnections()
 		r.socket.CloseIdleConnections()

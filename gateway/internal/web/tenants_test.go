@@ -39,6 +39,15 @@ func TestTenantsNeverMeet(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, route := range Routes() {
+		if route.TenantIn != "" {
+			path := strings.NewReplacer(":"+route.TenantIn, "default", ":name", "warehouse").Replace(route.Path)
+			for token, want := range map[string]int{acmeToken: 403, "": 401, publishToken: 403} {
+				if got := r.ask(t, ask{method: route.Method, path: path, token: token, body: `{}`}); got.status != want || strings.Contains(got.body, "warehouse") {
+					t.Errorf("%s %s with the token %s: %d, want %d: %s", route.Method, path, token, got.status, want, got.body)
+				}
+			}
+			continue
+		}
 		parts := strings.Split(route.Path, "/")
 		path := route.Path
 		named := strings.Contains(route.Path, "/:")

@@ -50,6 +50,11 @@ var views = []struct {
 	{asks("POST /v1/connections/ID/check"), viewOf[live.Connection]},
 	{asks("PUT /v1/connections/ID/token"), viewOf[view.StoredToken]},
 	{asks("POST /v1/vault/reseal"), viewOf[view.Resealed]},
+	{asks("GET /v1/webhooks/ID/secrets"), viewOf[view.Page[view.WebhookSecret]]},
+	{asks("DELETE /v1/webhooks/ID/secrets/ID"), viewOf[view.Page[view.WebhookSecret]]},
+	{asks("POST /v1/webhooks/ID/secrets"), viewOf[view.WebhookSecret]},
+	{asks("POST /v1/webhooks/ID/(enable|disable)"), viewOf[view.Webhook]},
+	{asks("POST /v1/rules/ID/(enable|disable)"), viewOf[view.Rule]},
 	{asks("POST /v1/webhooks"), viewOf[view.Webhook]},
 	{asks("GET /v1/webhooks"), viewOf[view.Page[view.Webhook]]},
 	{asks("(GET|PUT|PATCH) /v1/webhooks/ID"), viewOf[view.Webhook]},
@@ -64,7 +69,13 @@ var views = []struct {
 	{asks("GET /v1/stats?of=source:"), viewOf[view.Stats[view.SourceStat]]},
 	{asks("GET /v1/stats?of=rule:"), viewOf[view.Stats[view.RuleStat]]},
 	{asks("GET /v1/stats?of=survey:"), viewOf[view.Stats[view.SurveyStat]]},
+	{asks("GET /v1/event-types"), viewOf[view.EventTypes]},
+	{asks("POST /v1/try"), viewOf[view.Tried]},
 	{asks("POST /v1/reload"), viewOf[view.Reloaded]},
+	{asks("(GET|POST) /department/ID/webhook"), viewOf[view.Department]},
+	{asks("POST /department/ID/webhook/add"), viewOf[view.Department]},
+	{asks("PUT /department/ID/webhook/ID"), viewOf[view.Department]},
+	{asks("POST /department/ID/webhook/test-send"), viewOf[view.TestSent]},
 }
 
 func viewOf[T any]() any { return new(T) }
@@ -82,7 +93,7 @@ func asks(text string) *regexp.Regexp {
 // without anything else. What package client reads is then what the API writes.
 func holdsView(t testing.TB, method, path string, got told) {
 	t.Helper()
-	if !strings.HasPrefix(path, "/v1/") || !strings.HasPrefix(got.header.Get("Content-Type"), "application/json") {
+	if !isManaged([]byte(path)) || !strings.HasPrefix(got.header.Get("Content-Type"), "application/json") {
 		return
 	}
 	var to any

@@ -34,6 +34,8 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/gateway/internal/web/api"
+	"github.com/surveygate/surveygate/gateway/internal/web/compat"
+	"github.com/surveygate/surveygate/gateway/internal/web/inspect"
 	"github.com/surveygate/surveygate/gateway/internal/web/intake"
 	"github.com/surveygate/surveygate/gateway/internal/web/listener"
 	"github.com/surveygate/surveygate/gateway/internal/web/manage"
@@ -141,10 +143,16 @@ func New(o Options) *App {
 		Normalise: &renormalise.Normaliser{Store: o.Store, Plan: o.Plan, Clock: o.Clock, Ended: o.Stats.Ended},
 		Ended:     o.Stats.Ended,
 	})
-	a.guard = route.New(route.Options{Store: o.Store, Access: o.Access, Log: o.Log, Context: ctx})
-	routes := slices.Concat(management.Bound(), manage.New(manage.Options{
-		Store: o.Store, Plan: o.Plan, Access: o.Access, Book: o.Book, Clock: o.Clock, Log: o.Log,
-	}).Bound())
+	a.guard = route.New(route.Options{
+		Store: o.Store, Access: o.Access, Log: o.Log, Context: ctx,
+		Remote: func(c *fiber.Ctx) netip.Addr { return intake.Remote(c, o.Plan().Config.TrustedProxies) },
+	})
+	routes := slices.Concat(
+		management.Bound(),
+		manage.New(manage.Options{Store: o.Store, Plan: o.Plan, Access: o.Access, Book: o.Book, Clock: o.Clock, Log: o.Log}).Bound(),
+		inspect.New(inspect.Options{Store: o.Store, Plan: o.Plan, Book: o.Book, Door: a.door, Clock: o.Clock, Log: o.Log}).Bound(),
+		compat.New(compat.Options{Plan: o.Plan, Book: o.Book, Sender: o.Sender, Clock: o.Clock}).Bound(),
+	)
 	bounds := o.Bounds.orDefaults()
 	a.options.writeTimeout = cmp.Or(o.writeTimeout, writeTimeout)
 	o.streams.WriteTimeout = a.options.writeTimeout

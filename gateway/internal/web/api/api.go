@@ -6,6 +6,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"slices"
 	"time"
@@ -91,6 +92,8 @@ var (
 	spanQuery = []string{"since", "until"}
 	// ofEvent names the source of an event that is asked for by the id it was published with.
 	ofEvent = []string{"source"}
+	// ambiguous is the refusal of such an id that several sources have.
+	ambiguous = []int{fiber.StatusConflict}
 )
 
 func params(lists ...[]string) []string { return slices.Concat(lists...) }
@@ -99,10 +102,10 @@ func params(lists ...[]string) []string { return slices.Concat(lists...) }
 var (
 	// published is what `POST /v1/events` accepts; with `?source=` it is what that platform sends.
 	published = route.Media{
-		fiber.MIMEApplicationJSON:            route.OneOf{map[string]any{}, []map[string]any{}},
+		fiber.MIMEApplicationJSON:            route.OneOf{route.Event{}, route.EventList{}, json.RawMessage{}},
 		"application/x-ndjson":               route.Text(""),
 		"application/cloudevents+json":       map[string]any{},
-		"application/cloudevents-batch+json": []map[string]any{},
+		"application/cloudevents-batch+json": []json.RawMessage{},
 	}
 	statsForms = route.OneOf{
 		view.Stats[view.DestinationStat]{}, view.Stats[view.SourceStat]{}, view.Stats[view.RuleStat]{}, view.Stats[view.SurveyStat]{},
@@ -122,16 +125,16 @@ func Routes() []route.Route {
 func table() []row {
 	return []row{
 		{(*API).publish, route.Route{
-			Method: fiber.MethodPost, Path: "/v1/events", Scope: access.Publish, Query: []string{"source"}, For: "publish events",
+			Method: fiber.MethodPost, Path: "/v1/events", Scope: access.Publish, Query: []string{"source"}, For: "publish events", ID: "publishEvents",
 			In: published, Out: view.Results{}, Statuses: []int{fiber.StatusUnsupportedMediaType},
 		}},
 		{(*API).events, route.Route{
 			Method: fiber.MethodGet, Path: "/v1/events", Scope: access.Read, For: "list events",
-			Query: params([]string{"type", "source", "survey", "response", "respondent", "dead"}, spanQuery, pageQuery),
+			Query: params([]string{"type", "source", "survey", "response", "respondent", "dead", "rule", "matched"}, spanQuery, pageQuery),
 			Out:   view.Page[view.Event]{},
 		}},
-		{(*API).event, route.Route{Method: fiber.MethodGet, Path: "/v1/events/:id", Scope: access.Read, Query: ofEvent, For: "one event in full, with its deliveries", Out: view.Record{}}},
-		{(*API).explain, route.Route{Method: fiber.MethodGet, Path: "/v1/events/:id/explain", Scope: access.Read, Query: ofEvent, For: "why it arrived where it did, and why not elsewhere", Out: view.Explanation{}}},
+		{(*API).event, route.Route{Method: fiber.MethodGet, Path: "/v1/events/:id", Scope: access.Read, Query: params(ofEvent, []string{"include"}), For: "one event in full, with its deliveries", Out: view.Record{}, Statuses: ambiguous}},
+		{(*API).explain, route.Route{Method: fiber.MethodGet, Path: "/v1/events/:id/explain", Scope: access.Read, Query: ofEvent, For: "why it arrived where it did, and why not elsewhere; the id may be that of one of its deliveries", Out: view.Explanation{}, Statuses: ambiguous}},
 		{(*API).replayEvent, route.Route{
 			Method: fiber.MethodPost, Path: "/v1/events/:id/replay", Scope: access.Write, Once: true,
 			Query: params([]string{"fresh", "rule", "destination", "normalise", "again", "dry_run"}, ofEvent),
@@ -157,7 +160,7 @@ func table() []row {
 
 		{(*API).deliveries, route.Route{
 			Method: fiber.MethodGet, Path: "/v1/deliveries", Scope: access.Read, For: "list deliveries; dead letters are `state=dead`",
-			Query: params([]string{"state", "verdict", "status", "destination", "rule", "type", "source", "event", "failed"}, spanQuery, pageQuery),
+			Query: params([]string{"state", "verdict", "status", "destination", "rule", "type", "source", "event", "failed", "include"}, spanQuery, pageQuery),
 			Out:   view.Page[view.Delivery]{},
 		}},
 		{(*API).delivery, route.Route{Method: fiber.MethodGet, Path: "/v1/deliveries/:id", Scope: access.Read, For: "one delivery, with its attempts", Out: view.Delivery{}}},

@@ -214,7 +214,7 @@ func (r *reader) open(c *fiber.Ctx, now time.Time, proxies []netip.Prefix) {
 	r.ctx = c
 	r.request.Method = c.Method() // one of the router's constants
 	r.request.Token = pathToken(c.Params("token"))
-	r.request.Remote = remote(c, proxies)
+	r.request.Remote = Remote(c, proxies)
 	r.request.Received = now
 }
 

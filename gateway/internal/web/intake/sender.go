@@ -8,9 +8,9 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// remote returns the address of the sender; none on the unix socket, which fasthttp calls 0.0.0.0. Forwarding headers count
+// Remote returns the address of the sender of a request; none on the unix socket, which fasthttp calls 0.0.0.0. Forwarding headers count
 // only if a trusted proxy sent them: any client can write them.
-func remote(c *fiber.Ctx, proxies []netip.Prefix) netip.Addr {
+func Remote(c *fiber.Ctx, proxies []netip.Prefix) netip.Addr {
 	peer, _ := netip.AddrFromSlice(c.Context().RemoteIP())
 	peer = peer.Unmap()
 	if peer.IsUnspecified() {

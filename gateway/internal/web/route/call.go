@@ -2,10 +2,13 @@ package route
 
 import (
 	"context"
+	"net/netip"
 
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/surveygate/surveygate/gateway/internal/access"
+	"github.com/surveygate/surveygate/gateway/internal/audit"
+	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 )
 
 // Call is one request of one tenant.
@@ -18,4 +21,18 @@ type Call struct {
 	// Named: the caller named this tenant; otherwise it is the default.
 	Named bool
 	Grant *access.Grant
+	// Replay, if a handler sets it, is what a repeated Idempotency-Key is answered in place of the body: the store keeps no answer with
+	// a secret.
+	Replay []byte
+	// Remote is the address that the request came from; the zero value on the unix socket.
+	Remote netip.Addr
+}
+
+// By returns who calls, for lines of the audit.
+func (c *Call) By() audit.By {
+	by := audit.By{Name: c.Grant.By(), RequestID: answer.RequestID(c.Context())}
+	if c.Remote.IsValid() {
+		by.IP = c.Remote.String()
+	}
+	return by
 }

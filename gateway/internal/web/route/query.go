@@ -30,11 +30,14 @@ func known(c *fiber.Ctx, r *Route) error {
 	names := r.Query
 	for key := range c.Request().URI().QueryArgs().All() {
 		name := string(key)
-		if name == "tenant" || slices.Contains(names, name) {
+		if name == "tenant" && r.TenantIn == "" || slices.Contains(names, name) {
 			continue
 		}
 		if instead := r.Former[name]; instead != "" {
 			return answer.Invalid("this path takes it no longer: "+instead, name)
+		}
+		if r.TenantIn != "" {
+			return answer.Invalid("this path takes no parameters", name)
 		}
 		if len(names) == 0 {
 			return answer.Invalid("this path takes no parameter but `tenant`", name)
