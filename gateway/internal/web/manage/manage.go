@@ -13,7 +13,6 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/state"
-	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/gateway/internal/web/route"
 )
 
@@ -23,6 +22,13 @@ type Options struct {
 	// Plan is the running configuration.
 	Plan   func() *decide.Plan
 	Access *access.Access
+	// Tenants are those that there are, Links the portal links.
+	Tenants *access.Tenants
+	Links   *access.Links
+	// Guard bounds logins.
+	Guard *route.Guard
+	// Cascade starts the deletion of a tenant with all that it owns, and answers with its job; nil: that cannot be asked for.
+	Cascade func(c *route.Call) error
 	// Book reads and changes the documents of tenants.
 	Book  *settings.Book
 	Clock clock.Clock
@@ -42,7 +48,7 @@ type row struct {
 }
 
 // table returns the rows of all resources.
-func table() []row { return slices.Concat(documentRows()) }
+func table() []row { return slices.Concat(documentRows(), tenantRows(), tokenRows(), linkRows()) }
 
 // Routes returns all routes.
 func Routes() []route.Route {
@@ -63,10 +69,4 @@ func (m *Management) Bound() []route.Bound {
 }
 
 // by returns who calls, for the audit.
-func by(c *route.Call) audit.By {
-	name := "token:" + c.Grant.Name
-	if c.Grant == access.Socket {
-		name = "socket"
-	}
-	return audit.By{Name: name, IP: c.IP(), RequestID: answer.RequestID(c.Context())}
-}
+func by(c *route.Call) audit.By { return c.By() }
