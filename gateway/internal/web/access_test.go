@@ -117,9 +117,9 @@ func TestTenantRefusals(t *testing.T) {
 		status                    int
 		want                      string
 	}{
-		{"PUT", "/v1/tenants/Globex", operatorToken, `{}`, 422, "begins with a letter or digit"},
+		{"PUT", "/v1/tenants/Globex", operatorToken, `{}`, 422, "beginning with a letter or digit"},
 		{"PUT", "/v1/tenants/*", operatorToken, `{}`, 422, ""},
-		{"PUT", "/v1/tenants/globex?tenant=acme", operatorToken, `{}`, 422, "the path names another tenant"},
+		{"PUT", "/v1/tenants/globex?tenant=acme", operatorToken, `{}`, 422, "this path takes no parameters"},
 		{"PUT", "/v1/tenants/globex", operatorToken, `{"limits":{"webhooks":-1}}`, 422, `"loc":["limits","webhooks"]`},
 		{"PUT", "/v1/tenants/globex", operatorToken, `{"limits":{"hooks":1}}`, 422, `"loc":["hooks"]`},
 		{"PUT", "/v1/tenants/globex", operatorToken, `{"metadata":{"a":1}}`, 422, `metadata`},
@@ -593,7 +593,7 @@ func TestPortalRoutesExist(t *testing.T) {
 			t.Errorf("there is no route %s", name)
 			continue
 		}
-		if each.Operator || each.AllTenants || each.InPath || each.Scope&(access.Admin|access.Secrets|access.Publish) != 0 {
+		if each.Operator || each.AllTenants || each.TenantIn != "" || each.Scope&(access.Admin|access.Secrets|access.Publish) != 0 {
 			t.Errorf("%s is not for a portal", name)
 		}
 		if needs, ok := access.ScopeFor(each.Capability()); !ok || needs&each.Scope != each.Scope {

@@ -32,8 +32,10 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/audit"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
+	"github.com/surveygate/surveygate/gateway/internal/job"
 	"github.com/surveygate/surveygate/gateway/internal/leaktest"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
+	"github.com/surveygate/surveygate/gateway/internal/replay"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/state/embedded"
@@ -92,6 +94,13 @@ tokens:
   - {name: wide, secret: ` + platformWide + `, tenant: "*", scopes: [read, write, publish, secrets, settings]}
 `
 
+// timed is the clock of jobs: it shows the time of a test's clock, and waits by the system's.
+type timed struct{ *clock.Manual }
+
+func (timed) Elapsed() time.Duration { return clock.System().Elapsed() }
+
+func (timed) After(d time.Duration) (<-chan time.Time, func()) { return clock.System().After(d) }
+
 // rig is a server over a store of its own.
 type rig struct {
 	app    *App
@@ -106,7 +115,9 @@ type rig struct {
 	log    *slog.Logger
 	tokens outbound.Tokens
 	worker *settings.Worker // brings documents into the plan
-	book   *settings.Book
+	// measured: requests are not held against the description, whose work would be measured too.
+	measured bool
+	book     *settings.Book
 	// register knows the tokens and tenants in the store. rates are those of callers; zero: as good as none.
 	register *access.Register
 	rates    route.Rates
@@ -198,7 +209,16 @@ func (r *rig) start(t testing.TB) *rig {
 		often := route.Rate{Burst: 1 << 30, Per: 1 << 30}
 		rates = route.Rates{Reads: often, Writes: often, Tests: often, Logins: often}
 	}
+	replayer := &replay.Replayer{Options: replay.Options{Store: r.store, Plan: r.plan.Load, Clock: timed{r.clock}, Due: func() {}}}
+	jobs := job.New(job.Options{
+		Store: r.store, Clock: timed{r.clock}, Log: slog.New(slog.DiscardHandler), Kinds: map[string]job.Kind{replay.Kind: replayer.Work},
+	})
+	running, stop := context.WithCancel(context.Background())
+	var worker sync.WaitGroup
+	worker.Go(func() { jobs.Run(running) })
+	t.Cleanup(func() { stop(); worker.Wait() })
 	r.app = New(Options{
+		Jobs: jobs, Replay: replayer,
 		Store: r.store, Plan: r.plan.Load, Access: doors, Tenants: tenants, Rates: rates, Clock: r.clock, Bounds: r.bounds, Log: r.log,
 		PlanOf: func(context.Context, string, string) (*decide.Plan, error) { return nil, state.ErrNotFound },
 		Vault:  v, Sender: sender, Book: r.book,
@@ -218,6 +238,9 @@ func (r *rig) start(t testing.TB) *rig {
 	r.apply(t, v)
 	r.tcp, r.dial = serveOn(t, r.app.Serve, r.port)
 	r.socket, _ = serveOn(t, r.app.ServeSocket, false)
+	if test, ok := t.(*testing.T); ok && !r.measured {
+		r.tcp.Transport, r.socket.Transport = conform{test, r.tcp.Transport}, conform{test, r.socket.Transport}
+	}
 	t.Cleanup(func() {
 		r.tcp.CloseIdleConnections()
 		r.socket.CloseIdleConnections()

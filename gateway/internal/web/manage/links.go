@@ -24,15 +24,15 @@ func linkRows() []row {
 	const all = "/v1/tenants/:id/portal-links"
 	return []row{
 		{(*Management).links, route.Route{
-			Method: fiber.MethodGet, Path: all, Scope: access.Admin, InPath: true, Query: []string{"limit", "cursor"},
+			Method: fiber.MethodGet, Path: all, Scope: access.Admin, TenantIn: "id", Query: []string{"limit", "cursor"},
 			For: "portal links that have not ended", Out: view.Page[view.PortalLink]{},
 		}},
 		{(*Management).makeLink, route.Route{
-			Method: fiber.MethodPost, Path: all, Scope: access.Admin, InPath: true,
+			Method: fiber.MethodPost, Path: all, Scope: access.Admin, TenantIn: "id",
 			For: "make a link that opens the portal once; its URL is shown this once", In: view.NewPortalLink{}, Out: view.MadePortalLink{}, Status: fiber.StatusCreated,
 		}},
 		{(*Management).deleteLink, route.Route{
-			Method: fiber.MethodDelete, Path: all + "/:link", Scope: access.Admin, InPath: true,
+			Method: fiber.MethodDelete, Path: all + "/:link", Scope: access.Admin, TenantIn: "id",
 			For: "end a portal link and its sessions", Status: fiber.StatusNoContent,
 		}},
 	}

@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"github.com/surveygate/surveygate/gateway/internal/access"
-	"github.com/surveygate/surveygate/gateway/internal/audit"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
@@ -48,7 +47,9 @@ type row struct {
 }
 
 // table returns the rows of all resources.
-func table() []row { return slices.Concat(documentRows(), tenantRows(), tokenRows(), linkRows()) }
+func table() []row {
+	return slices.Concat(documentRows(), secretRows(), enableRows(), tenantRows(), tokenRows(), linkRows())
+}
 
 // Routes returns all routes.
 func Routes() []route.Route {
@@ -67,6 +68,3 @@ func (m *Management) Bound() []route.Bound {
 	}
 	return all
 }
-
-// by returns who calls, for the audit.
-func by(c *route.Call) audit.By { return c.By() }

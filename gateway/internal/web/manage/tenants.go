@@ -31,19 +31,19 @@ func tenantRows() []row {
 			For: "list tenants: those that have a record, and those that a file, a document or a token names", Out: view.Page[view.Tenant]{},
 		}},
 		{(*Management).tenant, route.Route{
-			Method: fiber.MethodGet, Path: one, Scope: access.Admin, InPath: true, For: "one tenant, with what it has", Out: view.Tenant{},
+			Method: fiber.MethodGet, Path: one, Scope: access.Admin, TenantIn: "id", For: "one tenant, with what it has", Out: view.Tenant{},
 		}},
 		{(*Management).putTenant, route.Route{
-			Method: fiber.MethodPut, Path: one, Scope: access.Admin, Operator: true, InPath: true, NewTenant: true,
+			Method: fiber.MethodPut, Path: one, Scope: access.Admin, Operator: true, TenantIn: "id", NewTenant: true,
 			For: "make a tenant, or replace its title, limits and metadata; 201 if its record is new", In: view.TenantSpec{}, Out: view.Tenant{},
 			Statuses: append(conflict, fiber.StatusCreated),
 		}},
 		{(*Management).patchTenant, route.Route{
-			Method: fiber.MethodPatch, Path: one, Scope: access.Admin, Operator: true, InPath: true,
-			For: "change some of them, by a merge patch", In: view.TenantSpec{}, Out: view.Tenant{}, Statuses: conflict,
+			Method: fiber.MethodPatch, Path: one, Scope: access.Admin, Operator: true, TenantIn: "id",
+			For: "change some of them, by a merge patch", In: json.RawMessage{}, Out: view.Tenant{}, Statuses: conflict,
 		}},
 		{(*Management).deleteTenant, route.Route{
-			Method: fiber.MethodDelete, Path: one, Scope: access.Admin, Operator: true, InPath: true, Query: []string{"cascade"},
+			Method: fiber.MethodDelete, Path: one, Scope: access.Admin, Operator: true, TenantIn: "id", Query: []string{"cascade"},
 			For: "delete its record; 409 while it owns anything", Status: fiber.StatusNoContent, Statuses: conflict,
 		}},
 	}

@@ -1,6 +1,7 @@
 package route
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/netip"
@@ -126,15 +127,12 @@ func (g *Guard) admit(c *Call, r *Route) error {
 func (g *Guard) findTenant(c *Call, r *Route) error {
 	named := c.Asked("tenant")
 	c.Named = named != ""
-	if r.InPath {
-		of := c.Segment("id")
-		if c.Named && named != of {
-			return answer.Invalid("the path names another tenant", "tenant")
+	if r.TenantIn != "" {
+		// Capitals are not folded, because two names would then be one tenant.
+		if named = c.Segment(r.TenantIn); !access.ValidName(named) {
+			return answer.Invalid("this is not a tenant's name: lower-case letters, digits, _ and -, beginning with a letter or digit", r.TenantIn)
 		}
-		if !access.ValidName(of) {
-			return answer.Invalid("the name of a tenant has a-z, 0-9, _ and -, begins with a letter or digit, and has at most 128 characters", "id")
-		}
-		named = of
+		c.Named = true
 	}
 	if named == access.AnyTenant && r.AllTenants && c.Grant.Tenant == access.AnyTenant {
 		c.Tenant = access.AnyTenant
@@ -142,7 +140,7 @@ func (g *Guard) findTenant(c *Call, r *Route) error {
 	}
 	tenant, ok := c.Grant.TenantFor(named)
 	if !ok {
-		return answer.NewProblem(fiber.StatusForbidden, view.Permission, "this token does not reach that tenant", "tenant")
+		return answer.NewProblem(fiber.StatusForbidden, view.Permission, "this token does not reach that tenant", cmp.Or(r.TenantIn, "tenant"))
 	}
 	c.Tenant = tenant
 	return nil

@@ -12,6 +12,10 @@ type Route struct {
 	Scope access.Scope
 	// For is its purpose in a few words.
 	For string
+	// TenantIn is the part of the path that names the tenant, in place of the parameter `tenant`; empty: none does.
+	TenantIn string
+	// ID is its name in the description of the API; empty: one is made of its method and path.
+	ID string
 	// Query lists its parameters beside `tenant`.
 	Query []string
 	// Former are parameters of earlier versions, with what to ask for instead.
@@ -24,9 +28,8 @@ type Route struct {
 	AllTenants bool
 	// Operator: it is of the gateway and not of a tenant, so that only a token of every tenant reaches it.
 	Operator bool
-	// InPath: the segment `id` of its path names the tenant, and not the parameter `tenant`. NewTenant: it may be asked for a tenant
-	// that does not exist.
-	InPath, NewTenant bool
+	// NewTenant: it may be asked for a tenant that does not exist.
+	NewTenant bool
 	// TestSend: it sends a test delivery, of which a tenant has few a minute.
 	TestSend bool
 
