@@ -92,6 +92,7 @@ type gateway struct {
 	vault      *vault.Vault  // seals secrets in the store
 	keyWarning string        // of a missing key that nothing needs
 	access     *access.Access
+	register   *access.Register // of the tokens and tenants in the store
 	stats      *stats.Stats
 	counting   atomic.Pointer[stats.Stats] // stats, for the store, which writes before they are there
 	sender     *outbound.Sender
@@ -202,6 +203,10 @@ func open(ctx context.Context, o Options) (_ *gateway, err error) {
 	if err = g.begin(ctx, c, func() error { return g.openVault(ctx, c) }); err != nil {
 		return nil, err
 	}
+	g.newRegister()
+	if err = g.begin(ctx, c, func() error { return g.register.Load(ctx) }); err != nil {
+		return nil, err
+	}
 	// Before the first plan: no event may be decided by the base alone because its tenant's documents were not read yet.
 	if err = g.begin(ctx, c, func() error { return g.loadDocuments(ctx) }); err != nil {
 		return nil, err
@@ -248,7 +253,7 @@ func open(ctx context.Context, o Options) (_ *gateway, err error) {
 	g.jobs = job.New(job.Options{Store: g.store, Clock: g.clock, Log: traffic, Kinds: map[string]job.Kind{replay.Kind: replayer.Work}, Holder: holder})
 	g.web = web.New(web.Options{
 		Jobs: g.jobs, Replay: replayer,
-		Store: g.store, Plan: g.plan.Load, PlanOf: g.planOf, Access: g.access, Stats: g.stats, Clock: g.clock, Log: traffic,
+		Store: g.store, Plan: g.plan.Load, PlanOf: g.planOf, Access: g.access, Tenants: g.register.Tenants, Stats: g.stats, Clock: g.clock, Log: traffic,
 		Bounds: web.Bounds{Connections: g.descriptors.incoming, Control: g.descriptors.control, Bodies: maxBodies()},
 		Vault:  g.vault, Sender: g.sender, Book: g.book, Problems: g.problems, Reload: g.requestReload, Due: g.loop.Wake, HoldsChanged: g.loop.HoldsChanged,
 	})
