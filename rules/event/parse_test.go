@@ -129,6 +129,7 @@ func TestParseOneFaults(t *testing.T) {
 		`{"type":""}`:                                                    "`type` is missing",
 		`{"type":"response.complete"}`:                                   "`type` is not a canonical type; did you mean `response.completed`?",
 		`{"type":"SURVEY_COMPLETED"}`:                                    "`type` is not a canonical type",
+		`{"type":"test","notice":{"destination":"crm"}}`:                 "`notice` is kept for the gateway's own notices",
 		`{"type":"gateway.paused"}`:                                      "`type` is kept for the gateway's own notices",
 		`{"type":5}`:                                                     "`type` must be text, not a number",
 		`{"type":"test","type":"test"}`:                                  "`type` stands twice",

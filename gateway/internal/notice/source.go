@@ -125,7 +125,9 @@ func (n *Notifier) sourceNow(ctx context.Context, s target, now time.Time) (tran
 }
 
 // came returns how many events a source had that it accepted or knew: all of them prove that the platform still sends.
-func came(c *state.Count) int64 { return c.Counts[state.EventsAccepted] + c.Counts[state.EventsDuplicate] }
+func came(c *state.Count) int64 {
+	return c.Counts[state.EventsAccepted] + c.Counts[state.EventsDuplicate]
+}
 
 // refusedOnly returns how many requests were refused since the last event that came, since when, and why the most were.
 func refusedOnly(minutes []state.Count) (requests int, since time.Time, why string) {
