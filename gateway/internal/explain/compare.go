@@ -56,6 +56,13 @@ func (x *Explanation) ask(plan *decide.Plan, ev *event.Event) {
 	}
 }
 
+// Rule explains one rule or webhook; nil if the configuration does not have it.
+func Rule(plan *decide.Plan, ev *event.Event, origin state.Origin) *view.ExplainedRule {
+	var x Explanation
+	x.ask(plan, ev)
+	return x.rule(origin)
+}
+
 // record replaces what was evaluated by what was recorded, because that is what happened.
 func (x *Explanation) record(o *state.Outcome) {
 	for _, was := range o.Rules {

@@ -117,38 +117,57 @@ func Dry(plan *decide.Plan, ev *event.Event, now time.Time) *Explanation {
 		if step == nil {
 			continue
 		}
-		step.Note, step.Request = would(owed, ev, now)
+		built := Build(owed, ev, now)
+		step.Note, step.Request = built.Note, built.Text()
 	}
 	x.Summary = x.summarise()
 	return x
 }
 
-// would builds the request of a delivery without sending it.
-func would(owed decide.Owed, ev *event.Event, now time.Time) (note, request string) {
+// Built is what building the request of a delivery comes to.
+type Built struct {
+	// Note is what would become of the delivery, in words.
+	Note string
+	// Skipped and Rejected are why nothing would be sent; both are empty for a request, and for a delivery that would wait.
+	Skipped, Rejected string
+	// Request is nil where there is none.
+	Request *connectors.Request
+}
+
+// Text returns the request without its secrets; empty if there is none.
+func (b *Built) Text() string {
+	if b.Request == nil {
+		return ""
+	}
+	return strings.TrimRight(string(outbound.Transcript(b.Request)), "\n")
+}
+
+// Build builds the request of a delivery without sending it.
+func Build(owed decide.Owed, ev *event.Event, now time.Time) (b Built) {
 	defer func() {
 		if r := recover(); r != nil {
-			note = "would be rejected: building its request panics"
+			b = Built{Note: "would be rejected: building its request panics", Rejected: "building its request panics"}
 		}
 	}()
 	if owed.Destination.Broken {
-		return "would wait: the settings of " + owed.Destination.Name + " have a fault", ""
+		return Built{Note: "would wait: the settings of " + owed.Destination.Name + " have a fault"}
 	}
 	if !owed.Destination.Enabled {
-		return "would wait: " + owed.Destination.Name + " is switched off", ""
+		return Built{Note: "would wait: " + owed.Destination.Name + " is switched off"}
 	}
 	req, err := owed.Build.Build(ev.WithBudget(nil))
 	var skipped *connectors.Skipped
 	switch {
 	case errors.As(err, &skipped):
-		return "would be skipped: " + skipped.Reason, ""
+		return Built{Note: "would be skipped: " + skipped.Reason, Skipped: skipped.Reason}
 	case err != nil:
-		return "would be rejected: " + err.Error(), ""
+		return Built{Note: "would be rejected: " + err.Error(), Rejected: err.Error()}
 	}
-	note = "would be sent"
+	b = Built{Note: "would be sent", Request: req}
 	if wait := owed.Delivery.Due.Sub(now); wait > 0 {
-		note += " after " + wait.String()
+		b.Note += " after " + wait.String()
 	}
-	return note, strings.TrimRight(string(outbound.Transcript(req)), "\n")
+	return b
 }
 
 func begin(ev *event.Event, now time.Time) *Explanation {

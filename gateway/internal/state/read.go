@@ -3,6 +3,7 @@ package state
 import (
 	"context"
 	"encoding/base64"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -65,7 +66,12 @@ type EventQuery struct {
 	Source     string
 	Survey     string
 	// Dead selects events that are themselves dead letters.
-	Dead         bool
+	Dead bool
+	// Rule selects decided events that this rule or webhook matched. Matched selects those that any rule or webhook matched, or with
+	// false those that none did; with Rule, that this one did, or did not. One whose condition failed did not match. Both are a search
+	// through outcomes: see MaxOutcomes.
+	Rule         string
+	Matched      *bool
 	Since, Until time.Time // of Received
 	Limit        int       // 0 is 50, at most 200
 	Cursor       string
@@ -96,7 +102,22 @@ func (q *EventQuery) Matches(r *Record, people *People) bool {
 		(q.Survey == "" || r.Event.SurveyID == q.Survey) &&
 		(q.Response == "" || r.Event.ResponseID == q.Response) &&
 		(!q.Dead || r.Outcome != nil && r.Outcome.Dead != "") &&
-		(q.Respondent == "" || people.Matches(r.Event, q.Respondent))
+		(q.Respondent == "" || people.Matches(r.Event, q.Respondent)) &&
+		q.matchesOutcome(r.Outcome)
+}
+
+// ReadsOutcomes reports whether the query selects by what was decided, so that each event has to be read.
+func (q *EventQuery) ReadsOutcomes() bool { return q.Rule != "" || q.Matched != nil }
+
+func (q *EventQuery) matchesOutcome(o *Outcome) bool {
+	if !q.ReadsOutcomes() {
+		return true
+	}
+	if o == nil || o.Dead != "" {
+		return false
+	}
+	matched := slices.ContainsFunc(o.Rules, func(r RuleOutcome) bool { return r.Err == "" && (q.Rule == "" || r.Origin.Name == q.Rule) })
+	return matched == (q.Matched == nil || *q.Matched)
 }
 
 // List is one of the lists of a destination's deliveries that engines keep.
@@ -177,6 +198,8 @@ const (
 	// MaxListEntries is how many list entries one page of deliveries may read. A delivery whose event is read counts as EventEntries.
 	MaxListEntries = 5000
 	EventEntries   = 5
+	// MaxOutcomes is how many events one page may read to find those that a query of outcomes selects.
+	MaxOutcomes = 1000
 	// MaxDisorder is how far positions may deviate from the order of Received: an event with a lower position may have
 	// been received this much later.
 	MaxDisorder = 10 * time.Minute

@@ -32,6 +32,8 @@ type Delivery struct {
 	Due Time `json:"due,omitzero"`
 	// Hint is what a person can do about a dead letter, or about the failed attempts of a waiting delivery.
 	Hint string `json:"hint,omitempty"`
+	// EventHead is its event as in a list of events, without its content; where `include=event` asks for it.
+	EventHead *Event `json:"event_head,omitempty"`
 	// Hold is why its destination is on hold, of a waiting delivery that was asked for alone; absent in lists.
 	Hold *Hold `json:"hold,omitempty"`
 	// Log are the attempts that are kept, of a delivery that was asked for alone.

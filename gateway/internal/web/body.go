@@ -16,6 +16,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/web/api"
 	"github.com/surveygate/surveygate/gateway/internal/web/compat"
+	"github.com/surveygate/surveygate/gateway/internal/web/inspect"
 	"github.com/surveygate/surveygate/gateway/internal/web/intake"
 	"github.com/surveygate/surveygate/gateway/internal/web/listener"
 )
@@ -67,6 +68,9 @@ func (f *front) bodyLimit(h *fasthttp.RequestHeader) int {
 	}
 	if h.IsPost() && string(bytes.TrimSuffix(path, []byte("/"))) == "/v1/events" && grant.May(access.Publish) {
 		return api.MaxBody
+	}
+	if h.IsPost() && inspect.TakesLong(path) {
+		return inspect.MaxBody
 	}
 	return smallBody
 }

@@ -197,7 +197,7 @@ func (s *store) events(ctx context.Context, tenant string, q state.EventQuery) (
 		until = nanos(q.Until)
 	}
 	page = &state.Page[*state.Record]{}
-	most, budget := state.PageLimit(q.Limit), lineBudget
+	most, budget, outcomes := state.PageLimit(q.Limit), lineBudget, state.MaxOutcomes
 	ok := it.Last()
 	if prefix[0] == tabTimeline && q.Cursor == "" && until != math.MaxInt64 {
 		ok = s.seekTime(it, prefix, until)
@@ -241,6 +241,9 @@ func (s *store) events(ctx context.Context, tenant string, q state.EventQuery) (
 			}
 			if r != nil && q.Matches(r, s.people) {
 				page.Items = append(page.Items, r)
+			}
+			if outcomes--; outcomes <= 0 && q.ReadsOutcomes() {
+				budget = 0
 			}
 		}
 		if len(page.Items) == most || budget <= 0 {

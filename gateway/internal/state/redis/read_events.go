@@ -214,7 +214,7 @@ func (s *store) events(ctx context.Context, tenant string, q *state.EventQuery) 
 		st.read = st.below
 	}
 	page := &state.Page[*state.Record]{}
-	most, budget := state.PageLimit(q.Limit), lineBudget
+	most, budget, outcomes := state.PageLimit(q.Limit), lineBudget, state.MaxOutcomes
 	chunk := lineChunk
 	if scan && q.Type == "" && q.Source == "" && q.Survey == "" && q.Since.IsZero() && q.Until.IsZero() {
 		chunk = most + 1
@@ -259,6 +259,9 @@ func (s *store) events(ctx context.Context, tenant string, q *state.EventQuery) 
 		}
 		if len(found) == 1 && q.Matches(found[0], s.people.Load()) {
 			page.Items = append(page.Items, found[0])
+		}
+		if outcomes--; outcomes <= 0 && q.ReadsOutcomes() {
+			budget = 0
 		}
 	}
 }

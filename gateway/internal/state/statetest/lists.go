@@ -179,6 +179,64 @@ var eventLists = []test{
 		}
 		s.same("and by response", s.pages(state.EventQuery{Respondent: "C-17", Response: "r-mail"}, nil), []string{})
 	}},
+	{name: "by what was decided", run: func(s *suite) {
+		decide := func(key string, dead string, rules ...state.RuleOutcome) {
+			s.accept(key)
+			o := outcome(s.claim(1)[0])
+			o.Dead, o.Rules = dead, rules
+			s.commit(o)
+			s.h.Advance(time.Second)
+		}
+		rule := func(name, fault string) state.RuleOutcome {
+			return state.RuleOutcome{Origin: state.Origin{Kind: state.Rule, Name: name}, Err: fault}
+		}
+		decide("vip", "", rule("vip", ""))
+		decide("both", "", rule("vip", ""), state.RuleOutcome{Origin: state.Origin{Kind: state.Webhook, Name: "hook"}})
+		decide("none", "")
+		decide("failed", "", rule("vip", "panic: no"))
+		decide("dead", "cannot be read", rule("vip", ""))
+		s.accept("pending")
+		yes, no := true, false
+		for _, c := range []struct {
+			q    state.EventQuery
+			want []string
+		}{
+			{state.EventQuery{Rule: "vip"}, []string{"both", "vip"}},
+			{state.EventQuery{Rule: "hook"}, []string{"both"}},
+			{state.EventQuery{Rule: "hook", Matched: &yes}, []string{"both"}},
+			{state.EventQuery{Rule: "hook", Matched: &no}, []string{"failed", "none", "vip"}},
+			{state.EventQuery{Matched: &yes}, []string{"both", "vip"}},
+			{state.EventQuery{Matched: &no}, []string{"failed", "none"}},
+			{state.EventQuery{Matched: &no, Response: "r-none"}, []string{"none"}},
+			{state.EventQuery{Matched: &no, Response: "r-vip"}, nil},
+			{state.EventQuery{Rule: "nobody"}, nil},
+		} {
+			for _, limit := range []int{0, 1} {
+				c.q.Limit = limit
+				s.same(fmt.Sprintf("%+v", c.q), s.pages(c.q, nil), c.want)
+			}
+		}
+	}},
+	{name: "a page of a search through outcomes is bounded, and reports how far back it searched", run: func(s *suite) {
+		rare := s.accept("rare")[0]
+		o := outcome(s.claim(1)[0])
+		o.Rules = []state.RuleOutcome{{Origin: state.Origin{Kind: state.Rule, Name: "rare"}}}
+		s.commit(o)
+		s.h.Advance(time.Second)
+		for some := range slices.Chunk(numbered(state.MaxOutcomes+100), 500) {
+			s.accept(some...)
+		}
+		first, err := s.store().Events(s.ctx, acme, state.EventQuery{Rule: "rare"})
+		s.ok(err)
+		if len(first.Items) != 0 || first.Next == "" || first.SearchedBackTo.IsZero() {
+			s.Fatalf("%d found, next %q, searched back to %v", len(first.Items), first.Next, first.SearchedBackTo)
+		}
+		second, err := s.store().Events(s.ctx, acme, state.EventQuery{Rule: "rare", Cursor: first.Next})
+		s.ok(err)
+		if len(second.Items) != 1 || second.Items[0].Event.ID != rare.ID || second.Next != "" {
+			s.Fatalf("%d found, next %q", len(second.Items), second.Next)
+		}
+	}},
 	{name: "the cursor of another list is refused", run: func(s *suite) {
 		if _, err := s.store().Events(s.ctx, acme, state.EventQuery{Cursor: "nonsense!"}); !errors.Is(err, state.ErrCursor) {
 			s.Errorf("events: %v", err)

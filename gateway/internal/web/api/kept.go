@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -20,14 +21,17 @@ func (a *API) events(c *route.Call) error {
 		Type: c.Asked("type"), Source: c.Asked("source"), Survey: c.Asked("survey"),
 		Response: c.Asked("response"), Respondent: c.Asked("respondent"), Cursor: c.Asked("cursor"),
 	}
-	if q.Type != "" && !event.IsCanonical(q.Type) {
-		msg := "`" + q.Type + "` is not a canonical type"
-		if near := event.Nearest(q.Type, event.Types); near != "" {
-			msg += "; did you mean `" + near + "`?"
-		}
-		return answer.Invalid(msg, "type")
+	err := canonicalType(q.Type)
+	if err != nil {
+		return err
 	}
-	var err error
+	if q.Rule = c.Asked("rule"); c.Asked("matched") != "" {
+		matched, err := c.Flag("matched")
+		if err != nil {
+			return err
+		}
+		q.Matched = &matched
+	}
 	if q.Limit, err = c.Limit(); err != nil {
 		return err
 	}
@@ -41,15 +45,36 @@ func (a *API) events(c *route.Call) error {
 	if err != nil {
 		return listError(err, q.Cursor)
 	}
-	if nothing(p, q.Cursor) && q.Source != "" && q.Source != event.DefaultSource {
-		if err := a.knownSource(c, q.Source); err != nil {
+	if nothing(p, q.Cursor) {
+		if q.Source != "" && q.Source != event.DefaultSource {
+			if err := a.knownSource(c, q.Source); err != nil {
+				return err
+			}
+		}
+		if err := a.knownTarget(c, "", q.Rule); err != nil {
 			return err
 		}
 	}
 	return answer.JSON(c.Ctx, fiber.StatusOK, view.NewPage(p, view.NewEvent))
 }
 
+// canonicalType refuses a type that is not canonical; an empty one is none.
+func canonicalType(name string) error {
+	if name == "" || event.IsCanonical(name) {
+		return nil
+	}
+	msg := "`" + name + "` is not a canonical type"
+	if near := event.Nearest(name, event.Types); near != "" {
+		msg += "; did you mean `" + near + "`?"
+	}
+	return answer.Invalid(msg, "type")
+}
+
+// event answers with one event. Its raw body is always there: `include=raw` is for callers that want to say so.
 func (a *API) event(c *route.Call) error {
+	if _, err := includes(c, "raw"); err != nil {
+		return err
+	}
 	record, err := a.record(c)
 	if err != nil {
 		return err
@@ -61,7 +86,27 @@ func (a *API) event(c *route.Call) error {
 	return answer.JSON(c.Ctx, fiber.StatusOK, v)
 }
 
+// includes reports whether the caller asks for the one thing that a route can include.
+func includes(c *route.Call, what string) (bool, error) {
+	switch c.Asked("include") {
+	case "":
+		return false, nil
+	case what:
+		return true, nil
+	}
+	return false, answer.Invalid("this is `"+what+"` or nothing", "include")
+}
+
 func (a *API) explain(c *route.Call) error {
+	if id := c.Segment("id"); state.IsDeliveryID(id) {
+		explanation, err := a.Explain.Event(c.Base, c.Tenant, state.EventID(id))
+		if err == nil {
+			return answer.JSON(c.Ctx, fiber.StatusOK, explanation)
+		}
+		if !errors.Is(err, state.ErrNotFound) { // else somebody may have published an event with that id
+			return err
+		}
+	}
 	record, err := a.record(c)
 	if err != nil {
 		return err
@@ -159,13 +204,26 @@ func (a *API) deliveries(c *route.Call) error {
 	q := state.DeliveryQuery{
 		State: state.DeliveryState(c.Asked("state")), Destination: c.Asked("destination"),
 		Rule: c.Asked("rule"), EventID: c.Asked("event"), Cursor: c.Asked("cursor"),
+		Verdict: c.Asked("verdict"), Status: c.Asked("status"), Type: c.Asked("type"), Source: c.Asked("source"),
 	}
 	switch q.State {
 	case "", state.Waiting, state.Delivered, state.Skipped, state.Dead, state.Dropped:
 	default:
 		return answer.Invalid("a delivery is waiting, delivered, skipped, dead or dropped", "state")
 	}
-	var err error
+	heads, err := includes(c, "event")
+	if err != nil {
+		return err
+	}
+	if q.Status != "" && !state.IsStatus(q.Status) {
+		return answer.Invalid("a status is a number such as 429, a class such as 5xx, or 0 where there was no answer", "status")
+	}
+	if q.Verdict != "" && !slices.Contains(state.VerdictCodes, q.Verdict) {
+		return answer.Invalid("a verdict is one of "+strings.Join(state.VerdictCodes, ", "), "verdict")
+	}
+	if err := canonicalType(q.Type); err != nil {
+		return err
+	}
 	if q.Limit, err = c.Limit(); err != nil {
 		return err
 	}
@@ -185,7 +243,35 @@ func (a *API) deliveries(c *route.Call) error {
 		}
 	}
 	plan := a.Plan()
-	return answer.JSON(c.Ctx, fiber.StatusOK, view.NewPage(p, func(d state.Delivery) view.Delivery { return view.NewDelivery(&d, plan) }))
+	out := view.NewPage(p, func(d state.Delivery) view.Delivery { return view.NewDelivery(&d, plan) })
+	if heads {
+		if err := a.addHeads(c, out.Data); err != nil {
+			return err
+		}
+	}
+	return answer.JSON(c.Ctx, fiber.StatusOK, out)
+}
+
+// addHeads adds the events of deliveries as lists show them, without their content. One that is no longer kept is left out.
+func (a *API) addHeads(c *route.Call, deliveries []view.Delivery) error {
+	heads := map[string]*view.Event{}
+	for i := range deliveries {
+		d := &deliveries[i]
+		head, known := heads[d.Event]
+		if !known {
+			switch record, err := a.Store.Event(c.Base, c.Tenant, d.Event); {
+			case errors.Is(err, state.ErrNotFound):
+			case err != nil:
+				return err
+			default:
+				v := view.NewEvent(record)
+				head = &v
+			}
+			heads[d.Event] = head
+		}
+		d.EventHead = head
+	}
+	return nil
 }
 
 // nothing reports whether a whole list is empty: then a name in its filters may be mistyped.

@@ -1,0 +1,26 @@
+package settings
+
+import (
+	"context"
+
+	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/audit"
+)
+
+// Tried is what a tenant's documents compile to, without and with changes that are not made.
+type Tried struct {
+	// Base is the configuration of the files that both were compiled over.
+	Base          *config.Config
+	Before, After *config.TenantConfig
+	// Results are those that the changes would have, in their order.
+	Results []Result
+}
+
+// Try compiles changes as Apply does and changes nothing. Its errors are those of Apply: what Apply would refuse cannot be tried.
+func (b *Book) Try(ctx context.Context, tenant string, changes []Change, by audit.By) (*Tried, error) {
+	p, err := b.plan(ctx, tenant, changes, How{By: by, Provenance: "api", DryRun: true})
+	if err != nil {
+		return nil, err
+	}
+	return &Tried{Base: p.base, Before: p.was, After: p.overlay, Results: p.results()}, nil
+}

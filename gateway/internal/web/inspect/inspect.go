@@ -1,0 +1,118 @@
+// Package inspect is the part of /v1 that shows what would happen before it does: it tries drafts of documents, tests the requests of
+// platforms, keeps them for a while to be looked at, and lists the types of events.
+package inspect
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/decide"
+	"github.com/surveygate/surveygate/gateway/internal/settings"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/try"
+	"github.com/surveygate/surveygate/gateway/internal/view"
+	"github.com/surveygate/surveygate/gateway/internal/web/answer"
+	"github.com/surveygate/surveygate/gateway/internal/web/intake"
+	"github.com/surveygate/surveygate/gateway/internal/web/route"
+)
+
+// Options are the dependencies of the package; all are required.
+type Options struct {
+	Store state.Store
+	// Plan is the running configuration.
+	Plan func() *decide.Plan
+	Book *settings.Book
+	// Door accepts events.
+	Door  *intake.Door
+	Clock clock.Clock
+	Log   *slog.Logger
+}
+
+// Inspection answers the routes. Make it with New; it is safe for concurrent use.
+type Inspection struct {
+	Options
+	gate  *try.Gate
+	tryer try.Tryer
+}
+
+// New returns what answers the routes.
+func New(o Options) *Inspection {
+	system := clock.System() // callers wait by it, and work is measured by it, whatever the clock of a test
+	return &Inspection{Options: o, gate: try.NewGate(system), tryer: try.Tryer{Store: o.Store, Book: o.Book, Plan: o.Plan, Now: o.Clock.Now, Clock: system}}
+}
+
+// row is a route and its handler, a method of Inspection.
+type row struct {
+	serve func(*Inspection, *route.Call) error
+	route.Route
+}
+
+// table returns the rows of all resources.
+func table() []row { return slices.Concat(tryRows(), eventTypeRows()) }
+
+// Routes returns all routes.
+func Routes() []route.Route {
+	var all []route.Route
+	for _, r := range table() {
+		all = append(all, r.Route)
+	}
+	return all
+}
+
+// Bound returns all routes with their handlers.
+func (i *Inspection) Bound() []route.Bound {
+	var all []route.Bound
+	for _, r := range table() {
+		all = append(all, route.Bound{Route: r.Route, Serve: func(c *route.Call) error { return r.serve(i, c) }})
+	}
+	return all
+}
+
+// MaxBody is the largest body that a route of this package takes: an event or a platform's body, or a draft of documents.
+const MaxBody = 2 * intake.MaxBody
+
+// TakesLong reports whether the body of a POST may be as long as MaxBody.
+func TakesLong(path []byte) bool {
+	path = bytes.TrimSuffix(path, []byte("/"))
+	return string(path) == "/v1/try" || bytes.HasPrefix(path, []byte("/v1/sources/")) && bytes.HasSuffix(path, []byte("/test"))
+}
+
+// decode reads the JSON of a body into a struct. An unknown field is refused, because it would otherwise be ignored.
+func decode(c *route.Call, into any) error {
+	body := bytes.Clone(c.Body()) // what is decoded outlives the request
+	if len(bytes.TrimSpace(body)) == 0 {
+		return answer.NewProblem(fiber.StatusBadRequest, view.Validation, "the body is empty: write a JSON object")
+	}
+	if !json.Valid(body) {
+		return answer.NewProblem(fiber.StatusBadRequest, view.Validation, "the body is not JSON")
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	err := d.Decode(into)
+	if err == nil {
+		if _, more := d.Token(); errors.Is(more, io.EOF) {
+			return nil
+		}
+		return answer.Invalid("the body is more than one JSON value")
+	}
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		if wrong.Field == "" {
+			return answer.Invalid("the body is a JSON object")
+		}
+		return answer.Invalid(fmt.Sprintf("a JSON %s does not fit here", wrong.Value), strings.Split(wrong.Field, ".")...)
+	}
+	if name, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); unknown {
+		name = strings.Trim(name, `"`)
+		return answer.Invalid("`"+name+"` is not a field here", name)
+	}
+	return answer.Invalid("the body cannot be read: " + err.Error())
+}

@@ -1,0 +1,248 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/state/embedded"
+	"github.com/surveygate/surveygate/gateway/internal/view"
+	"github.com/surveygate/surveygate/rules/event"
+)
+
+// sealedStore is a store that fails the test when something is written while it is sealed.
+type sealedStore struct {
+	state.Store
+	t      testing.TB
+	sealed atomic.Bool
+}
+
+func (s *sealedStore) check(what string) {
+	if s.sealed.Load() {
+		s.t.Errorf("%s was called", what)
+	}
+}
+
+func (s *sealedStore) Append(ctx context.Context, events []*event.Event) ([]state.Appended, error) {
+	s.check("Append")
+	return s.Store.Append(ctx, events)
+}
+
+func (s *sealedStore) Once(ctx context.Context, tenant string, keys []state.OnceKey, ttl time.Duration) ([]string, error) {
+	s.check("Once")
+	return s.Store.Once(ctx, tenant, keys, ttl)
+}
+
+func (s *sealedStore) Put(ctx context.Context, tenant, kind, name string, value []byte, version uint64) (uint64, error) {
+	s.check("Put")
+	return s.Store.Put(ctx, tenant, kind, name, value, version)
+}
+
+func (s *sealedStore) Delete(ctx context.Context, tenant, kind, name string, version uint64) error {
+	s.check("Delete")
+	return s.Store.Delete(ctx, tenant, kind, name, version)
+}
+
+func (s *sealedStore) Keep(ctx context.Context, tenant, list string, item []byte, most int, ttl time.Duration) error {
+	s.check("Keep")
+	return s.Store.Keep(ctx, tenant, list, item, most, ttl)
+}
+
+func (s *sealedStore) Lease(ctx context.Context, name, holder string, ttl time.Duration) (uint64, error) {
+	s.check("Lease")
+	return s.Store.Lease(ctx, name, holder, ttl)
+}
+
+func (s *sealedStore) Schedule(ctx context.Context, tenant string, deliveries []state.Delivery) ([]bool, error) {
+	s.check("Schedule")
+	return s.Store.Schedule(ctx, tenant, deliveries)
+}
+
+func (s *sealedStore) Commit(ctx context.Context, c *state.Commit) (*state.Committed, error) {
+	s.check("Commit")
+	return s.Store.Commit(ctx, c)
+}
+
+func (s *sealedStore) AddCounts(ctx context.Context, counts []state.Count) ([]state.Count, error) {
+	s.check("AddCounts")
+	return s.Store.AddCounts(ctx, counts)
+}
+
+const editToken = "edit-0123456789-0123456789-012345"
+
+// tryRig is a rig whose store is sealed, with a receiver that fails the test when it is called, and events of two tenants.
+func tryRig(t *testing.T) (r *rig, ids map[string]string) {
+	t.Helper()
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, q *http.Request) {
+		t.Errorf("something was sent: %s %s", q.Method, q.URL)
+	}))
+	t.Cleanup(receiver.Close)
+	text := strings.Replace(someSettings, "tokens:", `outbound: {allow_addresses: ["127.0.0.0/8"], allow_http: true}
+tokens:
+  - {name: editor, secret: `+editToken+`, tenant: default, scopes: [read, settings]}`, 1)
+	text = strings.ReplaceAll(text, "https://hook.example.com/in", receiver.URL+"/in")
+	r = &rig{clock: clock.NewManual(noon)}
+	r.plan.Store(load(t, text))
+	store, err := embedded.Open(embedded.Options{Dir: t.TempDir(), Clock: r.clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	sealed := &sealedStore{Store: store, t: t}
+	r.store = sealed
+	r.start(t)
+	ids = map[string]string{}
+	for n := range 10 {
+		ids[fmt.Sprint(n)] = r.accept(t, pollqr(fmt.Sprint("r", n), n))
+		r.clock.Advance(time.Second)
+	}
+	got := r.ask(t, ask{method: "POST", path: "/v1/events", token: acmeToken, body: `{"type": "response.completed", "id": "a1", "nps_score": 2}`})
+	if ids["acme"] = acmeID(t, got); ids["acme"] == "" {
+		t.Fatal(got.body)
+	}
+	sealed.sealed.Store(true)
+	return r, ids
+}
+
+func acmeID(t *testing.T, got told) string {
+	t.Helper()
+	return ids.FindString(got.body)
+}
+
+func (r *rig) try(t testing.TB, token, body string) (view.Tried, told) {
+	t.Helper()
+	got := r.ask(t, ask{method: "POST", path: "/v1/try", token: token, body: body})
+	var v view.Tried
+	if got.status == http.StatusOK {
+		if err := json.Unmarshal([]byte(got.body), &v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return v, got
+}
+
+// TestTryADraft: what a draft changes is counted and shown with samples, requests and explanations, and nothing is sent or written.
+func TestTryADraft(t *testing.T) {
+	t.Parallel()
+	r, ids := tryRig(t)
+	v, got := r.try(t, editToken, `{"draft": {"rules": {"low": {"events": ["response.updated", "response.completed"], "when": "nps_score <= 4", "send": [{"alarms": {"text": "{{ nps_score }}"}}], "once": "response"}}},
+		"events": {"last": 500}}`)
+	if got.status != 200 {
+		t.Fatal(got.body)
+	}
+	if v.Asked != 10 || v.Stopped != "" || v.SearchedBackTo.IsZero() {
+		t.Errorf("asked %d, stopped %q, back to %v", v.Asked, v.Stopped, v.SearchedBackTo)
+	}
+	d := v.Difference
+	if d == nil || d.Before != 0 || d.Now != 5 || d.Added != 5 || d.Removed != 0 || d.Changed != 0 || len(d.Samples) != 3 {
+		t.Fatalf("difference %+v in %s", d, got.body)
+	}
+	if s := d.Samples[0]; s.Rule != "low" || s.Before || !s.Now || len(s.Parts) == 0 || s.Event != ids["4"] {
+		t.Errorf("sample %+v", s)
+	}
+	if len(v.Draft) != 1 || v.Draft[0].Would != "create" || v.Draft[0].State != "active" {
+		t.Errorf("draft %+v", v.Draft)
+	}
+	if len(v.Requests) != 5 || !strings.Contains(v.Requests[0].Text, "[secret]") || strings.Contains(got.body, "abcdefghijkl") {
+		t.Errorf("requests %+v", v.Requests)
+	}
+	if len(v.Explain) != 10 || v.Explain[0].Event.ID != ids["9"] {
+		t.Errorf("%d explanations", len(v.Explain))
+	}
+	// A changed destination concerns the rules of files that send there, and only those.
+	v, got = r.try(t, editToken, `{"draft": {"connections": {"other": {"slack": {"webhook": "https://hooks.slack.com/services/T0/B0/zzzzzzzzzzzz"}}},
+		"webhooks": {"copy": {"url": "https://copy.example.com/", "events": ["response.updated", "response.completed"], "signature": "none", "headers": {"X-Api-Key": "key-of-the-draft"}}}},
+		"events": {"ids": ["`+ids["2"]+`", "`+ids["acme"]+`", "nothing"]}}`)
+	if got.status != 200 {
+		t.Fatal(got.body)
+	}
+	if v.Asked != 1 || !slices.Equal(v.NotFound, []string{ids["acme"], "nothing"}) {
+		t.Errorf("asked %d, not found %v", v.Asked, v.NotFound)
+	}
+	if strings.Contains(got.body, "key-of-the-draft") || strings.Contains(got.body, "zzzzzzzzzzzz") {
+		t.Errorf("a secret of the draft is answered: %s", got.body)
+	}
+}
+
+// TestTryWhatRuns: without a draft the running configuration is asked; a body need not be published.
+func TestTryWhatRuns(t *testing.T) {
+	t.Parallel()
+	r, _ := tryRig(t)
+	v, got := r.try(t, readToken, `{"events": {"body": {"type": "response.completed", "nps_score": 3, "respondent": {"name": "<script>alert(1)</script>"}}}}`)
+	if got.status != 200 || v.Asked != 1 || v.Difference != nil || len(v.Requests) != 1 || v.Requests[0].Rule != "detractor" {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	v, got = r.try(t, readToken, `{"events": {"source": "pollqr", "body": `+pollqr("x", 9)+`}, "show": ["requests"]}`)
+	if got.status != 200 || v.Asked != 1 || v.Explain != nil {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
+// TestTryRefuses: bad requests get an answer that says where.
+func TestTryRefuses(t *testing.T) {
+	t.Parallel()
+	r, _ := tryRig(t)
+	for _, c := range []struct {
+		token, body string
+		status      int
+		part        string
+	}{
+		{editToken, ``, 400, "empty"},
+		{editToken, `{`, 400, "not JSON"},
+		{editToken, `{"event": {}}`, 422, "`event`"},
+		{editToken, `{"events": {}}`, 422, "say which events"},
+		{editToken, `{"events": {"last": 501}}`, 422, "1 to 500"},
+		{editToken, `{"events": {"last": "many"}}`, 422, `"loc":["events","last"]`},
+		{editToken, `{"events": {"last": 1, "ids": ["x"]}}`, 422, "exclude"},
+		{editToken, `{"events": {"last": 1, "type": "response.complete"}}`, 422, "did you mean"},
+		{editToken, `{"events": {"last": 1}, "show": ["all"]}`, 422, `"loc":["show","0"]`},
+		{editToken, `{"events": {"last": 1}, "show": ["difference"]}`, 422, "draft"},
+		{editToken, `{"events": {"body": {"type": "response.completed", "nps_scor": 1}}}`, 422, `"loc":["events","body","nps_scor"]`},
+		{editToken, `{"events": {"body": {"type": "response.completed", "tenant": "acme"}}}`, 422, "tenant"},
+		{editToken, `{"events": {"source": "polqr", "body": {}}}`, 404, "did you mean `pollqr`"},
+		{editToken, `{"draft": {"rules": {"x": {"when": "nps_scor <= 6", "send": ["alarms"]}}}, "events": {"last": 1}}`, 422, `"loc":["draft","rules","x","when"]`},
+		{editToken, `{"draft": {"rules": {"../x": {}}}, "events": {"last": 1}}`, 422, `"loc":["draft","rules","../x"]`},
+		{readToken, `{"draft": {"rules": {}}, "events": {"last": 1}}`, 403, "settings"},
+		{publishToken, `{"events": {"last": 1}}`, 403, "read"},
+	} {
+		if _, got := r.try(t, c.token, c.body); got.status != c.status || !strings.Contains(got.body, c.part) {
+			t.Errorf("%s: %d %s", c.body, got.status, got.body)
+		}
+	}
+}
+
+// TestTryOneAtATime: a token's second trial is refused while its first runs.
+func TestTryOneAtATime(t *testing.T) {
+	t.Parallel()
+	r, _ := tryRig(t)
+	var all sync.WaitGroup
+	var ok, busy atomic.Int32
+	for range 8 {
+		all.Go(func() {
+			switch _, got := r.try(t, readToken, `{"events": {"last": 500}}`); got.status {
+			case 200:
+				ok.Add(1)
+			case 429:
+				if busy.Add(1); got.header.Get("Retry-After") == "" {
+					t.Error("no Retry-After")
+				}
+			default:
+				t.Errorf("%d %s", got.status, got.body)
+			}
+		})
+	}
+	all.Wait()
+	if ok.Load() == 0 || ok.Load()+busy.Load() != 8 {
+		t.Errorf("%d answered, %d refused", ok.Load(), busy.Load())
+	}
+}
