@@ -221,8 +221,9 @@ func open(ctx context.Context, o Options) (_ *gateway, err error) {
 		Policy: c.Outbound, Clock: g.clock, Version: o.Version, MaxConns: g.descriptors.outgoing, Tokens: tokens,
 	})
 	g.life.add(part{name: "sender", close: func(context.Context) error { g.sender.Close(); return nil }})
+	holder := ""
 	if g.newest == nil {
-		tokens.Holder = "gateway" // the only process of this store
+		tokens.Holder, holder = "gateway", "gateway" // the only process of this store
 	}
 	g.life.add(part{name: "access tokens", close: tokens.Close})
 	g.stats = stats.New(stats.Options{
@@ -244,7 +245,7 @@ func open(ctx context.Context, o Options) (_ *gateway, err error) {
 	g.leaving = g.newLeaving()
 	g.book = g.newBook()
 	replayer := &replay.Replayer{Options: replay.Options{Store: g.store, Plan: g.plan.Load, Clock: g.clock, Due: g.loop.Wake}}
-	g.jobs = job.New(job.Options{Store: g.store, Clock: g.clock, Log: traffic, Kinds: map[string]job.Kind{replay.Kind: replayer.Work}})
+	g.jobs = job.New(job.Options{Store: g.store, Clock: g.clock, Log: traffic, Kinds: map[string]job.Kind{replay.Kind: replayer.Work}, Holder: holder})
 	g.web = web.New(web.Options{
 		Jobs: g.jobs, Replay: replayer,
 		Store: g.store, Plan: g.plan.Load, PlanOf: g.planOf, Access: g.access, Stats: g.stats, Clock: g.clock, Log: traffic,

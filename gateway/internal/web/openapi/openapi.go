@@ -144,13 +144,17 @@ func (d *deriver) operation(r *route.Route) *Object {
 	}
 	examples := d.examples[r.Method+" "+Path(r.Path)]
 	if r.In != nil {
-		content := d.content(r.In)
+		in, required := r.In, true
+		if optional, ok := in.(route.Optional); ok {
+			in, required = optional.Of, false
+		}
+		content := d.content(in)
 		for _, e := range examples {
 			if body := content.Object("application/json"); body != nil && e.Body != nil && body.Value("examples") == nil {
 				body.set("examples", object("page", object("value", e.Body)))
 			}
 		}
-		o.set("requestBody", object("required", true, "content", content))
+		o.set("requestBody", object("required", required, "content", content))
 	}
 	o.set("responses", d.responses(r, examples))
 	if len(examples) > 0 {

@@ -81,7 +81,9 @@ func (c *Call) Span(now time.Time) (since, until time.Time, err error) {
 	return since, until, err
 }
 
-func (c *Call) moment(name string, now time.Time) (time.Time, error) { return ReadMoment(c.Asked(name), now, name) }
+func (c *Call) moment(name string, now time.Time) (time.Time, error) {
+	return ReadMoment(c.Asked(name), now, name)
+}
 
 // ReadMoment reads a time as `since` and `until` have it; an empty text is the zero time. loc leads to it in the request.
 func ReadMoment(text string, now time.Time, loc ...string) (time.Time, error) {
