@@ -48,6 +48,7 @@ func (g *gateway) addParts() {
 		g.worker("reloads", g.reloads),
 		g.worker("newest configuration", g.announceNewest),
 		g.worker("documents of tenants", g.settings.Run),
+		g.worker("captures of requests", g.web.WatchCaptures),
 		g.worker("stored configurations", g.upkeepGenerations),
 		g.worker("warnings of removed steps", g.warnOfRemovedSteps),
 	)
