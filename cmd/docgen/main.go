@@ -108,5 +108,9 @@ func derive(root string) ([]file, error) {
 		return nil, err
 	}
 	more, err := configuration(src)
-	return append(append(files, all, names(known)), more...), err
+	if err != nil {
+		return nil, err
+	}
+	api, err := description(src, more[0].text)
+	return append(append(files, all, names(known), api), more...), err
 }

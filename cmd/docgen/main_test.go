@@ -82,7 +82,7 @@ func TestStaleFilesAreSeenAndWritten(t *testing.T) {
 }
 
 // sources are what pages are made of.
-var sources = []string{"connectors", "configs", "gateway/config", "gateway/signature", "gateway/internal/outbound", "gateway/internal/source", "rules"}
+var sources = []string{"connectors", "configs", "gateway", "rules"}
 
 // A page that lost the place of a derived part is a fault, not a page without it.
 func TestAPartWithoutAPlaceIsAnError(t *testing.T) {

@@ -20,6 +20,8 @@ var exampleEnv = []string{
 	"SURVEYGATE_KEY=MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
 	"POLLQR_SECRET=pollqr-example-secret",
 	"POPSEE_SECRET=popsee-example-secret",
+	"POLLARIX_SECRET=pollarix-example-secret",
+	"DASHBOARD_TOKEN=0123456789abcdef0123456789abcdef",
 	"SLACK_WEBHOOK=https://hooks.slack.com/services/T0/B0/example",
 	"HOOK_SECRET=whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
 	"CRM_SECRET=the-secret-that-the-crm-already-checks",

@@ -57,6 +57,9 @@ type Package struct {
 	// Comment is the package comment.
 	Comment string
 	types   map[string]map[string]declaration
+	// comments and words are those of types, by name.
+	comments map[string]string
+	words    map[string][]string
 }
 
 // declaration is a field's comment and its name in YAML.
@@ -68,7 +71,7 @@ func Read(dir string) (*Package, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Package{types: map[string]map[string]declaration{}}
+	p := &Package{types: map[string]map[string]declaration{}, comments: map[string]string{}, words: map[string][]string{}}
 	set := token.NewFileSet()
 	for _, name := range files {
 		if strings.HasSuffix(name, "_test.go") {
@@ -94,6 +97,10 @@ func Read(dir string) (*Package, error) {
 }
 
 func (p *Package) look(node ast.Node) bool {
+	if group, ok := node.(*ast.GenDecl); ok {
+		p.lookAtGroup(group)
+		return true
+	}
 	declared, ok := node.(*ast.TypeSpec)
 	if !ok {
 		return true
@@ -117,6 +124,38 @@ func (p *Package) look(node ast.Node) bool {
 	p.types[declared.Name.Name] = fields
 	return true
 }
+
+// lookAtGroup reads the comments of types, and the constants that have a type and a text.
+func (p *Package) lookAtGroup(group *ast.GenDecl) {
+	for _, spec := range group.Specs {
+		switch spec := spec.(type) {
+		case *ast.TypeSpec:
+			comment := spec.Doc
+			if comment == nil && !group.Lparen.IsValid() {
+				comment = group.Doc
+			}
+			p.comments[spec.Name.Name] = join(comment)
+		case *ast.ValueSpec:
+			name, ok := spec.Type.(*ast.Ident)
+			if !ok || group.Tok != token.CONST {
+				continue
+			}
+			for _, value := range spec.Values {
+				if literal, ok := value.(*ast.BasicLit); ok && literal.Kind == token.STRING {
+					if text, err := strconv.Unquote(literal.Value); err == nil {
+						p.words[name.Name] = append(p.words[name.Name], text)
+					}
+				}
+			}
+		}
+	}
+}
+
+// Type returns the comment of a type, with line breaks only between paragraphs; "" without one.
+func (p *Package) Type(name string) string { return p.comments[name] }
+
+// Words returns the texts of the constants of a type, in their order.
+func (p *Package) Words(typeName string) []string { return p.words[typeName] }
 
 // Field returns the comment of a struct's field, with line breaks only between paragraphs; "" without one.
 func (p *Package) Field(structName, field string) string { return p.types[structName][field].comment }

@@ -38,6 +38,7 @@ func cases(t testing.TB) (map[string]*Connector, *event.Event) {
 	return map[string]*Connector{
 		"raw": of(Body{}, true), "raw-cut": of(Body{}, false), "event": of(Body{Format: Envelope}, true), "event-cut": of(Body{Format: Envelope}, false),
 		"cloudevents": of(Body{Format: CloudEvents}, true), "binary": of(Body{Format: BinaryCloudEvents}, true), "values": of(Body{Values: values}, true),
+		"pollarix": of(Body{Format: PollarixEnvelope}, true),
 	}, ev
 }
 

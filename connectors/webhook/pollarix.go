@@ -13,6 +13,9 @@ import (
 // pollarix is the name of the platform, its profile, its preset and its body.
 const pollarix = "pollarix"
 
+// PollarixPreset delivers as Pollarix does.
+const PollarixPreset PresetName = pollarix
+
 // pollarixEvents maps canonical types to the names of Pollarix' events: https://docs.pollarix.com/docs/guides/webhooks/webhooks-events
 var pollarixEvents = map[string]string{
 	event.TypeResponseCompleted:   "SURVEY_COMPLETED",
@@ -99,7 +102,11 @@ func (c *Connector) pollarix(ev *event.Event) ([]byte, error) {
 	}
 	switch prefix, _, _ := strings.Cut(ev.Type, "."); prefix {
 	case "response", "answer", event.TypeTest:
-		envelope.Data = c.pollarixResponse(d)
+		r := c.pollarixResponse(d)
+		if r.CompletedAt == nil && ev.Type == event.TypeResponseCompleted {
+			r.CompletedAt = &envelope.Timestamp
+		}
+		envelope.Data = r
 	default:
 		other := pollarixOther{SurveyID: d.Survey.ID, SurveyName: d.Survey.Title, ResponseID: d.Response.ID}
 		if r := d.Respondent; r.ID != "" || r.Email != "" || r.Phone != "" {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/surveygate/surveygate/connectors/connectortest"
 	"github.com/surveygate/surveygate/rules/event"
+	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
 // pollarixEvent is an event of Pollarix itself.
@@ -67,6 +68,38 @@ func TestPollarixBodiesAreReaddressed(t *testing.T) {
 			t.Errorf("%s: %v", name, req.Header)
 		}
 	}
+}
+
+// FuzzPollarixBodies: whatever bytes a source of Pollarix took in, the body that is sent names this webhook and its tenant, and nothing
+// else at its top does.
+func FuzzPollarixBodies(f *testing.F) {
+	f.Add(`{"event":"SURVEY_COMPLETED","timestamp":"t","webhookId":"wh_theirs","departmentId":"dept_theirs","data":{"a":[{}]},"more":1}`, true)
+	f.Add(`{"event":"E","data":{},"webhookId":1,"webhook\u0049d":2,"departmentId":{"departmentId":3}}`, false)
+	f.Add(`{"event":"E","data":{"responses":[1]} , "x" : "\ud800" }`, false)
+	f.Add("\ufeff [1]", true)
+	f.Fuzz(func(t *testing.T, body string, answers bool) {
+		c := &Connector{Preset: PollarixPreset, SendAnswers: answers, SendLeads: true}
+		c.SetName("wh_ours")
+		req, err := c.Build(pollarixEvent(t, body))
+		if err != nil {
+			t.Fatalf("%q: %v", body, err)
+		}
+		if !jsonpath.Valid(req.Body) {
+			t.Fatalf("%q became %q", body, req.Body)
+		}
+		count := map[string]int{}
+		jsonpath.Parse(req.Body).ForEach(func(key string, value jsonpath.Result) bool {
+			if count[key]++; key == "webhookId" && value.Text() != "wh_ours" || key == "departmentId" && value.Text() != "acme" || key == "data" && value.Kind() != jsonpath.Object {
+				t.Errorf("%q became %q", body, req.Body)
+			}
+			return true
+		})
+		for _, key := range []string{"event", "webhookId", "departmentId", "data"} {
+			if count[key] != 1 {
+				t.Errorf("%q became %q: it has %s %d times", body, req.Body, key, count[key])
+			}
+		}
+	})
 }
 
 // A webhook that says otherwise sends what it says.

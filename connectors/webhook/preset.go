@@ -52,7 +52,7 @@ var Presets = map[PresetName]Preset{
 		Retry: []time.Duration{10 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute, 30 * time.Minute},
 	},
 	// Pollarix signs nothing: its receivers check a header of their own. It publishes neither intervals nor a timeout.
-	pollarix: {
+	PollarixPreset: {
 		Signature: connectors.Signature{Style: "none"}, Timeout: 15 * time.Second, Retry: overDays, Body: PollarixEnvelope,
 	},
 }

@@ -77,6 +77,9 @@ type Config struct {
 	// Retention limits what is kept. Bytes are zero where the files set none; the store then uses its own defaults.
 	Retention state.Retention
 	Outbound  outbound.Policy
+	// Limits are those of each tenant that has none of its own.
+	Limits Limits
+	Portal Portal
 
 	Sources      []*Source
 	Destinations []*Destination // connections and webhooks

@@ -70,6 +70,12 @@ func (l *loader) globals(f *fileSettings) {
 	if l.setOnce(f, "retention") {
 		l.retention(f)
 	}
+	if l.setOnce(f, "limits") {
+		l.limits(f)
+	}
+	if l.setOnce(f, "portal") {
+		l.portal(f)
+	}
 	if l.setOnce(f, "outbound") {
 		c.Outbound = f.Outbound
 		if proxy := f.Node.Key("outbound").Key("proxy"); proxy != nil && !proxy.Unset {

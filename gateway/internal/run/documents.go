@@ -33,6 +33,7 @@ func (g *gateway) newBook() *settings.Book {
 		Writer: settings.Writer{Store: g.store, Vault: g.vault, Clock: g.clock}, Masks: settings.Masks{Key: func() []byte { return g.key }},
 		Audit: &audit.Log{Store: g.store, Clock: g.clock}, Base: func() *config.Config { return g.plan.Load().Config },
 		Overlay: func(tenant string) *config.TenantConfig { return g.plan.Load().Overlay(tenant) },
+		Removed: g.leaving.Removed, Made: g.leaving.Made,
 	}}
 }
 

@@ -7,8 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"reflect"
 	"slices"
+	"time"
 
+	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/audit"
 	"github.com/surveygate/surveygate/gateway/internal/document"
@@ -28,6 +31,11 @@ type Change struct {
 	If *uint64
 	// MustExist: there must be such a document, of whatever version.
 	MustExist bool
+
+	// edit, if it is set, changes the settings in place of Spec: a mapping with all secrets. until is when the secrets of a webhook end
+	// that were there before.
+	edit  func(settings map[string]any, current *read) error
+	until time.Time
 }
 
 // How is who changes documents, and how.
@@ -40,6 +48,8 @@ type How struct {
 	Lock  bool
 	// DryRun changes nothing: the results are those that there would be.
 	DryRun bool
+	// MakeSecrets gives a secret to a new webhook that has none and whose signature needs one: see Result.Made.
+	MakeSecrets bool
 }
 
 // Would is what a change does.
@@ -60,6 +70,10 @@ type Result struct {
 	Entry Entry
 	// Waiting is how many deliveries waited for a deleted destination.
 	Waiting int
+	// Secrets are those of a webhook after the change.
+	Secrets []WebhookSecret
+	// Made is the secret that was made for a webhook; zero if none was. It is shown once.
+	Made connectors.Secret
 }
 
 // Apply changes documents of a tenant, and returns a result for each change in its order. Either all changes pass all checks, or
@@ -102,17 +116,23 @@ type change struct {
 	current, next *read // nil: there is none
 	stored        []byte
 	waiting       int
+	shadowed      bool // the document that is deleted: a file has the destination
+	made          connectors.Secret
 	before, after json.RawMessage // masked
 }
 
 func (p *planned) results() []Result {
 	results := make([]Result, len(p.changes))
 	for i, c := range p.changes {
-		r := Result{Would: c.would, Waiting: c.waiting}
+		r := Result{Would: c.would, Waiting: c.waiting, Made: c.made}
 		of := cmp.Or(c.next, c.current)
 		r.Entry = Entry{Name: of.Name, Version: of.Version, Meta: of.meta, Spec: c.after}
 		if c.next == nil {
 			r.Entry.Spec = c.before
+		} else if isWebhook(of.Name) {
+			for i, s := range secretsOf(of) {
+				r.Secrets = append(r.Secrets, WebhookSecret{s, of.Secrets[secretPath(i)]})
+			}
 		}
 		r.Entry.compiledIn(p.overlay)
 		results[i] = r
@@ -141,6 +161,8 @@ func (b *Book) plan(ctx context.Context, tenant string, changes []Change, how Ho
 		p.changes = append(p.changes, c)
 		if c.Delete {
 			c.would = WouldDelete
+			before := compiled(was, c.Name)
+			c.shadowed = before != nil && before.State == config.Shadowed
 			delete(whole, c.Name)
 			continue
 		}
@@ -151,6 +173,9 @@ func (b *Book) plan(ctx context.Context, tenant string, changes []Change, how Ho
 		whole[c.Name] = &read{Document: config.Document{Name: c.Name, Spec: written, Version: c.version()}}
 	}
 	p.overlay = config.Overlay(base, tenant, listed(whole))
+	if how.MakeSecrets {
+		b.makeSecrets(base, p, whole)
+	}
 	if err := p.check(was); err != nil {
 		return nil, err
 	}
@@ -172,7 +197,7 @@ func (c *change) version() uint64 {
 
 // admit checks the version and the owner of what is to be changed.
 func (c *change) admit(how How) error {
-	if c.current == nil && (c.Delete || c.Patch) {
+	if c.current == nil && (c.Delete || c.Patch || c.edit != nil) {
 		return ErrNoDocument
 	}
 	if c.MustExist && c.current == nil {
@@ -196,6 +221,9 @@ func (c *change) admit(how How) error {
 
 // written returns the settings of a document as its caller means them, with its secrets.
 func (b *Book) written(c *change) ([]byte, error) {
+	if c.edit != nil {
+		return c.edited()
+	}
 	node, faults := document.ParseStored(storeName(c.Name), c.Spec)
 	if node == nil {
 		return nil, &FaultsError{c.Name, faults}
@@ -215,6 +243,19 @@ func (b *Book) written(c *change) ([]byte, error) {
 		return c.Spec, nil // with the places of the caller's own text
 	}
 	return writeTree(tree), nil
+}
+
+// edited returns the settings of a document after its edit.
+func (c *change) edited() ([]byte, error) {
+	tree, err := whole(c.current)
+	settings, ok := tree.(map[string]any)
+	if err != nil || !ok {
+		return nil, &FaultsError{c.Name, document.Faults{document.At(storeName(c.Name), "the document cannot be read", "write it again")}}
+	}
+	if err := c.edit(settings, c.current); err != nil {
+		return nil, err
+	}
+	return writeTree(settings), nil
 }
 
 // check refuses changes that do not compile, or that break other documents.
@@ -268,12 +309,15 @@ func (b *Book) prepare(base *config.Config, p *planned, c *change, whole *read) 
 	if p.how.Owner != "" {
 		meta.Owner, meta.Lock = p.how.Owner, p.how.Lock
 	}
+	if isWebhook(c.Name) {
+		meta.Secrets = secretMetas(c.current, secrets, now, c.until)
+	}
 	c.next.meta = meta
 	c.after = writeTree(b.masked(c.next))
 	switch {
 	case c.current == nil:
 		c.would = WouldCreate
-	case len(c.current.Faults) == 0 && bytes.Equal(c.before, c.after) && sameSecrets(c.current.Secrets, secrets) && meta == c.current.meta:
+	case len(c.current.Faults) == 0 && bytes.Equal(c.before, c.after) && sameSecrets(c.current.Secrets, secrets) && reflect.DeepEqual(meta, c.current.meta):
 		c.would, c.next.Version = WouldNothing, c.current.Version
 		return nil
 	default:
@@ -347,6 +391,9 @@ func (b *Book) write(ctx context.Context, p *planned) error {
 		}
 		return 1
 	}
+	if err := b.announce(ctx, p); err != nil {
+		return err
+	}
 	slices.SortStableFunc(order, func(x, y *change) int { return rank(x) - rank(y) })
 	for _, c := range order {
 		if err := b.writeOne(ctx, p, c); err != nil {
@@ -355,6 +402,29 @@ func (b *Book) write(ctx context.Context, p *planned) error {
 	}
 	return nil
 }
+
+// announce tells of the destinations that are made, and that leave.
+func (b *Book) announce(ctx context.Context, p *planned) (err error) {
+	var made []string
+	for _, c := range p.changes {
+		switch {
+		case !isDestination(c.Name), c.shadowed:
+		case c.would == WouldCreate:
+			made = append(made, Title(c.Name))
+		case c.would == WouldDelete && b.Removed != nil:
+			if c.waiting, err = b.Removed(ctx, p.tenant, Title(c.Name)); err != nil {
+				return err
+			}
+		}
+	}
+	if len(made) > 0 && b.Made != nil {
+		return b.Made(ctx, p.tenant, made)
+	}
+	return nil
+}
+
+// isDestination reports whether a document is one of a destination.
+func isDestination(name string) bool { return Kind(name) == "webhook" || Kind(name) == "connection" }
 
 func (b *Book) writeOne(ctx context.Context, p *planned, c *change) (err error) {
 	line := audit.Line{By: p.how.By, Did: Kind(c.Name) + "." + string(c.would), Of: c.Name, Before: c.before, After: c.after}
@@ -367,6 +437,10 @@ func (b *Book) writeOne(ctx context.Context, p *planned, c *change) (err error) 
 			err = nil
 		}
 	default:
+		// The note comes first: without it, a secret would not end.
+		if err := b.noteEnding(ctx, p.tenant, c.Name, c.next.meta.Secrets); err != nil {
+			return err
+		}
 		var version uint64
 		if c.current != nil {
 			version = c.current.Version
@@ -378,13 +452,7 @@ func (b *Book) writeOne(ctx context.Context, p *planned, c *change) (err error) 
 		return err
 	}
 	line.Changed = changedPaths(c.before, c.after)
-	if err := b.Audit.Add(ctx, p.tenant, line); err != nil {
-		return err
-	}
-	if kind := Kind(c.Name); c.would == WouldDelete && b.Removed != nil && (kind == "webhook" || kind == "connection") {
-		c.waiting, err = b.Removed(ctx, p.tenant, Title(c.Name))
-	}
-	return err
+	return b.Audit.Add(ctx, p.tenant, line)
 }
 
 // changedPaths returns the paths at which two specs differ.

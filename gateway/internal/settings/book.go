@@ -16,7 +16,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// BookOptions are the dependencies of a Book; all are required but Limits and Removed.
+// BookOptions are the dependencies of a Book; all are required but Limits, Removed and Made.
 type BookOptions struct {
 	Writer Writer
 	Masks  Masks
@@ -26,8 +26,10 @@ type BookOptions struct {
 	Overlay func(tenant string) *config.TenantConfig
 	// Limits returns how many documents of a kind a tenant may have; less than 0: no limit.
 	Limits func(ctx context.Context, tenant, kind string) (int, error)
-	// Removed is told of a destination whose document was deleted. It returns how many deliveries waited for it.
+	// Removed is told of a destination before its document is deleted. It returns how many deliveries wait for it. Made is told of
+	// destinations before their documents are made.
 	Removed func(ctx context.Context, tenant, destination string) (waiting int, err error)
+	Made    func(ctx context.Context, tenant string, destinations []string) error
 }
 
 // Book reads and changes the documents of tenants, for all that do: the API, imports, the compatible API. A document is changed by
@@ -184,6 +186,9 @@ func (b *Book) masked(r *read) any {
 	for _, path := range slices.SortedFunc(maps.Keys(r.Secrets), byPlace) {
 		tree = place(tree, document.SplitPath(path), b.Masks.Mask(r.Secrets[path]))
 	}
+	if isWebhook(r.Name) {
+		tree = showSecrets(tree, r)
+	}
 	return tree
 }
 
@@ -202,6 +207,11 @@ func (b *Book) unmask(tree any, current *read) (whole any, found bool, err error
 	if current != nil {
 		secrets = current.Secrets
 	}
+	listed, err := takeSecrets(tree, current)
+	if err != nil {
+		return nil, false, err
+	}
+	found = listed
 	whole, err = texts(tree, nil, func(steps []string, text string) (string, error) {
 		if !isMask(text) {
 			return text, nil

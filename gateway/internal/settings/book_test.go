@@ -55,7 +55,7 @@ func TestBook(t *testing.T) {
 		t.Fatalf("%+v, %v", made, err)
 	}
 	shown, err := b.Get(t.Context(), "acme", "webhook/a")
-	if err != nil || shown.State != config.Active || strings.Contains(string(shown.Spec), "abcdef") || strings.Count(string(shown.Spec), dots+"-") != 2 {
+	if err != nil || shown.State != config.Active || strings.Contains(string(shown.Spec), "abcdef") || strings.Count(string(shown.Spec), dots+"-") != 1 {
 		t.Fatalf("%+v %s, %v", shown, shown.Spec, err)
 	}
 	again, err := b.one(t, Change{Name: "webhook/a", Spec: shown.Spec, If: &shown.Version}, byTest)
@@ -90,7 +90,7 @@ func TestBook(t *testing.T) {
 		t.Errorf("%+v, %v", lines, err)
 	}
 	for _, l := range lines {
-		if text := string(l.Before) + string(l.After); strings.Contains(text, "abcdef") || strings.Contains(text, "ghijkl") || strings.Contains(text, "whsec_") {
+		if text := string(l.Before) + string(l.After); strings.Contains(text, "abcdef") || strings.Contains(text, "ghijkl") || strings.Contains(text, "MDEyMzQ1") {
 			t.Errorf("a secret is in the audit: %s", text)
 		}
 	}

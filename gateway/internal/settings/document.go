@@ -50,6 +50,8 @@ type Meta struct {
 	// CreatedBy and UpdatedBy are who did, as in package audit.
 	CreatedBy string `json:"created_by,omitempty"`
 	UpdatedBy string `json:"updated_by,omitempty"`
+	// Secrets are those of a webhook, in the order in which the document has them.
+	Secrets []SecretMeta `json:"secrets,omitempty"`
 }
 
 // Draft is a document to be written.

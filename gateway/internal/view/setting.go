@@ -2,6 +2,7 @@ package view
 
 import (
 	"encoding/json"
+	"time"
 
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/document"
@@ -36,12 +37,32 @@ type Setting struct {
 	Standing *Standing `json:"standing,omitempty"`
 	// Shadowed is the document of the same name that is not used because a file has the name.
 	Shadowed *Setting `json:"shadowed,omitempty"`
+	// Secret is the one that was made for a new webhook; it is shown once.
+	Secret string `json:"secret,omitempty"`
 	// Would is what the change would do: create, update or nothing. It is there with `dry_run=true`.
 	Would string `json:"would,omitempty"`
 }
 
 // Common returns what all settings have in common.
 func (s *Setting) Common() *Setting { return s }
+
+// WebhookSecret is a secret that a webhook signs with. An entry of spec.secrets has the same form without Secret.
+type WebhookSecret struct {
+	ID string `json:"id"`
+	// Hint is its beginning and its end.
+	Hint  string `json:"hint"`
+	Since Time   `json:"since"`
+	// Until is when it ends; absent where it does not end by itself.
+	Until Time `json:"until,omitzero"`
+	// Secret is its value, which is there in the answer to its making alone.
+	Secret string `json:"secret,omitempty"`
+}
+
+// NewWebhookSecret asks for another secret.
+type NewWebhookSecret struct {
+	// Overlap is how long the former secret still counts, such as 24h, which is the default; at most 720h.
+	Overlap string `json:"overlap,omitempty"`
+}
 
 // Deleted is the answer to the deletion of a document.
 type Deleted struct {
@@ -57,6 +78,14 @@ type Deleted struct {
 type Written struct {
 	At Time   `json:"at"`
 	By string `json:"by,omitempty"`
+}
+
+// newWritten returns nil if the document does not say when it was written.
+func newWritten(at time.Time, by string) *Written {
+	if at.IsZero() {
+		return nil
+	}
+	return &Written{Time{at}, by}
 }
 
 // SettingProblem is one fault of a document, or one warning about it.
@@ -89,7 +118,7 @@ func NewSetting(tenant string, e *settings.Entry) Setting {
 		Name: settings.Title(e.Name), Kind: settings.Kind(e.Name), Tenant: tenant, Version: e.Version,
 		Provenance: e.Meta.Provenance, Owner: e.Meta.Owner, Locked: e.Meta.Lock,
 		State: string(e.State), Problems: newSettingProblems(e.Faults), Warnings: newWarnings(e.Warnings),
-		Created: &Written{Time{e.Meta.Created}, e.Meta.CreatedBy}, Updated: &Written{Time{e.Meta.Updated}, e.Meta.UpdatedBy},
+		Created: newWritten(e.Meta.Created, e.Meta.CreatedBy), Updated: newWritten(e.Meta.Updated, e.Meta.UpdatedBy),
 		Spec: e.Spec,
 	}
 }

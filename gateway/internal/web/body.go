@@ -15,6 +15,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/web/api"
+	"github.com/surveygate/surveygate/gateway/internal/web/compat"
 	"github.com/surveygate/surveygate/gateway/internal/web/inspect"
 	"github.com/surveygate/surveygate/gateway/internal/web/intake"
 	"github.com/surveygate/surveygate/gateway/internal/web/listener"
@@ -56,7 +57,7 @@ func (f *front) bodyLimit(h *fasthttp.RequestHeader) int {
 	if f.app.door.Takes(path, h.IsPost()) {
 		return intake.MaxRead
 	}
-	if !bytes.HasPrefix(path, []byte("/v1/")) || h.IsGet() || h.IsHead() {
+	if !isManaged(path) || h.IsGet() || h.IsHead() {
 		return 0
 	}
 	grant := access.Socket
@@ -72,6 +73,11 @@ func (f *front) bodyLimit(h *fasthttp.RequestHeader) int {
 		return inspect.MaxBody
 	}
 	return smallBody
+}
+
+// isManaged reports whether a path is of a route that needs a token.
+func isManaged(path []byte) bool {
+	return bytes.HasPrefix(path, []byte("/v1/")) || bytes.HasPrefix(path, []byte(compat.Prefix))
 }
 
 // noBody reports whether a request announces no body.

@@ -11,6 +11,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
+	"github.com/surveygate/surveygate/gateway/internal/web/docs"
 	"github.com/surveygate/surveygate/gateway/internal/web/listener"
 	"github.com/surveygate/surveygate/gateway/internal/web/route"
 )
@@ -52,6 +53,7 @@ func (a *App) front(routes []route.Bound, bounds listener.Options, open bool) *f
 	})
 	a.door.Mount(f.fiber)
 	a.guard.Mount(f.fiber, open, routes)
+	docs.Mount(f.fiber, a.isProxy)
 	f.fiber.Get("/healthz", a.alive)
 	f.fiber.Get("/readyz", func(c *fiber.Ctx) error { return a.ready(c, a.whole(c, open)) })
 	f.fiber.Get("/metrics", func(c *fiber.Ctx) error { return a.metrics(c, a.whole(c, open)) })

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 )
 
 // Every route, asked with another tenant's token for what is there, finds nothing of it.
@@ -23,11 +25,29 @@ func TestTenantsNeverMeet(t *testing.T) {
 		"/v1/events": id, "/v1/deliveries": delivery, "/v1/sources": "pollqr", "/v1/connections": "alarms",
 		"/v1/webhooks": "warehouse", "/v1/rules": "detractor", "/v1/destinations": "alarms",
 	}
+	made := r.ask(t, ask{method: "POST", path: "/v1/replays", token: everyToken, body: `{"of": {"events": ["` + id + `"], "state": "delivered"}}`})
+	if made.status != 202 {
+		t.Fatalf("%d %s", made.status, made.body)
+	}
+	var replay view.Job
+	if err := json.Unmarshal([]byte(made.body), &replay); err != nil {
+		t.Fatal(err)
+	}
+	names["/v1/replays"] = replay.ID
 	before, err := r.store.Deliveries(context.Background(), "default", state.DeliveryQuery{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, route := range Routes() {
+		if route.TenantIn != "" {
+			path := strings.NewReplacer(":"+route.TenantIn, "default", ":name", "warehouse").Replace(route.Path)
+			for token, want := range map[string]int{acmeToken: 403, "": 401, publishToken: 403} {
+				if got := r.ask(t, ask{method: route.Method, path: path, token: token, body: `{}`}); got.status != want || strings.Contains(got.body, "warehouse") {
+					t.Errorf("%s %s with the token %s: %d, want %d: %s", route.Method, path, token, got.status, want, got.body)
+				}
+			}
+			continue
+		}
 		parts := strings.Split(route.Path, "/")
 		path := route.Path
 		named := strings.Contains(route.Path, "/:")
@@ -46,7 +66,7 @@ func TestTenantsNeverMeet(t *testing.T) {
 				target += "?" + query
 			}
 			got := r.ask(t, ask{method: route.Method, path: target, token: secret, body: `[]`})
-			for _, of := range []string{id, delivery, `"name":"pollqr"`, `"alarms"`, `"detractor"`, `"warehouse"`, `"reader"`} {
+			for _, of := range []string{id, delivery, replay.ID, `"name":"pollqr"`, `"alarms"`, `"detractor"`, `"warehouse"`, `"reader"`} {
 				if strings.Contains(got.body, of) {
 					t.Errorf("%s %s tells tenant acme of %s: %s", route.Method, target, of, got.body)
 				}

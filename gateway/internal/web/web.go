@@ -23,8 +23,10 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/explain"
+	"github.com/surveygate/surveygate/gateway/internal/job"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
 	"github.com/surveygate/surveygate/gateway/internal/renormalise"
+	"github.com/surveygate/surveygate/gateway/internal/replay"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/stats"
@@ -32,6 +34,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/gateway/internal/web/api"
+	"github.com/surveygate/surveygate/gateway/internal/web/compat"
 	"github.com/surveygate/surveygate/gateway/internal/web/inspect"
 	"github.com/surveygate/surveygate/gateway/internal/web/intake"
 	"github.com/surveygate/surveygate/gateway/internal/web/listener"
@@ -90,6 +93,9 @@ type Options struct {
 	Vault *vault.Vault
 	// Book reads and changes the documents of tenants.
 	Book *settings.Book
+	// Jobs run what takes longer than a request; Replay counts and runs replays.
+	Jobs   *job.Jobs
+	Replay *replay.Replayer
 	// Sender sends the requests that check connections.
 	Sender *outbound.Sender
 	// Problems returns what readiness warns of beside the problems of the store and of the connections; nil: none.
@@ -132,7 +138,7 @@ func New(o Options) *App {
 	a.door = intake.New(intake.Options{Store: o.Store, Plan: o.Plan, Stats: o.Stats, Clock: o.Clock, Log: o.Log, Context: ctx})
 	management := api.New(api.Options{
 		Store: o.Store, Plan: o.Plan, Access: o.Access, Door: a.door, Clock: o.Clock, Log: o.Log, Context: ctx, Reload: o.Reload,
-		Due: o.Due, HoldsChanged: o.HoldsChanged, Vault: o.Vault, Sender: o.Sender, Book: o.Book,
+		Due: o.Due, HoldsChanged: o.HoldsChanged, Vault: o.Vault, Sender: o.Sender, Book: o.Book, Jobs: o.Jobs, Replay: o.Replay,
 		Explain:   &explain.Asker{Store: o.Store, Plan: o.Plan, PlanOf: o.PlanOf, Clock: o.Clock},
 		Normalise: &renormalise.Normaliser{Store: o.Store, Plan: o.Plan, Clock: o.Clock, Ended: o.Stats.Ended},
 		Ended:     o.Stats.Ended,
@@ -141,9 +147,12 @@ func New(o Options) *App {
 		Store: o.Store, Access: o.Access, Log: o.Log, Context: ctx,
 		Remote: func(c *fiber.Ctx) netip.Addr { return intake.Remote(c, o.Plan().Config.TrustedProxies) },
 	})
-	routes := slices.Concat(management.Bound(), manage.New(manage.Options{
-		Store: o.Store, Plan: o.Plan, Access: o.Access, Book: o.Book, Clock: o.Clock, Log: o.Log,
-	}).Bound(), inspect.New(inspect.Options{Store: o.Store, Plan: o.Plan, Book: o.Book, Door: a.door, Clock: o.Clock, Log: o.Log}).Bound())
+	routes := slices.Concat(
+		management.Bound(),
+		manage.New(manage.Options{Store: o.Store, Plan: o.Plan, Access: o.Access, Book: o.Book, Clock: o.Clock, Log: o.Log}).Bound(),
+		inspect.New(inspect.Options{Store: o.Store, Plan: o.Plan, Book: o.Book, Door: a.door, Clock: o.Clock, Log: o.Log}).Bound(),
+		compat.New(compat.Options{Plan: o.Plan, Book: o.Book, Sender: o.Sender, Clock: o.Clock}).Bound(),
+	)
 	bounds := o.Bounds.orDefaults()
 	a.options.writeTimeout = cmp.Or(o.writeTimeout, writeTimeout)
 	o.streams.WriteTimeout = a.options.writeTimeout

@@ -6,6 +6,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"slices"
 	"time"
@@ -18,8 +19,10 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/explain"
 	"github.com/surveygate/surveygate/gateway/internal/live"
+	"github.com/surveygate/surveygate/gateway/internal/job"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
 	"github.com/surveygate/surveygate/gateway/internal/renormalise"
+	"github.com/surveygate/surveygate/gateway/internal/replay"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/vault"
@@ -41,6 +44,9 @@ type Options struct {
 	Vault *vault.Vault
 	// Book reads and changes the documents of tenants.
 	Book *settings.Book
+	// Jobs run what takes longer than a request; Replay counts and runs replays.
+	Jobs   *job.Jobs
+	Replay *replay.Replayer
 	// Sender sends the requests that check connections.
 	Sender *outbound.Sender
 	// Door accepts events.
@@ -86,6 +92,8 @@ var (
 	spanQuery = []string{"since", "until"}
 	// ofEvent names the source of an event that is asked for by the id it was published with.
 	ofEvent = []string{"source"}
+	// ambiguous is the refusal of such an id that several sources have.
+	ambiguous = []int{fiber.StatusConflict}
 )
 
 func params(lists ...[]string) []string { return slices.Concat(lists...) }
@@ -94,10 +102,10 @@ func params(lists ...[]string) []string { return slices.Concat(lists...) }
 var (
 	// published is what `POST /v1/events` accepts; with `?source=` it is what that platform sends.
 	published = route.Media{
-		fiber.MIMEApplicationJSON:            route.OneOf{map[string]any{}, []map[string]any{}},
+		fiber.MIMEApplicationJSON:            route.OneOf{route.Event{}, route.EventList{}, json.RawMessage{}},
 		"application/x-ndjson":               route.Text(""),
 		"application/cloudevents+json":       map[string]any{},
-		"application/cloudevents-batch+json": []map[string]any{},
+		"application/cloudevents-batch+json": []json.RawMessage{},
 	}
 	statsForms = route.OneOf{
 		view.Stats[view.DestinationStat]{}, view.Stats[view.SourceStat]{}, view.Stats[view.RuleStat]{}, view.Stats[view.SurveyStat]{},
@@ -117,7 +125,7 @@ func Routes() []route.Route {
 func table() []row {
 	return []row{
 		{(*API).publish, route.Route{
-			Method: fiber.MethodPost, Path: "/v1/events", Scope: access.Publish, Query: []string{"source"}, For: "publish events",
+			Method: fiber.MethodPost, Path: "/v1/events", Scope: access.Publish, Query: []string{"source"}, For: "publish events", ID: "publishEvents",
 			In: published, Out: view.Results{}, Statuses: []int{fiber.StatusUnsupportedMediaType},
 		}},
 		{(*API).events, route.Route{
@@ -125,11 +133,8 @@ func table() []row {
 			Query: params([]string{"type", "source", "survey", "response", "respondent", "dead", "rule", "matched"}, spanQuery, pageQuery),
 			Out:   view.Page[view.Event]{},
 		}},
-		{(*API).event, route.Route{Method: fiber.MethodGet, Path: "/v1/events/:id", Scope: access.Read, Query: params(ofEvent, []string{"include"}), For: "one event in full, with its deliveries", Out: view.Record{}}},
-		{(*API).explain, route.Route{
-			Method: fiber.MethodGet, Path: "/v1/events/:id/explain", Scope: access.Read, Query: ofEvent,
-			For: "why it arrived where it did, and why not elsewhere; the id may be that of one of its deliveries", Out: view.Explanation{},
-		}},
+		{(*API).event, route.Route{Method: fiber.MethodGet, Path: "/v1/events/:id", Scope: access.Read, Query: params(ofEvent, []string{"include"}), For: "one event in full, with its deliveries", Out: view.Record{}, Statuses: ambiguous}},
+		{(*API).explain, route.Route{Method: fiber.MethodGet, Path: "/v1/events/:id/explain", Scope: access.Read, Query: ofEvent, For: "why it arrived where it did, and why not elsewhere; the id may be that of one of its deliveries", Out: view.Explanation{}, Statuses: ambiguous}},
 		{(*API).replayEvent, route.Route{
 			Method: fiber.MethodPost, Path: "/v1/events/:id/replay", Scope: access.Write, Once: true,
 			Query: params([]string{"fresh", "rule", "destination", "normalise", "again", "dry_run"}, ofEvent),
@@ -140,13 +145,22 @@ func table() []row {
 		{(*API).replays, route.Route{
 			Method: fiber.MethodPost, Path: "/v1/replays", Scope: access.Write, Once: true,
 			Query: params([]string{"normalise", "again", "dry_run", "source"}, spanQuery, []string{"cursor"}),
-			For:   "read the raw bodies of many events again (`normalise=true`), a page at a time",
-			Out:   view.NormalisedPage{},
+			For:   "deliver again what the body selects, as a job; with `normalise=true`, read the raw bodies of many events again, a page at a time",
+			In:    view.ReplayRequest{}, Out: route.OneOf{view.Job{}, view.WouldReplay{}, view.NormalisedPage{}},
+			Status: fiber.StatusAccepted, Statuses: []int{fiber.StatusOK, fiber.StatusConflict},
 		}},
+		{(*API).replayList, route.Route{Method: fiber.MethodGet, Path: "/v1/replays", Scope: access.Read, Query: pageQuery, For: "list replays, newest first", Out: view.Page[view.Job]{}}},
+		{(*API).replayOne, route.Route{Method: fiber.MethodGet, Path: "/v1/replays/:id", Scope: access.Read, For: "one replay, and how far it came", Out: view.Job{}}},
+		{(*API).replayCancel, route.Route{
+			Method: fiber.MethodPost, Path: "/v1/replays/:id/cancel", Scope: access.Write, For: "end a replay; what it scheduled stays so",
+			Out: view.Job{}, Statuses: []int{fiber.StatusConflict},
+		}},
+		{(*API).recoverWebhook, recoverRoute("webhooks", "webhook")},
+		{(*API).recoverConnection, recoverRoute("connections", "connection")},
 
 		{(*API).deliveries, route.Route{
 			Method: fiber.MethodGet, Path: "/v1/deliveries", Scope: access.Read, For: "list deliveries; dead letters are `state=dead`",
-			Query: params([]string{"state", "destination", "rule", "event", "failed", "include"}, spanQuery, pageQuery),
+			Query: params([]string{"state", "verdict", "status", "destination", "rule", "type", "source", "event", "failed", "include"}, spanQuery, pageQuery),
 			Out:   view.Page[view.Delivery]{},
 		}},
 		{(*API).delivery, route.Route{Method: fiber.MethodGet, Path: "/v1/deliveries/:id", Scope: access.Read, For: "one delivery, with its attempts", Out: view.Delivery{}}},

@@ -8,12 +8,10 @@ import (
 	"slices"
 
 	"github.com/surveygate/surveygate/gateway/internal/access"
-	"github.com/surveygate/surveygate/gateway/internal/audit"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/state"
-	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/gateway/internal/web/route"
 )
 
@@ -42,7 +40,7 @@ type row struct {
 }
 
 // table returns the rows of all resources.
-func table() []row { return slices.Concat(documentRows()) }
+func table() []row { return slices.Concat(documentRows(), secretRows(), enableRows()) }
 
 // Routes returns all routes.
 func Routes() []route.Route {
@@ -60,13 +58,4 @@ func (m *Management) Bound() []route.Bound {
 		all = append(all, route.Bound{Route: r.Route, Serve: func(c *route.Call) error { return r.serve(m, c) }})
 	}
 	return all
-}
-
-// by returns who calls, for the audit.
-func by(c *route.Call) audit.By {
-	name := "token:" + c.Grant.Name
-	if c.Grant == access.Socket {
-		name = "socket"
-	}
-	return audit.By{Name: name, IP: c.IP(), RequestID: answer.RequestID(c.Context())}
 }

@@ -25,6 +25,9 @@ func Refusal(err error) error {
 		limit   *settings.LimitError
 		mask    *settings.MaskError
 	)
+	if problem := secretRefusal(err); problem != nil {
+		return problem
+	}
 	switch {
 	case errors.As(err, &faults):
 		return &answer.Problem{Status: fiber.StatusUnprocessableEntity, Detail: faultDetails(faults.Faults)}

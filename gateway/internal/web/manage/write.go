@@ -13,6 +13,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/gateway/internal/web/route"
+	"github.com/surveygate/surveygate/rules/event"
 )
 
 // ofAPI is the provenance of the documents that this package makes.
@@ -57,6 +58,12 @@ func (k kind) write(m *Management, c *route.Call, name string, change settings.C
 	case result.Would == settings.WouldCreate:
 		status = fiber.StatusCreated
 	}
+	if !result.Made.IsZero() && status == fiber.StatusCreated {
+		if c.Replay, err = event.Marshal(v); err != nil { // an answer that is kept has no secret
+			return err
+		}
+		v.Common().Secret = result.Made.Expose() //nolint:forbidigo // it is shown once
+	}
 	return show(c, status, v)
 }
 
@@ -72,23 +79,22 @@ func (k kind) apply(m *Management, c *route.Call, name string, change settings.C
 			return nil, err
 		}
 	}
-	results, err := m.Book.Apply(c.Base, c.Tenant, []settings.Change{change}, settings.How{By: by(c), Provenance: ofAPI, DryRun: dry})
-	switch {
-	case errors.Is(err, settings.ErrNoDocument):
-		if len(k.ofFiles(m.Plan(), c.Tenant, name, false)) > 0 {
-			return nil, k.definedInFile(m, c, name)
-		}
-		return nil, k.none(m.Plan(), c)
-	case err != nil:
-		return nil, Refusal(err)
+	results, err := m.Book.Apply(c.Base, c.Tenant, []settings.Change{change}, settings.How{By: c.By(), Provenance: ofAPI, DryRun: dry, MakeSecrets: true})
+	if err != nil {
+		return nil, k.refusal(m, c, name, err)
 	}
 	return &results[0], nil
 }
 
-// definedInFile is the answer to a change of what a file defines.
-func (k kind) definedInFile(m *Management, c *route.Call, name string) error {
-	at := k.ofFiles(m.Plan(), c.Tenant, name, false)[0].Common().At
-	return definedInFile(name, at)
+// refusal is Refusal for a change of one document: where there is none, a file may have the name.
+func (k kind) refusal(m *Management, c *route.Call, name string, err error) error {
+	if !errors.Is(err, settings.ErrNoDocument) {
+		return Refusal(err)
+	}
+	if files := k.ofFiles(m.Plan(), c.Tenant, name, false); len(files) > 0 {
+		return definedInFile(name, files[0].Common().At)
+	}
+	return k.none(m.Plan(), c)
 }
 
 // remove deletes a document. Deliveries that wait for a destination become dead letters, which the answer counts.

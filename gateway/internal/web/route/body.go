@@ -11,6 +11,10 @@ type (
 	// Text is a body that is not JSON, in Media.
 	Text string
 
+	// Event is an event as it is published, EventList several of them.
+	Event     struct{}
+	EventList []Event
+
 	// Document is the document of a settings resource, by its kind: webhook, connection, source or rule. It has the form that
 	// configuration files have, without its name.
 	Document string

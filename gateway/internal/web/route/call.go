@@ -21,6 +21,9 @@ type Call struct {
 	// Named: the caller named this tenant; otherwise it is the default.
 	Named bool
 	Grant *access.Grant
+	// Replay, if a handler sets it, is what a repeated Idempotency-Key is answered in place of the body: the store keeps no answer with
+	// a secret.
+	Replay []byte
 	// Remote is the address that the request came from; the zero value on the unix socket.
 	Remote netip.Addr
 }

@@ -1,6 +1,7 @@
 package route
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/netip"
@@ -55,10 +56,13 @@ func (g *Guard) handler(r *Bound, open bool) fiber.Handler {
 		if !grant.May(r.Scope) {
 			return answer.NewProblem(fiber.StatusForbidden, view.Permission, "this token lacks the scope `"+r.Scope.String()+"`")
 		}
-		named := asked(c, "tenant")
+		named, err := r.namedTenant(c)
+		if err != nil {
+			return err
+		}
 		tenant, ok := grant.TenantFor(named)
 		if !ok {
-			return answer.NewProblem(fiber.StatusForbidden, view.Permission, "this token does not reach that tenant", "tenant")
+			return answer.NewProblem(fiber.StatusForbidden, view.Permission, "this token does not reach that tenant", cmp.Or(r.TenantIn, "tenant"))
 		}
 		if err := known(c, &r.Route); err != nil {
 			return err
@@ -81,6 +85,19 @@ func (g *Guard) handler(r *Bound, open bool) fiber.Handler {
 		}
 		return do()
 	}
+}
+
+// namedTenant returns the tenant that a request names; empty without one. One in the path must be a tenant's name: capitals are not
+// folded, because two names would then be one tenant.
+func (r *Route) namedTenant(c *fiber.Ctx) (string, error) {
+	if r.TenantIn == "" {
+		return asked(c, "tenant"), nil
+	}
+	name := strings.Clone(c.Params(r.TenantIn))
+	if !access.ValidName(name) {
+		return "", answer.Invalid("this is not a tenant's name: lower-case letters, digits, _ and -, beginning with a letter or digit", r.TenantIn)
+	}
+	return name, nil
 }
 
 // acted logs what a person changed by hand, so that the log explains why a destination got nothing, or got something twice.

@@ -91,6 +91,9 @@ func (o *once) serve(c *Call, key string, do func() error) error {
 		return err
 	}
 	body := c.Response().Body()
+	if c.Replay != nil {
+		body = c.Replay
+	}
 	if len(body) > onceMaxBody {
 		return nil
 	}

@@ -54,15 +54,17 @@ var parameters = []Parameter{
 	{Name: "failed", For: "Only deliveries with a failed attempt.", Type: Flag},
 	{Name: "force", For: "Use the configuration even if it removes much.", Type: Flag},
 	{Name: "fresh", For: "Deliver with new ids, so that receivers do not take it for a repetition.", Type: Flag},
-	{Name: "include", For: "What to add to each entry."},
+	{Name: "include", For: "`standing` adds what waits, the dead letters and the hold.", Type: Word, Words: []string{"standing"}},
 	{Name: "include", Under: "/v1/deliveries", For: "`event` adds the event's head, without its content.", Type: Word, Words: []string{"event"}},
 	{Name: "include", Under: "/v1/events", For: "`raw` is the raw body, which is always there.", Type: Word, Words: []string{"raw"}},
-	{Name: "include", Under: "/v1/destinations", For: "`standing` adds what waits, the dead letters and the hold.", Type: Word, Words: []string{"standing"}},
 	{Name: "limit", For: "The length of a page.", Type: Length},
+	{Name: "lock", For: "Only the owner may change what it imports.", Type: Flag},
 	{Name: "matched", For: "Only decided events that a rule or webhook matched, or with `false` that none did; with `rule`, that this one did, or did not.", Type: Word, Words: []string{"true", "false"}},
+	{Name: "mode", For: "`replace` also deletes what the owner had and the import lacks.", Type: Word, Words: []string{"merge", "replace"}, Default: "merge"},
 	{Name: "normalise", For: "Read the raw body again first.", Type: Flag},
 	{Name: "of", For: "`destination:NAME`, `source:NAME`, `rule:NAME` or `survey:SOURCE/SURVEY`; without a name, all of them together."},
 	{Name: "of", Under: "/v1/audit", For: "What was changed, as `webhook/NAME`."},
+	{Name: "owner", For: "Whose documents these are."},
 	{Name: "reason", For: "Why, for those who look at it later."},
 	{Name: "respondent", For: "The e-mail address, phone number or external id of the person who answered."},
 	{Name: "response", For: "The platform's id of a response."},
@@ -71,13 +73,16 @@ var parameters = []Parameter{
 	{Name: "since", For: "From this time on: RFC 3339, or how long ago, as `15m`, `24h` or `7d`.", Type: Moment},
 	{Name: "source", For: "The name of a source; `api` is what is published here."},
 	{Name: "state", For: "The state of a delivery.", Type: Word, Words: []string{"waiting", "delivered", "skipped", "dead", "dropped"}},
+	{Name: "status", For: "The HTTP status of the last attempt: a number as `429`, a class as `5xx`, or `0` where there was no answer."},
 	{Name: "step", For: "The length of one point.", Type: Word, Words: []string{"minute", "hour", "day"}, Default: "hour"},
 	{Name: "survey", For: "The platform's id of a survey."},
 	{Name: "type", For: "A canonical type of event, such as `response.completed`."},
+	{Name: "verdict", For: "The verdict of the last attempt.", Type: Word, Words: []string{"delivered", "skipped", "retry", "rejected", "revoked"}},
 	{Name: "until", For: "Up to this time, as `since`.", Type: Moment},
+	{Name: "wait", For: "Answer when all replicas decide by the change, or after this time.", Type: Duration},
 }
 
-// Parameters returns the declarations of a route's parameters, `tenant` last. unknown are names of Query without a declaration.
+// Parameters returns the declarations of a route's parameters, `tenant` last where the path does not name it. unknown are names of Query without a declaration.
 func (r *Route) Parameters() (all []Parameter, unknown []string) {
 	for _, name := range r.Query {
 		best := -1
@@ -92,5 +97,8 @@ func (r *Route) Parameters() (all []Parameter, unknown []string) {
 		}
 		all = append(all, parameters[best])
 	}
-	return append(all, tenant), unknown
+	if r.TenantIn == "" {
+		all = append(all, tenant)
+	}
+	return all, unknown
 }

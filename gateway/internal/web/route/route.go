@@ -12,6 +12,10 @@ type Route struct {
 	Scope access.Scope
 	// For is its purpose in a few words.
 	For string
+	// TenantIn is the part of the path that names the tenant, in place of the parameter `tenant`; empty: none does.
+	TenantIn string
+	// ID is its name in the description of the API; empty: one is made of its method and path.
+	ID string
 	// Query lists its parameters beside `tenant`.
 	Query []string
 	// Former are parameters of earlier versions, with what to ask for instead.

@@ -1,0 +1,31 @@
+package run
+
+import (
+	"context"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/internal/settings"
+)
+
+// endEvery is how often what ends of documents is looked for: secrets whose time is over, and what waits for deleted destinations.
+const endEvery = 5 * time.Second
+
+// newLeaving returns what ends the deliveries that wait for deleted destinations.
+func (g *gateway) newLeaving() *settings.Leaving {
+	return &settings.Leaving{
+		Store: g.store, Clock: g.clock, Log: g.traffic, HoldsChanged: g.loop.HoldsChanged, Due: g.loop.Wake,
+		HasDestination: func(tenant, name string) bool { return g.plan.Load().Destination(tenant, name) != nil },
+	}
+}
+
+// endDocuments ends what ends of documents, on every replica: each step is done once, whoever does it.
+func (g *gateway) endDocuments(ctx context.Context) {
+	for g.sleep(ctx, endEvery) {
+		if err := g.leaving.End(ctx); err != nil && ctx.Err() == nil {
+			g.traffic.Warn("cannot end what waits for deleted destinations; trying again", "err", err)
+		}
+		if err := g.book.EndSecrets(ctx); err != nil && ctx.Err() == nil {
+			g.traffic.Warn("cannot end secrets of webhooks whose time is over; trying again", "err", err)
+		}
+	}
+}

@@ -1,0 +1,341 @@
+// Package openapi derives the description of the API, an OpenAPI 3.1 document, from the table of routes, the types of their
+// bodies with their comments, the schema of the configuration, and the examples of the API's page.
+package openapi
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/surveygate/surveygate/gateway/internal/access"
+	"github.com/surveygate/surveygate/gateway/internal/view"
+	"github.com/surveygate/surveygate/gateway/internal/web/route"
+)
+
+// Comments reads the source of the types.
+type Comments interface {
+	// Type returns the comment of a type, Field that of a struct's field; empty without one.
+	Type(t reflect.Type) string
+	Field(owner reflect.Type, field string) string
+	// Words returns the constants of a type of texts.
+	Words(t reflect.Type) []string
+}
+
+// Options are what a document is derived from; all are required.
+type Options struct {
+	Routes   []route.Route
+	Comments Comments
+	// Configuration is the schema of the configuration, configs/schema.json.
+	Configuration []byte
+	// Page is gateway/API.md, whose requests are the examples.
+	Page []byte
+}
+
+// deriver holds the schemas that the operations refer to.
+type deriver struct {
+	comments      Comments
+	configuration *Object
+	examples      map[string][]Example
+	schemas       map[string]*Object
+	types         map[string]reflect.Type
+	faults        []error
+}
+
+const intro = "The HTTP API of surveygate: publish survey events, ask what became of them and why, and set where they are sent.\n\n" +
+	"Lists are `{\"data\": […], \"next\": cursor or null}`; `cursor` continues after the last item. An unknown parameter is refused. " +
+	"Errors are `{\"status\", \"detail\": [{\"msg\", \"type\", \"loc\"}], \"request_id\"}`. What belongs to another tenant is answered 404."
+
+// Derive returns the document. The error names all that a declaration lacks, and what to write.
+func Derive(o Options) (*Object, error) {
+	configuration, err := Parse(o.Configuration)
+	if err != nil {
+		return nil, fmt.Errorf("schema of the configuration: %w", err)
+	}
+	d := &deriver{
+		comments: o.Comments, configuration: configuration, examples: examplesOf(o.Page, NewPaths(o.Routes)),
+		schemas: map[string]*Object{}, types: map[string]reflect.Type{},
+	}
+	paths, tags := &Object{}, &Object{}
+	ids := map[string]string{}
+	for i := range o.Routes {
+		r := &o.Routes[i]
+		path := Path(r.Path)
+		if paths.Object(path) == nil {
+			paths.set(path, &Object{})
+		}
+		operation := d.operation(r)
+		id := operation.Text("operationId")
+		if other, taken := ids[id]; taken {
+			d.fault("%s %s and %s have the operationId %s: give one an ID in its route", r.Method, r.Path, other, id)
+		}
+		ids[id] = r.Method + " " + r.Path
+		paths.Object(path).set(strings.ToLower(r.Method), operation)
+		tags.set(tagOf(r.Path), true)
+	}
+	d.typed(reflect.TypeFor[view.Problem]())
+	var tagList []any
+	for _, name := range tags.Names() {
+		tagList = append(tagList, object("name", name))
+	}
+	schemas := &Object{}
+	for _, name := range sorted(d.schemas) {
+		schemas.set(name, d.schemas[name])
+	}
+	document := object(
+		"openapi", "3.1.0",
+		"info", object("title", "surveygate", "version", "1", "description", intro),
+		"servers", []any{object("url", "/")},
+		"tags", tagList,
+		"paths", paths,
+		"components", object(
+			"securitySchemes", object("bearer", object("type", "http", "scheme", "bearer", "description",
+				"A token. Each operation names the scope that it needs: "+strings.Join(access.Every.Names(), ", ")+".")),
+			"responses", refusals(o.Routes),
+			"schemas", schemas,
+		),
+	)
+	return document, errors.Join(d.faults...)
+}
+
+func sorted[V any](m map[string]V) []string {
+	names := make([]string, 0, len(m))
+	for name := range m {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+var segment = regexp.MustCompile(`:([a-z_]+)`)
+
+// Path returns a route's path as the document has it: /v1/events/{id}.
+func Path(path string) string { return segment.ReplaceAllString(path, "{$1}") }
+
+func tagOf(path string) string {
+	parts := strings.Split(strings.TrimPrefix(path, "/"), "/")
+	if parts[0] == "v1" && len(parts) > 1 {
+		return parts[1]
+	}
+	return parts[0]
+}
+
+func (d *deriver) operation(r *route.Route) *Object {
+	id := operationID(r)
+	o := object("operationId", id, "summary", capital(r.For), "tags", []string{tagOf(r.Path)})
+	if r.For == "" {
+		d.fault("%s %s: write in For what it is for", r.Method, r.Path)
+	}
+	scope := "It needs the scope `" + r.Scope.String() + "`"
+	if r.Operator {
+		scope += " of a token of all tenants"
+	}
+	if r.AllTenants {
+		scope += "; a token of all tenants may ask with `tenant=*`"
+	}
+	o.set("description", scope+".")
+	o.set("security", []any{object("bearer", r.Scope.Names())})
+	if parameters := d.parameters(r); len(parameters) > 0 {
+		o.set("parameters", parameters)
+	}
+	examples := d.examples[r.Method+" "+Path(r.Path)]
+	if r.In != nil {
+		content := d.content(r.In)
+		for _, e := range examples {
+			if body := content.Object("application/json"); body != nil && e.Body != nil && body.Value("examples") == nil {
+				body.set("examples", object("page", object("value", e.Body)))
+			}
+		}
+		o.set("requestBody", object("required", true, "content", content))
+	}
+	o.set("responses", d.responses(r, examples))
+	if len(examples) > 0 {
+		var samples []any
+		for _, e := range examples {
+			samples = append(samples, object("lang", "Shell", "source", e.Command))
+		}
+		o.set("x-codeSamples", samples)
+	}
+	return o
+}
+
+func capital(text string) string {
+	if text == "" || text[0] == '`' {
+		return text
+	}
+	return strings.ToUpper(text[:1]) + text[1:]
+}
+
+func (d *deriver) parameters(r *route.Route) []any {
+	var all []any
+	for _, match := range segment.FindAllStringSubmatch(r.Path, -1) {
+		all = append(all, object("name", match[1], "in", "path", "required", true, "description", segmentFor(match[1], r.Path), "schema", object("type", "string")))
+	}
+	declared, unknown := r.Parameters()
+	for _, name := range unknown {
+		d.fault("%s %s takes `%s`, which nothing declares: add it to `parameters` in gateway/internal/web/route/parameter.go", r.Method, r.Path, name)
+	}
+	for _, p := range declared {
+		all = append(all, object("name", p.Name, "in", "query", "description", p.For, "schema", parameterSchema(&p)))
+	}
+	if r.Once {
+		all = append(all, object("name", "Idempotency-Key", "in", "header", "description",
+			"A second request with the same key gets the answer of the first, for 24 hours.", "schema", object("type", "string", "maxLength", 255)))
+	}
+	return all
+}
+
+func segmentFor(name, path string) string {
+	before, _, _ := strings.Cut(path, "/:"+name)
+	what := singular(before[strings.LastIndexByte(before, '/')+1:])
+	if name == "name" {
+		return "The name of the " + what + "."
+	}
+	return "The id of the " + what + "."
+}
+
+func parameterSchema(p *route.Parameter) *Object {
+	o := object("type", "string")
+	switch p.Type {
+	case route.Free:
+	case route.Flag:
+		return object("type", "boolean", "default", false)
+	case route.Length:
+		return object("type", "integer", "minimum", 1, "maximum", route.MaxLimit)
+	case route.Word:
+		o.set("enum", p.Words)
+	case route.WordList:
+		o = object("type", "string", "pattern", "^(("+strings.Join(p.Words, "|")+")(,|$))*$")
+	case route.Moment:
+		o.set("examples", []string{"24h", "7d", "2026-01-02T03:04:05Z"})
+	case route.Duration:
+		o.set("examples", []string{"24h"})
+	}
+	if p.Default != "" {
+		o.set("default", p.Default)
+	}
+	return o
+}
+
+// content returns the forms of a body by their media types.
+func (d *deriver) content(value any) *Object {
+	media, ok := value.(route.Media)
+	if !ok {
+		return object("application/json", object("schema", d.schema(value)))
+	}
+	o := &Object{}
+	for _, name := range sorted(media) {
+		o.set(name, object("schema", d.schema(media[name])))
+	}
+	return o
+}
+
+// everyRefusal are the statuses of refusals that every route has. 413 and 431 are the server's own.
+var everyRefusal = []int{
+	http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusRequestEntityTooLarge,
+	http.StatusUnprocessableEntity, http.StatusTooManyRequests, http.StatusRequestHeaderFieldsTooLarge, http.StatusInternalServerError, http.StatusServiceUnavailable,
+}
+
+func (d *deriver) responses(r *route.Route, examples []Example) *Object {
+	status := r.Status
+	if status == 0 {
+		status = http.StatusOK
+	}
+	good, bad := []int{}, slices.Clone(everyRefusal)
+	if status < http.StatusBadRequest {
+		good = append(good, status)
+	} else {
+		bad = append(bad, status)
+	}
+	if r.Once || r.Method != http.MethodGet {
+		bad = append(bad, http.StatusConflict)
+	}
+	for _, s := range r.Statuses {
+		if s < http.StatusBadRequest {
+			good = append(good, s)
+		} else {
+			bad = append(bad, s)
+		}
+	}
+	slices.Sort(good)
+	slices.Sort(bad)
+	o := &Object{}
+	for _, s := range slices.Compact(good) {
+		answer := object("description", http.StatusText(s))
+		switch {
+		case s == http.StatusNoContent, s == http.StatusNotModified, s == http.StatusSeeOther:
+		case r.Out == nil:
+			d.fault("%s %s: set Out to a value of the type of its answer", r.Method, r.Path)
+		default:
+			content := d.content(r.Out)
+			if body := content.Object("application/json"); body != nil {
+				for _, e := range examples {
+					if e.Answer != nil && e.Answer.Value("detail") == nil && body.Value("examples") == nil {
+						body.set("examples", object("page", object("value", e.Answer)))
+					}
+				}
+			}
+			answer.set("content", content)
+		}
+		o.set(strconv.Itoa(s), answer)
+	}
+	for _, s := range slices.Compact(bad) {
+		o.set(strconv.Itoa(s), object("$ref", "#/components/responses/"+refusalName(s)))
+	}
+	return o
+}
+
+func refusalName(status int) string {
+	return strings.Map(func(r rune) rune {
+		if r == ' ' || r == '-' || r == '\'' {
+			return -1
+		}
+		return r
+	}, http.StatusText(status))
+}
+
+// refusals are the answers of 400 and more, by name.
+func refusals(routes []route.Route) *Object {
+	all := append(slices.Clone(everyRefusal), http.StatusConflict)
+	for i := range routes {
+		all = append(all, routes[i].Statuses...)
+		all = append(all, routes[i].Status)
+	}
+	slices.Sort(all)
+	o := &Object{}
+	for _, s := range slices.Compact(all) {
+		if s < http.StatusBadRequest {
+			continue
+		}
+		headers := object("X-Request-Id", object("description", "The id of the request, which the log has too.", "schema", object("type", "string")))
+		if s == http.StatusTooManyRequests || s == http.StatusServiceUnavailable {
+			headers.set("Retry-After", object("description", "The seconds to wait.", "schema", object("type", "string")))
+		}
+		o.set(refusalName(s), object("description", whyRefused[s], "headers", headers,
+			"content", object("application/json", object("schema", object("$ref", ref("Problem"))))))
+		if whyRefused[s] == "" {
+			o.Object(refusalName(s)).set("description", http.StatusText(s))
+		}
+	}
+	return o
+}
+
+var whyRefused = map[int]string{
+	http.StatusBadRequest:                  "The request cannot be read.",
+	http.StatusUnauthorized:                "There is no token, or none that counts here.",
+	http.StatusForbidden:                   "The token does not allow this, or a file, a plan or an owner does not.",
+	http.StatusNotFound:                    "There is no such thing in this tenant.",
+	http.StatusConflict:                    "It is being worked on, is needed by something else, or has another state.",
+	http.StatusPreconditionFailed:          "Another version is there: `If-Match` does not match.",
+	http.StatusRequestEntityTooLarge:       "The body is too large.",
+	http.StatusUnsupportedMediaType:        "The body has a Content-Type or a Content-Encoding that is not read.",
+	http.StatusUnprocessableEntity:         "A value or a parameter is not valid; `loc` leads to it.",
+	http.StatusTooManyRequests:             "The token has asked too much; `Retry-After` says how long to wait.",
+	http.StatusRequestHeaderFieldsTooLarge: "The headers are too large.",
+	http.StatusInternalServerError:         "Something went wrong here; the request id leads to it in the log.",
+	http.StatusServiceUnavailable:          "The store cannot be used now; `Retry-After` says when to repeat the request.",
+}
