@@ -43,7 +43,9 @@ type deriver struct {
 	examples      map[string][]Example
 	schemas       map[string]*Object
 	types         map[string]reflect.Type
-	faults        []error
+	// reading: schemas of requests are made, in which null stands for what is absent.
+	reading bool
+	faults  []error
 }
 
 const intro = "The HTTP API of surveygate: publish survey events, ask what became of them and why, and set where they are sent.\n\n" +
@@ -144,7 +146,9 @@ func (d *deriver) operation(r *route.Route) *Object {
 	}
 	examples := d.examples[r.Method+" "+Path(r.Path)]
 	if r.In != nil {
+		d.reading = true
 		content := d.content(r.In)
+		d.reading = false
 		for _, e := range examples {
 			if body := content.Object("application/json"); body != nil && e.Body != nil && body.Value("examples") == nil {
 				body.set("examples", object("page", object("value", e.Body)))

@@ -168,8 +168,15 @@ func (d *deriver) structure(t reflect.Type) *Object {
 	fields := fieldsOf(t, 0)
 	for _, f := range fields {
 		p := d.typed(f.Type)
-		if f.Type.Kind() == reflect.Pointer && !f.optional {
-			p = nullable(p)
+		switch f.Type.Kind() {
+		case reflect.Pointer:
+			if !f.optional || d.reading {
+				p = nullable(p)
+			}
+		case reflect.Map, reflect.Slice:
+			if d.reading { // null reads as none
+				p = nullable(p)
+			}
 		}
 		if text := d.comments.Field(f.in, f.Name); text != "" {
 			p.set("description", inJSON(text, fields))
@@ -256,13 +263,18 @@ func (d *deriver) document(kind string) *Object {
 
 func documentName(kind string) string { return strings.ToUpper(kind[:1]) + kind[1:] + "Document" }
 
-// dropName takes out what a document does not have: its name and its tenant are in the path.
+// dropName takes out what a document does not have, because its name and its tenant are in the path, and adds that its secrets can be
+// sent back as they were shown.
 func (d *deriver) dropName(o *Object) {
 	properties := &Object{}
 	for _, name := range o.Object("properties").Names() {
 		if name != "name" && name != "tenant" {
 			properties.set(name, o.Object("properties").Value(name))
 		}
+	}
+	if secrets := properties.Object("secrets"); secrets.Object("items") != nil {
+		shown := object("type", "object", "description", "A secret that stays, as an answer shows it.", "properties", object("id", object("type", "string")), "required", []any{"id"})
+		secrets.set("items", object("anyOf", []any{secrets.Object("items"), shown}))
 	}
 	o.set("properties", properties)
 	var required []any
