@@ -63,6 +63,8 @@ type Config struct {
 	Kept []byte
 
 	Listen string
+	// PublicURL is the address under which others reach the gateway, without a slash at its end; empty if it is not configured.
+	PublicURL string
 	// Drain is how long requests are still accepted after a stop was requested.
 	Drain time.Duration
 	// TrustedProxies are the networks whose X-Forwarded-For header is trusted.
@@ -75,6 +77,9 @@ type Config struct {
 	// Retention limits what is kept. Bytes are zero where the files set none; the store then uses its own defaults.
 	Retention state.Retention
 	Outbound  outbound.Policy
+	// Limits are those of each tenant that has none of its own.
+	Limits Limits
+	Portal Portal
 
 	Sources      []*Source
 	Destinations []*Destination // connections and webhooks

@@ -121,7 +121,7 @@ func isOurs(name string) bool {
 
 // load builds a configuration from its files and reports all faults at once.
 func load(o Options, read func(path string) ([]byte, error), inputs []input) (*Config, error) {
-	l := newLoader(o, read, &Config{Listen: DefaultListen, Drain: DefaultDrain, Data: DefaultData, Retention: defaultRetention()})
+	l := newLoader(o, read, &Config{Listen: DefaultListen, Drain: DefaultDrain, Data: DefaultData, Retention: defaultRetention(), Limits: defaultLimits()})
 	l.parse(inputs)
 	for _, f := range l.files {
 		l.globals(f)

@@ -22,6 +22,10 @@ type fileSettings struct {
 	// Listen is the address of the HTTP surface; without it, `127.0.0.1:8080`.
 	Listen address `yaml:"listen,omitempty"`
 
+	// PublicURL is the address under which others reach the gateway, such as `https://surveys.example.com`: the URLs of sources begin
+	// with it. Without it, the API shows them under the address that its caller used, and `check` under `listen`.
+	PublicURL string `yaml:"public_url,omitempty"`
+
 	// Drain is how long the gateway still accepts requests after SIGTERM, while `/readyz` answers 503, so that a load balancer
 	// stops sending before the port closes; without it, 5s. 0s closes the port at once. The maximum is 10m.
 	Drain *time.Duration `yaml:"drain,omitempty"`
@@ -54,6 +58,12 @@ type fileSettings struct {
 
 	// Outbound restricts where requests may go.
 	Outbound outbound.Policy `yaml:"outbound,omitempty"`
+
+	// Limits are how much each tenant may make by API, where its own record sets no limit. What files define does not count.
+	Limits limitsSettings `yaml:"limits,omitempty"`
+
+	// Portal is for the links that let a tenant's own users manage its webhooks.
+	Portal portalSettings `yaml:"portal,omitempty"`
 
 	// Tokens grant access to the API. Without any, the first start creates one and prints it once.
 	Tokens []tokenSettings `yaml:"tokens,omitempty"`
@@ -308,6 +318,32 @@ type retentionSettings struct {
 	// Waiting limits the deliveries that wait for one destination; the default is 14d, 1000000 and 4GiB (on Redis 15 % of
 	// maxmemory).
 	Waiting waitingBound `yaml:"waiting,omitempty"`
+}
+
+// limitsSettings are the operator's limits of each tenant.
+type limitsSettings struct {
+	// Webhooks is how many webhooks a tenant may have; the default is 100.
+	Webhooks *int `yaml:"webhooks,omitempty"`
+	// Connections is how many connections a tenant may have; the default is 20.
+	Connections *int `yaml:"connections,omitempty"`
+	// Sources is how many sources a tenant may have; the default is 50.
+	Sources *int `yaml:"sources,omitempty"`
+	// Rules is how many rules a tenant may have; the default is 100.
+	Rules *int `yaml:"rules,omitempty"`
+	// Tokens is how many tokens a tenant may have; the default is 50.
+	Tokens *int `yaml:"tokens,omitempty"`
+	// EventsPerMinute is how many events a tenant may publish on `/v1/events` in a minute, on each replica; the default, 0, is no
+	// limit. Requests of platforms are never refused because of it.
+	EventsPerMinute *int `yaml:"events_per_minute,omitempty"`
+}
+
+// portalSettings is for links to the portal.
+type portalSettings struct {
+	// URL is the gateway's public address, such as `https://hooks.example.com`, which links to the portal begin with; without it,
+	// the address that the link was asked for at.
+	URL string `yaml:"url,omitempty"`
+	// Origins are the pages that may show the portal in a frame, such as `https://app.example.com`; without any, none may.
+	Origins []string `yaml:"origins,omitempty"`
 }
 
 type bound struct {

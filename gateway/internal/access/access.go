@@ -10,6 +10,7 @@ import (
 	"sort"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/rules/event"
@@ -86,6 +87,10 @@ type Grant struct {
 	Sources []string
 	// Actor is who uses the session of a portal link; empty for all other callers.
 	Actor string
+	// Expires is when it ends; zero: never.
+	Expires time.Time
+	// Stored: it is of a token in the store, and not of a file or of the first start.
+	Stored bool
 }
 
 // By names the caller in the audit: socket, portal:ACTOR or token:NAME.
@@ -154,9 +159,12 @@ func ValidName(text string) bool {
 	return true
 }
 
-// Access knows the tokens of the running configuration. The zero value knows none; it is safe for concurrent use.
+// Access knows all tokens: those of the running configuration, and those in the store. The zero value knows none; it is safe for
+// concurrent use.
 type Access struct {
 	table atomic.Pointer[table]
+	// Stored are the tokens in the store; nil: none. It is set before the first request.
+	Stored *Tokens
 }
 
 // table is immutable once it is in use. Entries are found by the first bytes of their hash: the time of that reveals
@@ -198,23 +206,43 @@ func (a *Access) Load(tokens []*config.Token, first *First) error {
 	return nil
 }
 
-// Grant returns what a bearer token allows; nil for an unknown token.
+// Grant returns what a bearer token allows; nil for one that is unknown or has expired.
 func (a *Access) Grant(token []byte) *Grant {
-	b := a.table.Load()
-	if b == nil || len(token) == 0 {
+	if len(token) == 0 {
 		return nil
 	}
-	sum := sha256.Sum256(token)
-	var found *Grant
-	for _, e := range b.entries[binary.BigEndian.Uint32(sum[:4])] {
-		if subtle.ConstantTimeCompare(e.sum[:], sum[:]) == 1 {
-			found = e.grant
-		}
-	}
-	return found
+	return a.GrantOf(sha256.Sum256(token))
 }
 
-// Grants returns all known grants, sorted by name; they hold no secret.
+// GrantOf returns what the token with a hash allows; nil for one that is unknown or has expired.
+func (a *Access) GrantOf(sum [sha256.Size]byte) *Grant {
+	if b := a.table.Load(); b != nil {
+		var found *Grant
+		for _, e := range b.entries[binary.BigEndian.Uint32(sum[:4])] {
+			if subtle.ConstantTimeCompare(e.sum[:], sum[:]) == 1 {
+				found = e.grant
+			}
+		}
+		if found != nil {
+			return found
+		}
+	}
+	if a.Stored == nil {
+		return nil
+	}
+	token := a.Stored.find(sum)
+	if token == nil {
+		return nil
+	}
+	now := a.Stored.clock.Now()
+	if !token.Expires.IsZero() && !now.Before(token.Expires) {
+		return nil
+	}
+	a.Stored.note(token, now)
+	return token.grant
+}
+
+// Grants returns the grants of the configuration, or of the first start, sorted by name; they hold no secret.
 func (a *Access) Grants() []*Grant {
 	if b := a.table.Load(); b != nil {
 		return b.grants

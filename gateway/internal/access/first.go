@@ -2,9 +2,7 @@ package access
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -58,12 +56,8 @@ func OpenFirst(ctx context.Context, store state.Settings) (*First, error) {
 	if !errors.Is(err, state.ErrNotFound) {
 		return first, err
 	}
-	var random [32]byte
-	if _, err := rand.Read(random[:]); err != nil {
-		return nil, fmt.Errorf("make a token: %w", err)
-	}
 	made := &First{
-		Text: "sg_" + base64.RawURLEncoding.EncodeToString(random[:]),
+		Text: newSecret(),
 		name: firstName, tenant: DefaultTenant, scopes: Every,
 	}
 	made.sum = sha256.Sum256([]byte(made.Text))

@@ -3,7 +3,9 @@ package act
 import (
 	"context"
 	"errors"
+	"time"
 
+	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/stream"
 	"github.com/surveygate/surveygate/rules/event"
@@ -58,24 +60,9 @@ func (a *Actor) ReplayEvent(ctx context.Context, record *state.Record, o ReplayO
 	if record.Event.Type == event.TypeEntry {
 		return a.replayEntry(ctx, record)
 	}
-	tenant, now := record.Event.Tenant, a.options.Clock.Now()
-	decision := a.options.Plan().Decide(record.Event, now)
-	replayed := &Replayed{Rules: decision.Rules}
-	var deliveries []state.Delivery
-	for _, owed := range decision.Owed {
-		d := owed.Delivery
-		if o.Rule != "" && d.Origin.Name != o.Rule || o.Destination != "" && d.Destination != o.Destination {
-			continue
-		}
-		d.Due, d.Reason = now, reasonReplay
-		if earlier := earlierOf(record.Outcome.Deliveries, &d); earlier != nil { // it stays the same delivery
-			d.ID, d.Revision, d.Attempts, d.Created = earlier.ID, earlier.Revision, earlier.Attempts, earlier.Created
-		}
-		if o.Fresh {
-			d.ID, d.Revision, d.Attempts, d.Created = state.FreshDeliveryID(d.EventID), record.Event.Revision, 0, now
-		}
-		deliveries = append(deliveries, d)
-	}
+	tenant := record.Event.Tenant
+	deliveries, outcomes := Redecide(a.options.Plan(), record, a.options.Clock.Now(), o)
+	replayed := &Replayed{Rules: outcomes}
 	var done []bool
 	if len(deliveries) > 0 {
 		var err error
@@ -91,6 +78,28 @@ func (a *Actor) ReplayEvent(ctx context.Context, record *state.Record, o ReplayO
 		}
 	}
 	return replayed, a.revive(ctx, record)
+}
+
+// Redecide decides an event again by a plan, and returns what that owes, due now, and the rules that match, or whose condition fails. A
+// delivery that the event has already stays the same delivery. The event must be decided.
+func Redecide(plan *decide.Plan, record *state.Record, now time.Time, o ReplayOptions) ([]state.Delivery, []state.RuleOutcome) {
+	decision := plan.Decide(record.Event, now)
+	var deliveries []state.Delivery
+	for _, owed := range decision.Owed {
+		d := owed.Delivery
+		if o.Rule != "" && d.Origin.Name != o.Rule || o.Destination != "" && d.Destination != o.Destination {
+			continue
+		}
+		d.Due, d.Reason = now, reasonReplay
+		if earlier := earlierOf(record.Outcome.Deliveries, &d); earlier != nil { // it stays the same delivery
+			d.ID, d.Revision, d.Attempts, d.Created = earlier.ID, earlier.Revision, earlier.Attempts, earlier.Created
+		}
+		if o.Fresh {
+			d.ID, d.Revision, d.Attempts, d.Created = state.FreshDeliveryID(d.EventID), record.Event.Revision, 0, now
+		}
+		deliveries = append(deliveries, d)
+	}
+	return deliveries, decision.Rules
 }
 
 // earlierOf finds the delivery of a step that is to be made again: the one with the same id, else the one of the newest

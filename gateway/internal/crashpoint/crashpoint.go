@@ -18,9 +18,15 @@ const (
 	Sent = "sent"
 	// Committed: outcomes are committed, and what they leave to be tried again is not due yet.
 	Committed = "committed"
+	// JobSelected: a page of what a job is to do is stored, and the job does not know it yet.
+	JobSelected = "job-selected"
+	// JobIntended: a job has stored what it schedules next, and has not scheduled it yet.
+	JobIntended = "job-intended"
+	// JobScheduled: a job has scheduled deliveries, and has not stored that yet.
+	JobScheduled = "job-scheduled"
 )
 
 // Points are all of them, in the order in which a gateway passes them.
 func Points() []string {
-	return []string{KeyMade, DocumentRead, Appended, Claimed, TokenFetched, Sent, Committed}
+	return []string{KeyMade, DocumentRead, Appended, Claimed, TokenFetched, Sent, Committed, JobSelected, JobIntended, JobScheduled}
 }

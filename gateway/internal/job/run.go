@@ -29,8 +29,8 @@ type Failure struct{ Reason string }
 
 func (e *Failure) Error() string { return e.Reason }
 
-// errLost means that another replica runs the job now.
-var errLost = fmt.Errorf("another replica runs the job: %w", state.ErrConflict)
+// ErrLost means that another replica runs the job now: this one does nothing more of it.
+var ErrLost = fmt.Errorf("another replica runs the job: %w", state.ErrConflict)
 
 // Bounds of running.
 const (
@@ -116,7 +116,7 @@ func (r *Run) Save(ctx context.Context, own any) error {
 func (r *Run) put(ctx context.Context) error {
 	for {
 		if !r.Held() {
-			return errLost
+			return ErrLost
 		}
 		err := r.jobs.put(ctx, r.Job)
 		if !errors.Is(err, state.ErrConflict) {
@@ -126,7 +126,7 @@ func (r *Run) put(ctx context.Context) error {
 		if changed, err := r.ask(ctx); err != nil {
 			return err
 		} else if !changed {
-			return errLost
+			return ErrLost
 		}
 	}
 }
@@ -137,13 +137,13 @@ func (r *Run) ask(ctx context.Context) (bool, error) {
 	kept, err := r.jobs.Get(ctx, r.Tenant, r.ID)
 	switch {
 	case errors.Is(err, ErrNoJob):
-		return false, errLost
+		return false, ErrLost
 	case err != nil:
 		return false, err
 	case kept.version == r.version:
 		return false, nil
 	case !kept.Cancel || r.Cancel || kept.State.Ended():
-		return false, errLost
+		return false, ErrLost
 	}
 	r.version, r.Cancel = kept.version, true
 	return true, nil
@@ -353,7 +353,7 @@ func (j *Jobs) run(ctx context.Context, s slot, r *Run) {
 	err := j.work(ctx, s, r)
 	stop()
 	renewing.Wait()
-	if err != nil && !errors.Is(err, errLost) && !errors.Is(err, context.Canceled) {
+	if err != nil && !errors.Is(err, ErrLost) && !errors.Is(err, context.Canceled) {
 		j.Log.Warn("a job is interrupted, and goes on later", "tenant", r.Tenant, "job", r.ID, "err", err)
 	}
 	if err := j.giveBack(ctx, s); err != nil {
@@ -420,7 +420,7 @@ func (j *Jobs) work(ctx context.Context, s slot, r *Run) error {
 			return j.end(ctx, r, Failed, failure.Reason)
 		}
 		switch {
-		case errors.Is(err, errLost) || ctx.Err() != nil:
+		case errors.Is(err, ErrLost) || ctx.Err() != nil:
 			return errors.Join(err, ctx.Err())
 		case err != nil:
 			j.Log.Warn("a step of a job failed, and is repeated", "tenant", r.Tenant, "job", r.ID, "err", err)

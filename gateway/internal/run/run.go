@@ -17,9 +17,11 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/deliver"
 	"github.com/surveygate/surveygate/gateway/internal/files"
+	"github.com/surveygate/surveygate/gateway/internal/job"
 	"github.com/surveygate/surveygate/gateway/internal/oauth"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
 	"github.com/surveygate/surveygate/gateway/internal/repeats"
+	"github.com/surveygate/surveygate/gateway/internal/replay"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/stats"
@@ -109,6 +111,7 @@ type gateway struct {
 	settings    *settings.Worker // brings documents of tenants into the plan
 	book        *settings.Book   // reads and changes the documents of tenants
 	leaving     *settings.Leaving
+	jobs        *job.Jobs          // replays of many deliveries, and other work that outlives a request
 	stored      *storedGenerations // configurations in the store, for later explanations
 	generations *generations       // older configurations, for explanations
 	reloading   reloading
@@ -240,7 +243,10 @@ func open(ctx context.Context, o Options) (_ *gateway, err error) {
 	})
 	g.leaving = g.newLeaving()
 	g.book = g.newBook()
+	replayer := &replay.Replayer{Options: replay.Options{Store: g.store, Plan: g.plan.Load, Clock: g.clock, Due: g.loop.Wake}}
+	g.jobs = job.New(job.Options{Store: g.store, Clock: g.clock, Log: traffic, Kinds: map[string]job.Kind{replay.Kind: replayer.Work}})
 	g.web = web.New(web.Options{
+		Jobs: g.jobs, Replay: replayer,
 		Store: g.store, Plan: g.plan.Load, PlanOf: g.planOf, Access: g.access, Stats: g.stats, Clock: g.clock, Log: traffic,
 		Bounds: web.Bounds{Connections: g.descriptors.incoming, Control: g.descriptors.control, Bodies: maxBodies()},
 		Vault:  g.vault, Sender: g.sender, Book: g.book, Problems: g.problems, Reload: g.requestReload, Due: g.loop.Wake, HoldsChanged: g.loop.HoldsChanged,

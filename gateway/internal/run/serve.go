@@ -50,6 +50,7 @@ func (g *gateway) addParts() {
 		g.worker("documents of tenants", g.settings.Run),
 		g.worker("ends of documents", g.endDocuments),
 		g.worker("stored configurations", g.upkeepGenerations),
+		g.worker("jobs", g.jobs.Run),
 		g.worker("warnings of removed steps", g.warnOfRemovedSteps),
 	)
 	// Deliveries end while the requests that still run are waited for: they do not depend on the clients of those.

@@ -47,6 +47,17 @@ func FreshDeliveryID(eventID string) string {
 	return JoinDeliveryID(eventID, base32Lower.EncodeToString(random[:])[:suffixSize])
 }
 
+// CopyDeliveryID returns the id of a copy of a delivery, such as a replay makes: another one for each key, and always the same one. It is
+// empty if id is no id of a delivery.
+func CopyDeliveryID(id, key string) string {
+	eventID, suffix, ok := SplitDeliveryID(id)
+	if !ok {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(key + "\x00" + suffix))
+	return JoinDeliveryID(eventID, base32Lower.EncodeToString(sum[:10])[:suffixSize])
+}
+
 // JoinDeliveryID makes the id of a delivery from the id of its event and its suffix. SplitDeliveryID is its inverse.
 func JoinDeliveryID(eventID, suffix string) string { return deliveryIDPrefix + eventID + "_" + suffix }
 

@@ -32,8 +32,10 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/audit"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
+	"github.com/surveygate/surveygate/gateway/internal/job"
 	"github.com/surveygate/surveygate/gateway/internal/leaktest"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
+	"github.com/surveygate/surveygate/gateway/internal/replay"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/state/embedded"
@@ -87,6 +89,13 @@ tokens:
   - {name: settings, secret: ` + settingsToken + `, tenant: default, scopes: [read, write, settings]}
   - {name: wide, secret: ` + platformWide + `, tenant: "*", scopes: [read, write, publish, secrets, settings]}
 `
+
+// timed is the clock of jobs: it shows the time of a test's clock, and waits by the system's.
+type timed struct{ *clock.Manual }
+
+func (timed) Elapsed() time.Duration { return clock.System().Elapsed() }
+
+func (timed) After(d time.Duration) (<-chan time.Time, func()) { return clock.System().After(d) }
 
 // rig is a server over a store of its own.
 type rig struct {
@@ -184,7 +193,16 @@ func (r *rig) start(t testing.TB) *rig {
 		Audit:  &audit.Log{Store: r.store, Clock: r.clock},
 		Base:   func() *config.Config { return r.plan.Load().Config }, Overlay: func(tenant string) *config.TenantConfig { return r.plan.Load().Overlay(tenant) },
 	}}
+	replayer := &replay.Replayer{Options: replay.Options{Store: r.store, Plan: r.plan.Load, Clock: timed{r.clock}, Due: func() {}}}
+	jobs := job.New(job.Options{
+		Store: r.store, Clock: timed{r.clock}, Log: slog.New(slog.DiscardHandler), Kinds: map[string]job.Kind{replay.Kind: replayer.Work},
+	})
+	running, stop := context.WithCancel(context.Background())
+	var worker sync.WaitGroup
+	worker.Go(func() { jobs.Run(running) })
+	t.Cleanup(func() { stop(); worker.Wait() })
 	r.app = New(Options{
+		Jobs: jobs, Replay: replayer,
 		Store: r.store, Plan: r.plan.Load, Access: doors, Clock: r.clock, Bounds: r.bounds, Log: r.log,
 		PlanOf: func(context.Context, string, string) (*decide.Plan, error) { return nil, state.ErrNotFound },
 		Vault:  v, Sender: sender, Book: r.book,

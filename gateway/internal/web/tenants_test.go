@@ -14,6 +14,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/openapi"
 	"github.com/surveygate/surveygate/gateway/internal/web/route"
 )
@@ -87,6 +88,12 @@ func newVictim(t *testing.T) *victim {
 	}}
 	o := r.decide(t, state.Dead)
 	v.names["deliveries"] = o.Deliveries[0].ID
+	got = r.ask(t, ask{method: "POST", path: "/v1/replays?tenant=victim", token: secretOf("operator"), body: `{"of":{"events":["` + v.names["events"] + `"],"state":"delivered"}}`})
+	var job view.Job
+	if err := json.Unmarshal([]byte(got.body), &job); err != nil || got.status != http.StatusAccepted {
+		t.Fatalf("replay: %d %s", got.status, got.body)
+	}
+	v.names["replays"] = job.ID
 	return v
 }
 

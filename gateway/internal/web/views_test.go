@@ -26,7 +26,13 @@ var views = []struct {
 	{asks("POST /v1/events/ID/replay?normalise"), viewOf[view.Normalised]},
 	{asks("POST /v1/events/ID/replay"), viewOf[view.Replay]},
 	{asks("POST /v1/events/ID/drop"), viewOf[view.Event]},
-	{asks("POST /v1/replays"), viewOf[view.NormalisedPage]},
+	{asks("POST /v1/replays?normalise"), viewOf[view.NormalisedPage]},
+	{regexp.MustCompile("^POST /v1/(replays|(webhooks|connections)/[^/]+/recover) would$"), viewOf[view.WouldReplay]},
+	{asks("POST /v1/replays"), viewOf[view.Job]},
+	{asks("GET /v1/replays"), viewOf[view.Page[view.Job]]},
+	{asks("GET /v1/replays/ID"), viewOf[view.Job]},
+	{asks("POST /v1/replays/ID/cancel"), viewOf[view.Job]},
+	{asks("POST /v1/(webhooks|connections)/ID/recover"), viewOf[view.Job]},
 	{asks("GET /v1/deliveries"), viewOf[view.Page[view.Delivery]]},
 	{asks("GET /v1/deliveries/ID"), viewOf[view.Delivery]},
 	{asks("POST /v1/deliveries/ID/(retry|replay|drop)"), viewOf[view.Delivery]},
@@ -63,6 +69,7 @@ var views = []struct {
 	{asks("GET /v1/stats?of=source:"), viewOf[view.Stats[view.SourceStat]]},
 	{asks("GET /v1/stats?of=rule:"), viewOf[view.Stats[view.RuleStat]]},
 	{asks("GET /v1/stats?of=survey:"), viewOf[view.Stats[view.SurveyStat]]},
+	{asks("GET /v1/event-types"), viewOf[view.EventTypes]},
 	{asks("POST /v1/try"), viewOf[view.Tried]},
 	{asks("POST /v1/reload"), viewOf[view.Reloaded]},
 	{asks("(GET|POST) /department/ID/webhook"), viewOf[view.Department]},
@@ -96,8 +103,12 @@ func holdsView(t testing.TB, method, path string, got told) {
 			to = new(view.Results)
 		}
 	} else {
+		asked := method + " " + path
+		if strings.HasPrefix(got.body, `{"would"`) { // of a dry run, which the body asked for
+			asked += " would"
+		}
 		for _, v := range views {
-			if v.route.MatchString(method + " " + path) {
+			if v.route.MatchString(asked) {
 				to = v.view()
 				break
 			}

@@ -23,8 +23,10 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/explain"
+	"github.com/surveygate/surveygate/gateway/internal/job"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
 	"github.com/surveygate/surveygate/gateway/internal/renormalise"
+	"github.com/surveygate/surveygate/gateway/internal/replay"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/stats"
@@ -91,6 +93,9 @@ type Options struct {
 	Vault *vault.Vault
 	// Book reads and changes the documents of tenants.
 	Book *settings.Book
+	// Jobs run what takes longer than a request; Replay counts and runs replays.
+	Jobs   *job.Jobs
+	Replay *replay.Replayer
 	// Sender sends the requests that check connections.
 	Sender *outbound.Sender
 	// Problems returns what readiness warns of beside the problems of the store and of the connections; nil: none.
@@ -133,7 +138,7 @@ func New(o Options) *App {
 	a.door = intake.New(intake.Options{Store: o.Store, Plan: o.Plan, Stats: o.Stats, Clock: o.Clock, Log: o.Log, Context: ctx})
 	management := api.New(api.Options{
 		Store: o.Store, Plan: o.Plan, Access: o.Access, Door: a.door, Clock: o.Clock, Log: o.Log, Context: ctx, Reload: o.Reload,
-		Due: o.Due, HoldsChanged: o.HoldsChanged, Vault: o.Vault, Sender: o.Sender, Book: o.Book,
+		Due: o.Due, HoldsChanged: o.HoldsChanged, Vault: o.Vault, Sender: o.Sender, Book: o.Book, Jobs: o.Jobs, Replay: o.Replay,
 		Explain:   &explain.Asker{Store: o.Store, Plan: o.Plan, PlanOf: o.PlanOf, Clock: o.Clock},
 		Normalise: &renormalise.Normaliser{Store: o.Store, Plan: o.Plan, Clock: o.Clock, Ended: o.Stats.Ended},
 		Ended:     o.Stats.Ended,

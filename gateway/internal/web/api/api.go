@@ -19,8 +19,10 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/explain"
 	"github.com/surveygate/surveygate/gateway/internal/live"
+	"github.com/surveygate/surveygate/gateway/internal/job"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
 	"github.com/surveygate/surveygate/gateway/internal/renormalise"
+	"github.com/surveygate/surveygate/gateway/internal/replay"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/vault"
@@ -42,6 +44,9 @@ type Options struct {
 	Vault *vault.Vault
 	// Book reads and changes the documents of tenants.
 	Book *settings.Book
+	// Jobs run what takes longer than a request; Replay counts and runs replays.
+	Jobs   *job.Jobs
+	Replay *replay.Replayer
 	// Sender sends the requests that check connections.
 	Sender *outbound.Sender
 	// Door accepts events.
@@ -140,13 +145,22 @@ func table() []row {
 		{(*API).replays, route.Route{
 			Method: fiber.MethodPost, Path: "/v1/replays", Scope: access.Write, Once: true,
 			Query: params([]string{"normalise", "again", "dry_run", "source"}, spanQuery, []string{"cursor"}),
-			For:   "read the raw bodies of many events again (`normalise=true`), a page at a time",
-			Out:   view.NormalisedPage{},
+			For:   "deliver again what the body selects, as a job; with `normalise=true`, read the raw bodies of many events again, a page at a time",
+			In:    view.ReplayRequest{}, Out: route.OneOf{view.Job{}, view.WouldReplay{}, view.NormalisedPage{}},
+			Status: fiber.StatusAccepted, Statuses: []int{fiber.StatusOK, fiber.StatusConflict},
 		}},
+		{(*API).replayList, route.Route{Method: fiber.MethodGet, Path: "/v1/replays", Scope: access.Read, Query: pageQuery, For: "list replays, newest first", Out: view.Page[view.Job]{}}},
+		{(*API).replayOne, route.Route{Method: fiber.MethodGet, Path: "/v1/replays/:id", Scope: access.Read, For: "one replay, and how far it came", Out: view.Job{}}},
+		{(*API).replayCancel, route.Route{
+			Method: fiber.MethodPost, Path: "/v1/replays/:id/cancel", Scope: access.Write, For: "end a replay; what it scheduled stays so",
+			Out: view.Job{}, Statuses: []int{fiber.StatusConflict},
+		}},
+		{(*API).recoverWebhook, recoverRoute("webhooks", "webhook")},
+		{(*API).recoverConnection, recoverRoute("connections", "connection")},
 
 		{(*API).deliveries, route.Route{
 			Method: fiber.MethodGet, Path: "/v1/deliveries", Scope: access.Read, For: "list deliveries; dead letters are `state=dead`",
-			Query: params([]string{"state", "destination", "rule", "event", "failed", "include"}, spanQuery, pageQuery),
+			Query: params([]string{"state", "verdict", "status", "destination", "rule", "type", "source", "event", "failed", "include"}, spanQuery, pageQuery),
 			Out:   view.Page[view.Delivery]{},
 		}},
 		{(*API).delivery, route.Route{Method: fiber.MethodGet, Path: "/v1/deliveries/:id", Scope: access.Read, For: "one delivery, with its attempts", Out: view.Delivery{}}},

@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -20,20 +21,16 @@ func (a *API) events(c *route.Call) error {
 		Type: c.Asked("type"), Source: c.Asked("source"), Survey: c.Asked("survey"),
 		Response: c.Asked("response"), Respondent: c.Asked("respondent"), Cursor: c.Asked("cursor"),
 	}
-	var err error
+	err := canonicalType(q.Type)
+	if err != nil {
+		return err
+	}
 	if q.Rule = c.Asked("rule"); c.Asked("matched") != "" {
 		matched, err := c.Flag("matched")
 		if err != nil {
 			return err
 		}
 		q.Matched = &matched
-	}
-	if q.Type != "" && !event.IsCanonical(q.Type) {
-		msg := "`" + q.Type + "` is not a canonical type"
-		if near := event.Nearest(q.Type, event.Types); near != "" {
-			msg += "; did you mean `" + near + "`?"
-		}
-		return answer.Invalid(msg, "type")
 	}
 	if q.Limit, err = c.Limit(); err != nil {
 		return err
@@ -59,6 +56,18 @@ func (a *API) events(c *route.Call) error {
 		}
 	}
 	return answer.JSON(c.Ctx, fiber.StatusOK, view.NewPage(p, view.NewEvent))
+}
+
+// canonicalType refuses a type that is not canonical; an empty one is none.
+func canonicalType(name string) error {
+	if name == "" || event.IsCanonical(name) {
+		return nil
+	}
+	msg := "`" + name + "` is not a canonical type"
+	if near := event.Nearest(name, event.Types); near != "" {
+		msg += "; did you mean `" + near + "`?"
+	}
+	return answer.Invalid(msg, "type")
 }
 
 // event answers with one event. Its raw body is always there: `include=raw` is for callers that want to say so.
@@ -195,6 +204,7 @@ func (a *API) deliveries(c *route.Call) error {
 	q := state.DeliveryQuery{
 		State: state.DeliveryState(c.Asked("state")), Destination: c.Asked("destination"),
 		Rule: c.Asked("rule"), EventID: c.Asked("event"), Cursor: c.Asked("cursor"),
+		Verdict: c.Asked("verdict"), Status: c.Asked("status"), Type: c.Asked("type"), Source: c.Asked("source"),
 	}
 	switch q.State {
 	case "", state.Waiting, state.Delivered, state.Skipped, state.Dead, state.Dropped:
@@ -203,6 +213,15 @@ func (a *API) deliveries(c *route.Call) error {
 	}
 	heads, err := includes(c, "event")
 	if err != nil {
+		return err
+	}
+	if q.Status != "" && !state.IsStatus(q.Status) {
+		return answer.Invalid("a status is a number such as 429, a class such as 5xx, or 0 where there was no answer", "status")
+	}
+	if q.Verdict != "" && !slices.Contains(state.VerdictCodes, q.Verdict) {
+		return answer.Invalid("a verdict is one of "+strings.Join(state.VerdictCodes, ", "), "verdict")
+	}
+	if err := canonicalType(q.Type); err != nil {
 		return err
 	}
 	if q.Limit, err = c.Limit(); err != nil {

@@ -50,15 +50,9 @@ func (a *API) normaliseEvent(c *route.Call, record *state.Record, how renormalis
 	return answer.JSON(c.Ctx, fiber.StatusOK, res)
 }
 
-// replays reads many events again, a page in each request.
-func (a *API) replays(c *route.Call) error {
-	how, asked, err := howOf(c)
-	if err != nil {
-		return err
-	}
-	if !asked {
-		return answer.Invalid("many events at once are replayed with `normalise=true` alone", "normalise")
-	}
+// normaliseMany reads many events again, a page in each request.
+func (a *API) normaliseMany(c *route.Call, how renormalise.How) error {
+	var err error
 	q := renormalise.Query{Source: c.Asked("source"), Cursor: c.Asked("cursor"), How: how}
 	if q.Source != "" {
 		if err := a.knownSource(c, q.Source); err != nil {

@@ -81,8 +81,10 @@ func (c *Call) Span(now time.Time) (since, until time.Time, err error) {
 	return since, until, err
 }
 
-func (c *Call) moment(name string, now time.Time) (time.Time, error) {
-	text := c.Asked(name)
+func (c *Call) moment(name string, now time.Time) (time.Time, error) { return ReadMoment(c.Asked(name), now, name) }
+
+// ReadMoment reads a time as `since` and `until` have it; an empty text is the zero time. loc leads to it in the request.
+func ReadMoment(text string, now time.Time, loc ...string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
@@ -97,7 +99,7 @@ func (c *Call) moment(name string, now time.Time) (time.Time, error) {
 	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
 		return now.Add(-ago), nil
 	}
-	return time.Time{}, answer.Invalid("this is a time as 2026-01-02T03:04:05Z, or how long ago, as 15m or 7d", name)
+	return time.Time{}, answer.Invalid("this is a time as 2026-01-02T03:04:05Z, or how long ago, as 15m or 7d", loc...)
 }
 
 // PageOf answers with a page of a list that is in memory, sorted by name.

@@ -1,0 +1,295 @@
+package replay
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/internal/crashpoint"
+	"github.com/surveygate/surveygate/gateway/internal/job"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// Bounds of a job's work.
+const (
+	// perPage is how many ids a page of the job holds.
+	perPage = 400
+	// window is how far ahead deliveries are scheduled; maxBatch how many at most.
+	window   = time.Second
+	maxBatch = 250
+	// heldFor is how long to wait when every destination that is left is on hold.
+	heldFor = 5 * time.Second
+	// restFor is the shortest pause between two reads of a selection, which otherwise waits as long as a read took.
+	restFor = 5 * time.Millisecond
+)
+
+// progress is how far a replay came, as its job keeps it.
+type progress struct {
+	// Selected: everything that it selects is in its pages. Until then, Cursor and Event say where the selection goes on.
+	Selected bool   `json:"selected,omitempty"`
+	Cursor   string `json:"cursor,omitempty"`
+	Event    int    `json:"event,omitempty"`
+	// Current are the ids of the page that it works on, the next one last.
+	Current []string `json:"current,omitempty"`
+	// Intent is what it is about to schedule, or has just scheduled.
+	Intent *intent `json:"intent,omitempty"`
+}
+
+// intent is written before a batch is scheduled. If the process dies then, the next one finds out what was scheduled: a delivery that
+// has changed since, or is new, was.
+type intent struct {
+	Units []string `json:"units"`
+	// Before is when each delivery had changed last, in nanoseconds, by its id; one that is not in it did not exist.
+	Before map[string]int64 `json:"before"`
+}
+
+// work is a replay that runs.
+type work struct {
+	*Replayer
+	run  *job.Run
+	spec Spec
+	p    progress
+
+	// What follows is found out again after a restart.
+	last    map[string]string // by destination: the last delivery that was scheduled to it
+	held    map[string]string // destinations that are on hold, with the reason: what is owed to them is put off
+	rotated int               // ids of Current that were put off
+	putOff  int               // all ids that were put off since one was last scheduled
+	slower  float64           // the share of the rate that the destinations keep up with
+	saved   bool              // Intent is stored
+}
+
+// Work begins or resumes a job of this kind.
+func (r *Replayer) Work(run *job.Run) (job.Work, error) {
+	w := &work{Replayer: r, run: run, last: map[string]string{}, held: map[string]string{}, slower: 1, saved: true}
+	if err := json.Unmarshal(run.Spec, &w.spec); err != nil {
+		return nil, fmt.Errorf("read what is to be replayed: %w", err)
+	}
+	if _, err := run.Resume(&w.p); err != nil {
+		return nil, fmt.Errorf("read how far the replay came: %w", err)
+	}
+	return w, nil
+}
+
+// Step selects a page, or schedules a batch.
+func (w *work) Step(ctx context.Context) (wait time.Duration, done bool, err error) {
+	switch {
+	case w.Clock.Now().Before(w.run.Created): // the clock of this replica is behind: what it schedules would look old
+		return min(w.run.Created.Sub(w.Clock.Now()), time.Second), false, nil
+	case !w.p.Selected:
+		began := w.Clock.Elapsed()
+		err := w.selectSome(ctx)
+		return max(w.Clock.Elapsed()-began, restFor), false, err
+	case w.p.Intent != nil:
+		return w.resume(ctx)
+	}
+	if len(w.p.Current) == 0 {
+		if done, err := w.turnPage(ctx); done || err != nil {
+			return 0, done, err
+		}
+	}
+	return w.batch(ctx)
+}
+
+// selectSome adds the next page of ids.
+func (w *work) selectSome(ctx context.Context) error {
+	s := selection{replayer: w.Replayer, tenant: w.run.Tenant, spec: &w.spec, before: w.run.Created, cursor: w.p.Cursor, event: w.p.Event}
+	var ids []string
+	total, waiting := w.run.Total, 0
+	events := map[string]bool{} // an event that several deliveries lead to is one unit
+	for reads := 0; len(ids) < perPage/2 && !s.done && reads < 4; reads++ {
+		found, err := s.next(ctx)
+		if err != nil {
+			return err
+		}
+		for _, u := range found {
+			id := u.id
+			if w.spec.As == Today {
+				if id = u.event; events[id] {
+					continue
+				}
+				events[id] = true
+			}
+			total++
+			if u.waiting && w.spec.As != Today && w.spec.Of.State == "" {
+				waiting++
+				continue
+			}
+			ids = append(ids, id)
+		}
+	}
+	if total > MaxUnits {
+		return &job.Failure{Reason: fmt.Sprintf("it selects more than %d: replay them in parts, by `since` and `until`", MaxUnits)}
+	}
+	for page := range slices.Chunk(ids, perPage) {
+		text, err := json.Marshal(page)
+		if err == nil {
+			err = w.run.AddPage(ctx, text)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	crashpoint.At(crashpoint.JobSelected)
+	if w.run.Total = total; waiting > 0 {
+		w.run.Leave(whyWaiting, waiting)
+	}
+	w.p.Cursor, w.p.Event, w.p.Selected = s.cursor, s.event, s.done
+	w.run.Counted = s.done
+	return w.run.Save(ctx, &w.p)
+}
+
+// turnPage takes the next page; done: there is none.
+func (w *work) turnPage(ctx context.Context) (done bool, err error) {
+	page, err := w.run.TakePage(ctx)
+	if isNotFound(err) {
+		return false, &job.Failure{Reason: "a page of the job is lost"}
+	}
+	if page == nil || err != nil {
+		return err == nil, err
+	}
+	if err := json.Unmarshal(page, &w.p.Current); err != nil {
+		return false, &job.Failure{Reason: "a page of the job cannot be read: " + err.Error()}
+	}
+	w.rotated = 0
+	return false, nil
+}
+
+// batch schedules the next deliveries, unless their destinations cannot take them.
+func (w *work) batch(ctx context.Context) (wait time.Duration, done bool, err error) {
+	behind, err := w.behind(ctx)
+	if err != nil {
+		return 0, false, err
+	}
+	if behind {
+		w.slower = max(w.slower/2, 0.01)
+		return w.interval(1), false, nil
+	}
+	w.slower = min(w.slower*1.25, 1)
+	return w.begin(ctx, min(w.size(), len(w.p.Current)))
+}
+
+// size is how many are scheduled at once: those of a window.
+func (w *work) size() int {
+	return min(max(int(math.Ceil(w.spec.Rate*w.slower*window.Seconds())), 1), maxBatch)
+}
+
+// interval is how long n take at the rate.
+func (w *work) interval(n int) time.Duration {
+	return time.Duration(float64(n) / (w.spec.Rate * w.slower) * float64(time.Second))
+}
+
+// behind reports whether a destination has not attempted yet what was scheduled to it last and is due: then no more is, so that live
+// deliveries to it wait behind one batch at most.
+func (w *work) behind(ctx context.Context) (bool, error) {
+	for destination, id := range w.last {
+		d, err := w.Store.Delivery(ctx, w.run.Tenant, id)
+		switch {
+		case isNotFound(err):
+		case err != nil:
+			return false, fmt.Errorf("look at the delivery before: %w", err)
+		case d.State == state.Waiting && !d.Leased && d.Reason == reason && !d.Due.After(w.Clock.Now()):
+			standing, err := w.Store.Standing(ctx, w.run.Tenant, []string{d.Destination})
+			if err != nil {
+				return false, fmt.Errorf("look at a destination: %w", err)
+			}
+			if standing[0].Hold.Kind == "" { // on hold, it is put off and the others go on
+				return true, nil
+			}
+		}
+		delete(w.last, destination)
+	}
+	return false, nil
+}
+
+// begin schedules the next n units of the page, without those whose destinations are on hold.
+func (w *work) begin(ctx context.Context, n int) (wait time.Duration, done bool, err error) {
+	at := len(w.p.Current) - n
+	units := slices.Clone(w.p.Current[at:])
+	slices.Reverse(units) // the oldest first
+	b := newBatch(w, nil)
+	for _, id := range units {
+		if err := b.add(ctx, id); err != nil {
+			return 0, false, err
+		}
+	}
+	away, err := b.away(ctx)
+	if err != nil {
+		return 0, false, err
+	}
+	w.p.Current = w.p.Current[:at]
+	b.settleIdle()
+	if len(away) > 0 {
+		if wait, err = w.putAway(ctx, away); err != nil {
+			return 0, false, err
+		}
+	}
+	if len(b.owed) == 0 {
+		return wait, false, w.run.Save(ctx, &w.p)
+	}
+	w.p.Intent, w.saved = b.newIntent(), false
+	return w.finish(ctx, b)
+}
+
+// resume finishes a batch that was begun: what of it is scheduled is not scheduled again.
+func (w *work) resume(ctx context.Context) (wait time.Duration, done bool, err error) {
+	b := newBatch(w, w.p.Intent)
+	for _, id := range w.p.Intent.Units {
+		if err := b.add(ctx, id); err != nil {
+			return 0, false, err
+		}
+	}
+	return w.finish(ctx, b)
+}
+
+// finish schedules a batch, whose intent is stored first.
+func (w *work) finish(ctx context.Context, b *batch) (wait time.Duration, done bool, err error) {
+	if !w.saved {
+		if err := w.run.Save(ctx, &w.p); err != nil {
+			return 0, false, err
+		}
+		w.saved = true
+	}
+	crashpoint.At(crashpoint.JobIntended)
+	if !w.run.Held() {
+		return 0, false, job.ErrLost
+	}
+	n, err := b.schedule(ctx)
+	if err != nil {
+		return 0, false, err
+	}
+	crashpoint.At(crashpoint.JobScheduled)
+	w.p.Intent, w.putOff, w.run.Waits = nil, 0, ""
+	return w.interval(max(n, 1)), false, nil
+}
+
+// putAway puts off units whose destinations are on hold, and returns how long to wait where nothing else is left.
+func (w *work) putAway(ctx context.Context, units []string) (time.Duration, error) {
+	slices.Reverse(units)
+	w.p.Current = append(units, w.p.Current...)
+	w.rotated += len(units)
+	w.putOff += len(units)
+	if w.rotated >= len(w.p.Current) { // nothing of this page can be scheduled
+		text, err := json.Marshal(w.p.Current)
+		if err == nil {
+			err = w.run.PutOff(ctx, text)
+		}
+		if err != nil {
+			return 0, err
+		}
+		w.p.Current, w.rotated = nil, 0
+	}
+	if w.putOff < w.run.Left() {
+		return 0, nil
+	}
+	for _, destination := range slices.Sorted(maps.Keys(w.held)) {
+		w.run.Waits = fmt.Sprintf("`%s` is on hold: %s", destination, w.held[destination])
+		break
+	}
+	w.putOff, w.held = 0, map[string]string{}
+	return heldFor, nil
+}

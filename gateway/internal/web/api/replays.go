@@ -1,0 +1,224 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/surveygate/surveygate/gateway/internal/access"
+	"github.com/surveygate/surveygate/gateway/internal/audit"
+	"github.com/surveygate/surveygate/gateway/internal/job"
+	"github.com/surveygate/surveygate/gateway/internal/replay"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/view"
+	"github.com/surveygate/surveygate/gateway/internal/web/answer"
+	"github.com/surveygate/surveygate/gateway/internal/web/route"
+)
+
+// beginWithin is how long a request waits for its job to know what it selects, so that the answer has the total.
+const (
+	beginWithin = time.Second
+	beginLook   = 20 * time.Millisecond
+)
+
+// replays begins a replay as a job, or, as earlier versions did, reads a page of raw bodies again.
+func (a *API) replays(c *route.Call) error {
+	how, normalised, err := howOf(c)
+	if err != nil {
+		return err
+	}
+	if normalised {
+		return a.normaliseMany(c, how)
+	}
+	for _, name := range []string{"source", "since", "until", "cursor"} {
+		if c.Asked(name) != "" {
+			return answer.Invalid("as a parameter it goes with `normalise=true`; what a replay selects is `of` in the body", name)
+		}
+	}
+	if len(bytes.TrimSpace(c.Body())) == 0 {
+		return answer.Invalid("say in the body what is replayed, as in {\"of\": {\"destination\": \"crm\", \"state\": \"dead\"}}; `normalise=true` reads raw bodies again", "of")
+	}
+	var req view.ReplayRequest
+	if err := strictBody(c, &req); err != nil {
+		return err
+	}
+	spec, err := a.specOf(&req, a.Clock.Now())
+	if err != nil {
+		return err
+	}
+	if err := a.knownTarget(c, req.Of.Destination, req.Of.Rule); err != nil && !a.isKept(c, spec) {
+		return err
+	}
+	return a.replayAs(c, spec, req.DryRun)
+}
+
+// strictBody reads the body of a request. A name that it does not know is an error: without a filter that was misspelt, more would be
+// replayed than was meant.
+func strictBody(c *route.Call, into any) error {
+	decoder := json.NewDecoder(bytes.NewReader(bytes.Clone(c.Body())))
+	decoder.DisallowUnknownFields()
+	err := decoder.Decode(into)
+	if err == nil && decoder.More() {
+		err = errors.New("more than one value")
+	}
+	if errors.Is(err, io.EOF) {
+		return answer.Invalid("the body is empty")
+	}
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" {
+		return answer.Invalid("this is "+wrong.Value+", and should be "+wrong.Type.String(), wrong.Field)
+	}
+	if err != nil {
+		return answer.Invalid("the body is not as it should be: " + err.Error())
+	}
+	return nil
+}
+
+func (a *API) specOf(req *view.ReplayRequest, now time.Time) (*replay.Spec, error) {
+	since, err := route.ReadMoment(req.Of.Since, now, "of", "since")
+	if err != nil {
+		return nil, err
+	}
+	until, err := route.ReadMoment(req.Of.Until, now, "of", "until")
+	if err != nil {
+		return nil, err
+	}
+	spec, err := replay.New(req.Of, since, until, req.As, req.Rate, req.Reason)
+	return spec, replayError(err)
+}
+
+func replayError(err error) error {
+	if invalid, ok := errors.AsType[*replay.InvalidError](err); ok {
+		return answer.Invalid(invalid.Problem, invalid.Loc...)
+	}
+	switch {
+	case errors.Is(err, job.ErrNoJob):
+		return answer.NotFound("replay")
+	case errors.Is(err, job.ErrTooMany):
+		return answer.Conflict("too many replays wait or run already: cancel one, or ask again when one has ended")
+	case errors.Is(err, job.ErrEnded):
+		return answer.Conflict("it has ended already")
+	}
+	return err
+}
+
+// isKept reports whether the store has deliveries of a destination or rule that the configuration lacks.
+func (a *API) isKept(c *route.Call, spec *replay.Spec) bool {
+	p, err := a.Store.Deliveries(c.Base, c.Tenant, state.DeliveryQuery{Destination: spec.Of.Destination, Rule: spec.Of.Rule, Limit: 1})
+	return err == nil && !nothing(p, "")
+}
+
+// replayAs counts what a replay selects, or begins it.
+func (a *API) replayAs(c *route.Call, spec *replay.Spec, dryRun bool) error {
+	if dryRun {
+		count, err := a.Replay.Count(c.Base, c.Tenant, spec)
+		if err != nil {
+			return err
+		}
+		return answer.JSON(c.Ctx, fiber.StatusOK, view.WouldReplay{Would: count})
+	}
+	by := callerOf(c)
+	j, err := a.Jobs.Create(c.Base, c.Tenant, replay.Kind, spec, by)
+	if err != nil {
+		return replayError(err)
+	}
+	after, _ := json.Marshal(spec.Of)
+	line := audit.Line{By: by, Did: "replay.create", Of: "replay/" + j.ID, After: after}
+	if err := a.Book.Audit.Add(c.Base, c.Tenant, line); err != nil { // the job is made; an error would make the caller repeat it
+		a.Log.Warn("a replay is missing from the audit", "tenant", c.Tenant, "job", j.ID, "err", err)
+	}
+	return answer.JSON(c.Ctx, fiber.StatusAccepted, replay.View(a.counted(c, j)))
+}
+
+func callerOf(c *route.Call) audit.By {
+	name := "token:" + c.Grant.Name
+	if c.Grant == access.Socket {
+		name = "socket"
+	}
+	return audit.By{Name: name, IP: c.IP(), RequestID: answer.RequestID(c.Context())}
+}
+
+// counted returns a job once it knows what it selects, or as it is after a while.
+func (a *API) counted(c *route.Call, j *job.Job) *job.Job {
+	for began := wall.Elapsed(); wall.Elapsed()-began < beginWithin; {
+		now, err := a.Jobs.Get(c.Base, c.Tenant, j.ID)
+		if err != nil {
+			return j
+		}
+		if j = now; j.Counted || j.State.Ended() {
+			return j
+		}
+		after, stop := wall.After(beginLook)
+		select {
+		case <-after:
+		case <-c.Base.Done():
+		}
+		stop()
+	}
+	return j
+}
+
+func (a *API) replayList(c *route.Call) error {
+	all, err := a.Jobs.List(c.Base, c.Tenant, replay.Kind)
+	if err != nil {
+		return err
+	}
+	limit, err := c.Limit()
+	if err != nil {
+		return err
+	}
+	if limit == 0 {
+		limit = 50
+	}
+	if after := c.Asked("cursor"); after != "" {
+		at := slices.IndexFunc(all, func(j *job.Job) bool { return j.ID == after })
+		if at < 0 {
+			return answer.Invalid("this is no cursor of this list", "cursor")
+		}
+		all = all[at+1:]
+	}
+	p := view.Page[view.Job]{Data: []view.Job{}}
+	if len(all) > limit {
+		all = all[:limit]
+		p.Next = &all[limit-1].ID
+	}
+	for _, j := range all {
+		p.Data = append(p.Data, replay.View(j))
+	}
+	return answer.JSON(c.Ctx, fiber.StatusOK, p)
+}
+
+// replayJob returns the replay that the path names.
+func (a *API) replayJob(c *route.Call) (*job.Job, error) {
+	j, err := a.Jobs.Get(c.Base, c.Tenant, c.Segment("id"))
+	if err == nil && j.Kind != replay.Kind {
+		err = job.ErrNoJob
+	}
+	return j, replayError(err)
+}
+
+func (a *API) replayOne(c *route.Call) error {
+	j, err := a.replayJob(c)
+	if err != nil {
+		return err
+	}
+	return answer.JSON(c.Ctx, fiber.StatusOK, replay.View(j))
+}
+
+func (a *API) replayCancel(c *route.Call) error {
+	j, err := a.replayJob(c)
+	if err != nil {
+		return err
+	}
+	if j, err = a.Jobs.Cancel(c.Base, c.Tenant, j.ID); err != nil {
+		return replayError(err)
+	}
+	if err := a.Book.Audit.Add(c.Base, c.Tenant, audit.Line{By: callerOf(c), Did: "replay.cancel", Of: "replay/" + j.ID}); err != nil {
+		a.Log.Warn("a cancellation is missing from the audit", "tenant", c.Tenant, "job", j.ID, "err", err)
+	}
+	return answer.JSON(c.Ctx, fiber.StatusOK, replay.View(j))
+}
