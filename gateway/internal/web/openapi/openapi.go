@@ -154,7 +154,8 @@ func (d *deriver) operation(r *route.Route) *Object {
 				body.set("examples", object("page", object("value", e.Body)))
 			}
 		}
-		o.set("requestBody", object("required", true, "content", content))
+		_, optional := r.In.(route.Optional)
+		o.set("requestBody", object("required", !optional, "content", content))
 	}
 	o.set("responses", d.responses(r, examples))
 	if len(examples) > 0 {
@@ -227,6 +228,9 @@ func parameterSchema(p *route.Parameter) *Object {
 
 // content returns the forms of a body by their media types.
 func (d *deriver) content(value any) *Object {
+	if optional, ok := value.(route.Optional); ok {
+		value = optional.Body
+	}
 	media, ok := value.(route.Media)
 	if !ok {
 		return object("application/json", object("schema", d.schema(value)))

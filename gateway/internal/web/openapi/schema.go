@@ -117,7 +117,8 @@ func (d *deriver) typed(t reflect.Type) *Object {
 // field is a field as encoding/json writes it.
 type field struct {
 	name     string
-	optional bool
+	optional bool         // omitempty or omitzero: nil is left out
+	within   bool         // of an embedded pointer, without which it is left out
 	in       reflect.Type // the struct that declares it
 	reflect.StructField
 	depth int
@@ -136,12 +137,15 @@ func fieldsOf(t reflect.Type, depth int) []field {
 		switch {
 		case name == "-" && options == "":
 		case f.Anonymous && name == "" && embedded.Kind() == reflect.Struct && shapes[embedded] == nil:
-			all = append(all, fieldsOf(embedded, depth+1)...)
+			for _, inner := range fieldsOf(embedded, depth+1) {
+				inner.within = inner.within || f.Type.Kind() == reflect.Pointer
+				all = append(all, inner)
+			}
 		case f.IsExported():
 			if name == "" {
 				name = f.Name
 			}
-			all = append(all, field{name, strings.Contains(options, "omit"), t, f, depth})
+			all = append(all, field{name: name, optional: strings.Contains(options, "omit"), in: t, StructField: f, depth: depth})
 		}
 	}
 	if depth > 0 {
@@ -182,7 +186,7 @@ func (d *deriver) structure(t reflect.Type) *Object {
 			p.set("description", inJSON(text, fields))
 		}
 		properties.set(f.name, p)
-		if !f.optional {
+		if !f.optional && !f.within {
 			required = append(required, f.name)
 		}
 	}
