@@ -1,12 +1,16 @@
 package command
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -18,10 +22,13 @@ import (
 func (g *globals) explain() *cobra.Command {
 	var source string
 	cmd := &cobra.Command{
-		Use:   "explain EVENT-ID | FILE",
+		Use:   "explain ID | PERSON | FILE",
 		Short: "Explain why an event was delivered or not",
-		Long: `With an event's id, or the id it was published with: ask a running gateway how it was handled, rule by rule and
-delivery by delivery. With a file: show how the configuration would handle it; nothing is sent or stored.`,
+		Long: `With the id of an event or of a delivery, or the id that an event was published with: ask a running gateway how it was
+handled, rule by rule and delivery by delivery. With a person's e-mail address, phone number or id, or a response's id: find the
+events, and explain the one, or list them. With a file: show how the configuration would handle it; nothing is sent or stored.`,
+		Example: `  surveygate explain jo@example.com
+  surveygate explain event.json`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if _, err := os.Stat(args[0]); err == nil {
@@ -32,22 +39,94 @@ delivery by delivery. With a file: show how the configuration would handle it; n
 				return err
 			}
 			defer gw.Close()
-			x, err := gw.Explain(cmd.Context(), client.EventID(args[0]), source)
-			var refused *client.APIError
-			if errors.As(err, &refused) && refused.Status == http.StatusNotFound && looksLikePath(args[0]) {
-				return &exit{exitNothing, fmt.Errorf("there is neither a file `%s` nor an event with that id", args[0])}
-			}
-			if err != nil {
-				return err
-			}
-			if g.json {
-				return g.print(x)
-			}
-			return x.Text(g.out)
+			return g.explainFound(cmd.Context(), gw, args[0], source)
 		},
 	}
 	cmd.Flags().StringVar(&source, "source", "", "the file is from this source's platform; or the id was published with this source")
 	return cmd
+}
+
+// maxFound is how many events of a person or response are listed.
+const maxFound = 20
+
+// explainFound explains the event that a text leads to: by an id, a person, or a response. Of several events it prints a list.
+func (g *globals) explainFound(ctx context.Context, gw *client.Client, text, source string) error {
+	// An address is that of a person first. Any other text may be an id of a caller's own, such as a number.
+	ways := []func() (*client.Explanation, *client.EventPage, error){
+		func() (*client.Explanation, *client.EventPage, error) {
+			x, err := gw.Explain(ctx, client.EventID(text), source)
+			return x, nil, err
+		},
+		func() (*client.Explanation, *client.EventPage, error) {
+			return g.find(ctx, gw, "respondent", text, source)
+		},
+		func() (*client.Explanation, *client.EventPage, error) {
+			return g.find(ctx, gw, "response", text, source)
+		},
+	}
+	if strings.Contains(text, "@") || strings.HasPrefix(text, "+") {
+		ways[0], ways[1] = ways[1], ways[0]
+	}
+	for _, way := range ways {
+		x, page, err := way()
+		switch {
+		case isMissing(err):
+			continue
+		case err != nil:
+			return err
+		case x != nil && g.json:
+			return g.print(x)
+		case x != nil:
+			return x.Text(g.out)
+		case page == nil:
+			continue
+		case g.json:
+			return g.print(page)
+		}
+		g.printFound(text, page)
+		return nil
+	}
+	if looksLikePath(text) {
+		return &exit{exitNothing, fmt.Errorf("there is neither a file `%s` nor an event with that id", text)}
+	}
+	return &exit{exitNothing, fmt.Errorf("no such event: no event, delivery, respondent or response that is kept is called `%s`", text)}
+}
+
+// find explains the one event that a filter selects, or returns a page of several.
+func (g *globals) find(ctx context.Context, gw *client.Client, filter, text, source string) (*client.Explanation, *client.EventPage, error) {
+	q := url.Values{filter: {text}, "limit": {strconv.Itoa(maxFound)}}
+	if source != "" {
+		q.Set("source", source)
+	}
+	page, err := gw.Events(ctx, q)
+	switch {
+	case err != nil || len(page.Data) == 0:
+		return nil, nil, err
+	case len(page.Data) > 1:
+		return nil, page, nil
+	}
+	x, err := gw.Explain(ctx, page.Data[0].ID, "")
+	return x, nil, err
+}
+
+// printFound lists events, with what to type next.
+func (g *globals) printFound(text string, page *client.EventPage) {
+	more := ""
+	if page.Next != nil {
+		more = " newest"
+	}
+	g.printf("%d%s events of %s:\n\n", len(page.Data), more, text)
+	w := tabwriter.NewWriter(g.out, 0, 4, 2, ' ', 0)
+	for i := range page.Data {
+		_, _ = fmt.Fprintln(w, eventLine(&page.Data[i]))
+	}
+	_ = w.Flush()
+	g.printf("\nThe newest: surveygate explain %s\n", page.Data[0].ID)
+}
+
+func isMissing(err error) bool {
+	refused, ok := errors.AsType[*client.APIError](err)
+	return ok && refused.Status == http.StatusNotFound
 }
 
 // looksLikePath reports whether an argument is probably a file name.

@@ -1,7 +1,9 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -45,6 +47,9 @@ func (l *loader) globals(f *fileSettings) {
 	if l.setOnce(f, "listen") && f.Listen != "" {
 		c.Listen = string(f.Listen)
 	}
+	if l.setOnce(f, "public_url") {
+		l.publicURL(f)
+	}
 	if l.setOnce(f, "drain") {
 		l.drain(f)
 	}
@@ -80,6 +85,30 @@ func (l *loader) globals(f *fileSettings) {
 		}
 		l.authorities(f.Node.Key("outbound").Key("ca"))
 	}
+}
+
+func (l *loader) publicURL(f *fileSettings) {
+	node := f.Node.Key("public_url")
+	if node.Unset || l.hasFault(node) {
+		return
+	}
+	if err := CheckPublicURL(f.PublicURL); err != nil {
+		l.fault(node.Fault(fmt.Sprintf("`public_url` is %v", err), "write the address that your platforms reach, such as https://surveys.example.com"))
+		return
+	}
+	l.config.PublicURL = strings.TrimRight(f.PublicURL, "/")
+}
+
+// CheckPublicURL returns an error if a text cannot be the beginning of the URLs of sources.
+func CheckPublicURL(text string) error {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "":
+		return errors.New("no URL that begins with https:// or http://")
+	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.Contains(text, "#"):
+		return errors.New("more than a scheme, a host and a path")
+	}
+	return connectors.CheckPort(u.Port())
 }
 
 // maxDrain is longer than a load balancer needs, and short enough that a stop does not seem to hang.

@@ -22,6 +22,10 @@ type fileSettings struct {
 	// Listen is the address of the HTTP surface; without it, `127.0.0.1:8080`.
 	Listen address `yaml:"listen,omitempty"`
 
+	// PublicURL is the address under which others reach the gateway, such as `https://surveys.example.com`: the URLs of sources begin
+	// with it. Without it, the API shows them under the address that its caller used, and `check` under `listen`.
+	PublicURL string `yaml:"public_url,omitempty"`
+
 	// Drain is how long the gateway still accepts requests after SIGTERM, while `/readyz` answers 503, so that a load balancer
 	// stops sending before the port closes; without it, 5s. 0s closes the port at once. The maximum is 10m.
 	Drain *time.Duration `yaml:"drain,omitempty"`
@@ -335,9 +339,6 @@ type limitsSettings struct {
 
 // portalSettings is for links to the portal.
 type portalSettings struct {
-	// URL is the gateway's public address, such as `https://hooks.example.com`, which links to the portal begin with; without it,
-	// the address that the link was asked for at.
-	URL string `yaml:"url,omitempty"`
 	// Origins are the pages that may show the portal in a frame, such as `https://app.example.com`; without any, none may.
 	Origins []string `yaml:"origins,omitempty"`
 }

@@ -33,18 +33,27 @@ func (c *Config) SourceURLs(base string, showSecrets bool) []SourceURL {
 			urls = append(urls, SourceURL{Tenant: s.Tenant, Name: s.Name, Profile: s.Receiver.Profile.Name, Stream: s.Stream.Name})
 			continue
 		}
-		path := "/in/" + s.Name
-		if s.Tenant != DefaultTenant {
-			path = "/t/" + s.Tenant + path
-		}
-		if token := s.Receiver.PathToken; !token.IsZero() {
-			shown := connectors.Hidden
-			if showSecrets {
-				shown = url.PathEscape(token.Expose())
-			}
-			path += "/" + shown
-		}
-		urls = append(urls, SourceURL{Tenant: s.Tenant, Name: s.Name, Profile: s.Receiver.Profile.Name, URL: base + path})
+		urls = append(urls, SourceURL{Tenant: s.Tenant, Name: s.Name, Profile: s.Receiver.Profile.Name, URL: s.URL(base, showSecrets)})
 	}
 	return urls
+}
+
+// URL returns the address below base that the platform sends to; empty for a source that reads a stream. Its path token is replaced by
+// [secret] unless showSecrets is set.
+func (s *Source) URL(base string, showSecrets bool) string {
+	if s.Stream != nil {
+		return ""
+	}
+	path := "/in/" + s.Name
+	if s.Tenant != DefaultTenant {
+		path = "/t/" + s.Tenant + path
+	}
+	if token := s.Receiver.PathToken; !token.IsZero() {
+		shown := connectors.Hidden
+		if showSecrets {
+			shown = url.PathEscape(token.Expose())
+		}
+		path += "/" + shown
+	}
+	return base + path
 }

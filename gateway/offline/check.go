@@ -40,15 +40,15 @@ type Report struct {
 }
 
 // Check loads a configuration and describes it. The error contains all faults. The URLs of sources include path tokens, because the
-// caller can read the file anyway. base is the gateway's public URL, such as https://surveys.example.com; empty uses its listen
-// address.
+// caller can read the file anyway. base is the gateway's public URL, such as https://surveys.example.com; empty uses
+// `public_url`, else its listen address.
 func Check(o Options, base string) (*Report, error) {
 	c, err := o.load(false)
 	if err != nil {
 		return nil, err
 	}
 	if base == "" {
-		base = "http://" + cmp.Or(c.Listen, config.DefaultListen)
+		base = cmp.Or(c.PublicURL, "http://"+cmp.Or(c.Listen, config.DefaultListen))
 	} else if u, err := url.Parse(base); err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" {
 		return nil, fmt.Errorf("--url %q is not a URL such as https://surveys.example.com", base)
 	}

@@ -175,6 +175,7 @@ func appendData(out []byte, d *Data, raw *Raw) (_ []byte, rawEnd int, err error)
 	o.response(&d.Response)
 	o.respondent(&d.Respondent)
 	o.context(&d.Context)
+	o.notice(&d.Notice)
 	o.texts("warnings", d.Warnings)
 	o.texts("unread", d.Unread)
 	return append(o.out, '}'), rawEnd, o.err
@@ -301,6 +302,20 @@ func (o *object) respondent(r *Respondent) {
 	o.truth("verified", r.Verified)
 	o.truth("consent", r.Consent)
 	o.object("params", r.Params)
+	o.close(mark, was)
+}
+
+func (o *object) notice(n *Notice) {
+	mark, was := o.open(pathNotice)
+	o.text("summary", n.Summary)
+	o.text("destination", n.Destination)
+	o.text("source", n.Source)
+	o.text("setting", n.Setting)
+	o.text("act", n.Act)
+	o.text("by", n.By)
+	o.text("reason", n.Reason)
+	o.number("count", n.Count)
+	o.text("since", n.Since)
 	o.close(mark, was)
 }
 

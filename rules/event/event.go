@@ -81,6 +81,8 @@ type Data struct {
 	Response   Response   `json:"response,omitzero"`
 	Respondent Respondent `json:"respondent,omitzero"`
 	Context    Context    `json:"context,omitzero"`
+	// Notice is what the gateway says of itself, in events of NoticeTypes; no source fills it.
+	Notice Notice `json:"notice,omitzero"`
 	// Warnings are messages about values of the body that could not be used.
 	Warnings []string `json:"warnings,omitempty"`
 	// Unread are the paths of body values that the event does not contain and the source's profile does not ignore explicitly; #

@@ -120,6 +120,16 @@ var about = map[string]string{
 	"context.country":      "The country, as the platform writes it.",
 	"context.collector_id": "The platform's id of the link, e-mail or embed that the survey was sent by.",
 
+	"notice.summary":     "A notice of the gateway as one sentence. Only events `gateway.*` have a notice; a rule gets them if its `events:` names them.",
+	"notice.destination": "The connection or webhook that a notice is about.",
+	"notice.source":      "The source that a notice is about.",
+	"notice.setting":     "What was changed, such as `webhook/crm`.",
+	"notice.act":         "What was done to it, such as `webhook.update`.",
+	"notice.by":          "Who did it, such as `token:ci`.",
+	"notice.reason":      "Why: what the destination answered last, or why requests of a source were refused.",
+	"notice.count":       "How many deliveries, requests or changes a notice is about.",
+	"notice.since":       "Since when (UTC).",
+
 	"warnings": "Messages about values of the platform's body that could not be used.",
 	"unread":   "Paths of the platform's body whose values the event does not contain.",
 }

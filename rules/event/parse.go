@@ -120,6 +120,8 @@ func (p *parser) member(path, key string, n *node, v jsonpath.Result) error {
 	switch {
 	case next == nil:
 		return p.unknown(path, key, n)
+	case next.Path == pathNotice:
+		return &FieldError{Path: pathNotice, Problem: "is kept for the gateway's own notices"}
 	case p.seen&next.bit != 0:
 		problem := "stands twice"
 		if written != next.Path {
@@ -149,7 +151,9 @@ func (p *parser) member(path, key string, n *node, v jsonpath.Result) error {
 func (p *parser) unknown(path, key string, n *node) error {
 	known := make([]string, 0, len(n.below)+len(Shortcuts)+len(headKeys))
 	for _, b := range n.below {
-		known = append(known, b.name)
+		if b.Path != pathNotice {
+			known = append(known, b.name)
+		}
 	}
 	if n == schema {
 		known = append(known, headKeys...)
@@ -164,7 +168,7 @@ func (p *parser) unknown(path, key string, n *node) error {
 		// The key may belong to another group: `title` is survey.title.
 		fault.Nearest = ""
 		for i := range leaves {
-			if leaves[i].Path[strings.LastIndexByte(leaves[i].Path, '.')+1:] == key {
+			if !strings.HasPrefix(leaves[i].Path, pathNotice+".") && leaves[i].Path[strings.LastIndexByte(leaves[i].Path, '.')+1:] == key {
 				fault.Nearest = leaves[i].Path
 				break
 			}

@@ -42,14 +42,14 @@ const TypeEntry = GatewayPrefix + "entry"
 // cannot use it. Rules and webhooks do not get these events.
 const TestSource = GatewayPrefix + "test"
 
-// Types are the canonical types, without those of the gateway's own notices.
-var Types = []string{
-	TypeResponseStarted, TypeResponsePartial, TypeResponseCompleted, TypeResponseUpdated, TypeResponseReviewed,
-	TypeResponseDisqualified, TypeResponseOverquota, TypeResponseDeleted, TypeAnswerUpserted,
-	TypeSurveyClosed, TypeSurveyStatusChanged, TypeSurveyCreated, TypeSurveyUpdated, TypeSurveyDeleted,
-	TypeCollectorCreated, TypeCollectorUpdated, TypeCollectorDeleted,
-	TypeRewardRedeemed, TypeUnsubscribed, TypeEntityUpdated, TypeTest, TypeUnknown,
-}
+// Types are the canonical types, without those of the gateway's own notices. They are the names in Catalogue, in its order.
+var Types = func() []string {
+	names := make([]string, len(catalogue))
+	for i := range catalogue {
+		names[i] = catalogue[i].Name
+	}
+	return names
+}()
 
 // IsCanonical reports whether a type is canonical: one of Types, or GatewayPrefix followed by a name.
 func IsCanonical(name string) bool {

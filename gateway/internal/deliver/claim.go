@@ -13,7 +13,7 @@ import (
 // claim is a claimed event between its decision and its commit.
 type claim struct {
 	at       time.Time // when it was decided
-	received time.Time // when the event was received
+	arrival   arrival
 	size     int       // of the event, in bytes
 	work     int       // that its rules took, in steps
 	asked    bool      // its rules were asked
@@ -47,7 +47,7 @@ const (
 // decide asks all rules; a panic there makes the event a dead letter, because it would come again and again.
 func (l *Loop) decide(plan *decide.Plan, claimed state.Claimed, now time.Time) (c *claim) {
 	ev := claimed.Event
-	c = &claim{at: now, received: ev.Received, size: ev.Size(), suspect: state.IsSuspect(claimed.Claims - 1)}
+	c = &claim{at: now, arrival: arrival{ev.Received, ev.Type}, size: ev.Size(), suspect: state.IsSuspect(claimed.Claims - 1)}
 	c.outcome = state.Outcome{
 		Position: claimed.Position, Tenant: ev.Tenant, EventID: ev.ID,
 		Generation: plan.Generation(ev.Tenant), At: now,

@@ -24,7 +24,7 @@ type commits struct {
 type settlement struct {
 	state.Settled
 
-	received time.Time // when its event was received
+	arrival arrival
 }
 
 func (c *commits) addEvent(claim *claim) {
@@ -90,7 +90,7 @@ func (l *Loop) commit(ctx context.Context) {
 		waiting := slices.ContainsFunc(settled, func(s settlement) bool { return s.Delivery.State == state.Waiting })
 		bytes := 0
 		for i, c := range events {
-			batch.Events[i], batch.received[i] = c.seal(), c.received
+			batch.Events[i], batch.arrivals[i] = c.seal(), c.arrival
 			waiting = waiting || slices.ContainsFunc(batch.Events[i].Deliveries, func(d state.Delivery) bool { return d.State == state.Waiting })
 			bytes += c.size
 		}
@@ -111,26 +111,32 @@ func (l *Loop) commit(ctx context.Context) {
 type commitBatch struct {
 	state.Commit
 
-	received, dueReceived []time.Time // when the events of Events and of Due were received
+	arrivals, dueArrivals []arrival // of the events of Events and of Due
+}
+
+// arrival is what is known of an event when one of its deliveries ends.
+type arrival struct {
+	at        time.Time
+	eventType string
 }
 
 // newCommitBatch returns a batch of n events that are still to be filled in, and of settled deliveries.
 func newCommitBatch(n int, settled []settlement) *commitBatch {
-	b := &commitBatch{received: make([]time.Time, n), dueReceived: make([]time.Time, len(settled))}
+	b := &commitBatch{arrivals: make([]arrival, n), dueArrivals: make([]arrival, len(settled))}
 	b.Events, b.Due = make([]state.Outcome, n), make([]state.Settled, len(settled))
 	for i := range settled {
-		b.Due[i], b.dueReceived[i] = settled[i].Settled, settled[i].received
+		b.Due[i], b.dueArrivals[i] = settled[i].Settled, settled[i].arrival
 	}
 	return b
 }
 
 // event returns the batch of one event, and due that of one settled delivery.
 func (b *commitBatch) event(i int) *commitBatch {
-	return &commitBatch{Commit: state.Commit{Events: b.Events[i : i+1]}, received: b.received[i : i+1]}
+	return &commitBatch{Commit: state.Commit{Events: b.Events[i : i+1]}, arrivals: b.arrivals[i : i+1]}
 }
 
 func (b *commitBatch) due(i int) *commitBatch {
-	return &commitBatch{Commit: state.Commit{Due: b.Due[i : i+1]}, dueReceived: b.dueReceived[i : i+1]}
+	return &commitBatch{Commit: state.Commit{Due: b.Due[i : i+1]}, dueArrivals: b.dueArrivals[i : i+1]}
 }
 
 // countEnded reports the deliveries that a commit has ended, and leaves out those whose fence was lost: another holder ends them. A commit
@@ -146,14 +152,21 @@ func (l *Loop) countEnded(batch *commitBatch, done *state.Committed) {
 		}
 		for j := range batch.Events[i].Deliveries {
 			if d := &batch.Events[i].Deliveries[j]; d.State != state.Waiting {
-				l.Observer.Ended(d, batch.received[i])
+				l.ended(d, batch.arrivals[i])
 			}
 		}
 	}
 	for i := range batch.Due {
 		if d := &batch.Due[i].Delivery; done.Due[i] && d.State != state.Waiting {
-			l.Observer.Ended(d, batch.dueReceived[i])
+			l.ended(d, batch.dueArrivals[i])
 		}
+	}
+}
+
+func (l *Loop) ended(d *state.Delivery, a arrival) {
+	l.Observer.Ended(d, a.at)
+	if l.Died != nil && d.State == state.Dead {
+		l.Died(d, a.eventType)
 	}
 }
 
@@ -208,7 +221,7 @@ func (l *Loop) commitDead(ctx context.Context, batch *commitBatch, err error) bo
 	if o.Dead != "" {
 		return true
 	}
-	return l.write(ctx, &commitBatch{received: batch.received, Commit: state.Commit{Events: []state.Outcome{{
+	return l.write(ctx, &commitBatch{arrivals: batch.arrivals, Commit: state.Commit{Events: []state.Outcome{{
 		Position: o.Position, Tenant: o.Tenant, EventID: o.EventID, Generation: o.Generation, At: o.At, Rules: o.Rules,
 		Free: o.Free, Dead: "its outcome cannot be kept: " + err.Error(),
 	}}}})

@@ -118,7 +118,7 @@ func (l *Loop) end(j *job, d state.Delivery, free []string, tried bool) {
 		if !j.move(toEnd) {
 			return // ended already
 		}
-		l.commits.addDue(settlement{state.Settled{Delivery: d, Lease: j.lease, Free: free}, j.event.Received})
+		l.commits.addDue(settlement{state.Settled{Delivery: d, Lease: j.lease, Free: free}, arrival{j.event.Received, j.event.Type}})
 		l.due.Add(-1)
 		return
 	}
@@ -128,7 +128,7 @@ func (l *Loop) end(j *job, d state.Delivery, free []string, tried bool) {
 		return // released: it is another process's
 	}
 	if c.phase == phaseSealed { // it was leased: its event is committed, or about to be
-		l.commits.addDue(settlement{state.Settled{Delivery: d, Lease: j.lease, Free: free}, c.received})
+		l.commits.addDue(settlement{state.Settled{Delivery: d, Lease: j.lease, Free: free}, c.arrival})
 		return
 	}
 	// Also where it was leased meanwhile: committed as still waiting, it could be due before its end is committed.

@@ -72,7 +72,7 @@ type Observer interface {
 	Batch(stage string, n int)
 }
 
-// Options are what a loop works with. All but Newest are needed.
+// Options are what a loop works with. All but Newest and Died are needed.
 type Options struct {
 	Store    state.Store
 	Sender   Sender
@@ -87,6 +87,9 @@ type Options struct {
 	Jitter func() float64
 	// FingerprintKey is the HMAC key for the fingerprints of credentials (state.Hold.Fingerprint).
 	FingerprintKey []byte
+	// Died is called once a delivery has become a dead letter and that is committed, with the type of its event. It must not wait,
+	// and keeps none of its arguments; nil: nobody wants to know.
+	Died func(d *state.Delivery, eventType string)
 	// Drain bounds how long Run waits for running attempts once its context has ended.
 	Drain time.Duration
 }

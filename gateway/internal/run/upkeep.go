@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"path/filepath"
 	"slices"
@@ -106,7 +107,7 @@ func (g *gateway) started(ctx context.Context) Started {
 	s := Started{
 		Address: address, Socket: filepath.Join(g.data, socket.Name), Data: g.data,
 		Engine: c.Engine(), Prefix: c.Redis.Prefix, Warnings: slices.Concat(g.folderProblems(), view.Sentences(g.keyProblems(), true), g.store.Health(ctx).Warnings),
-		Sources: c.SourceURLs("http://"+address, false),
+		Sources: c.SourceURLs(cmp.Or(c.PublicURL, "http://"+address), false),
 	}
 	if g.firstToken != nil {
 		s.Token = g.firstToken.Text

@@ -75,6 +75,23 @@ func (s *Source) Inspect(req *Request) []Check {
 // Asks describes how the platform's requests are verified; empty if they cannot be.
 func (p *Profile) Asks() []string { return p.Platform().Proof }
 
+// Asks describes in words all that a request needs to be accepted as the platform's; empty if nothing is needed.
+func (s *Source) Asks() string {
+	var all []string
+	for i := range s.checks {
+		if kind := s.checks[i].scheme.Kind; kind != KindPath && kind != KindNone {
+			all = append(all, proofWords(s.checks[i].scheme))
+		}
+	}
+	if !s.PathToken.IsZero() {
+		all = append(all, "the path token at the end of the URL")
+	}
+	if len(s.AllowFrom) > 0 {
+		all = append(all, "a sender's address in allow_from")
+	}
+	return strings.Join(all, "; and ")
+}
+
 func addressOf(req *Request) string {
 	if !req.Remote.IsValid() {
 		return "no address"

@@ -27,6 +27,21 @@ type Source struct {
 	Secrets    int      `json:"secrets"`
 	Surveys    []string `json:"surveys,omitempty"`
 	Unverified bool     `json:"unverified,omitempty"`
+	// SourceSeen is there of a source that was asked for alone.
+	*SourceSeen
+}
+
+// SourceSeen is how a source is used.
+type SourceSeen struct {
+	// URLs are the whole addresses to enter at the platform, with [secret] for the path token unless `show_secrets` asks for it;
+	// empty for a source that reads a stream.
+	URLs []string `json:"urls"`
+	// Asks is what proves its requests, in words; empty if nothing does.
+	Asks string `json:"asks"`
+	// LastSeen is when it last sent an event: the minute within the last day, else the day; null if it did not within 400 days.
+	LastSeen *Time `json:"last_seen"`
+	// Last24h counts what it received in the last 24 hours.
+	Last24h SourceStat `json:"last_24h"`
 }
 
 // NewSource makes the view of a source. With showSecrets its path is whole.
@@ -116,6 +131,19 @@ type Rule struct {
 	Delay string `json:"delay,omitempty"`
 	Once  bool   `json:"once,omitempty"`
 	Send  []Step `json:"send"`
+	// RuleSeen is there of a rule that was asked for alone.
+	*RuleSeen
+}
+
+// RuleSeen is how a rule decided. A webhook of its name counts too.
+type RuleSeen struct {
+	// Hits24h, Errors24h and Asked24h count events of the last 24 hours: that it matched, whose condition could not be evaluated, and
+	// all that it was asked about.
+	Hits24h   int64 `json:"hits_24h"`
+	Errors24h int64 `json:"errs_24h"`
+	Asked24h  int64 `json:"asked_24h"`
+	// LastMatch is when it last matched: the minute within the last day, else the day; null if it did not within 400 days.
+	LastMatch *Time `json:"last_match"`
 }
 
 // Step is one entry of a rule's `send`.

@@ -535,14 +535,14 @@ func TestPortalLinkRefusals(t *testing.T) {
 	}
 	only := r.makeToken(t, acmeAdminToken, "", `{"name":"links","scopes":["admin","read"]}`)
 	r.does(t, ask{method: "POST", path: "/v1/tenants/acme/portal-links", token: only, body: `{"capabilities":["webhooks"]}`}, 403, "needs the scope `write settings`")
-	r.does(t, ask{method: "POST", path: "/v1/tenants/acme/portal-links", socket: true, body: `{"capabilities":["webhooks"]}`}, 422, "portal: {url")
+	r.does(t, ask{method: "POST", path: "/v1/tenants/acme/portal-links", socket: true, body: `{"capabilities":["webhooks"]}`}, 422, "set `public_url`")
 }
 
 // In a frame, browsers keep the cookie apart for each site that shows the portal.
 func TestPortalLinkInAFrame(t *testing.T) {
 	t.Parallel()
 	r := &rig{}
-	r.plan.Store(load(t, "portal: {url: \"https://hooks.example.com\", origins: [\"https://app.example.com\"]}\n"+someSettings))
+	r.plan.Store(load(t, "public_url: https://hooks.example.com\nportal: {origins: [\"https://app.example.com\"]}\n"+someSettings))
 	r.open(t)
 	made := decoded[view.MadePortalLink](t, r.does(t, ask{method: "POST", path: "/v1/tenants/acme/portal-links", socket: true,
 		body: `{"capabilities":["webhooks"],"origin":"https://app.example.com"}`}, 201, `"url":"https://hooks.example.com/portal/open?k=`))

@@ -75,6 +75,7 @@ var views = []struct {
 	{asks("GET /v1/stats?of=source:"), viewOf[view.Stats[view.SourceStat]]},
 	{asks("GET /v1/stats?of=rule:"), viewOf[view.Stats[view.RuleStat]]},
 	{asks("GET /v1/stats?of=survey:"), viewOf[view.Stats[view.SurveyStat]]},
+	{asks("GET /v1/event-types"), viewOf[view.EventTypes]},
 	{asks("POST /v1/try"), viewOf[view.Tried]},
 	{asks("POST /v1/reload"), viewOf[view.Reloaded]},
 	{asks("(GET|POST) /department/ID/webhook"), viewOf[view.Department]},

@@ -43,13 +43,13 @@ func (a *API) stats(c *route.Call) error {
 	}
 	switch ask.kind {
 	case state.DestinationStats:
-		return answerStats(a, c, ask, destinationStat)
+		return answerStats(a, c, ask, view.NewDestinationStat)
 	case state.SourceStats:
-		return answerStats(a, c, ask, sourceStat)
+		return answerStats(a, c, ask, view.NewSourceStat)
 	case state.RuleStats:
-		return answerStats(a, c, ask, ruleStat)
+		return answerStats(a, c, ask, view.NewRuleStat)
 	default:
-		return answerStats(a, c, ask, surveyStat)
+		return answerStats(a, c, ask, view.NewSurveyStat)
 	}
 }
 

@@ -23,7 +23,6 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/gateway/internal/web/intake"
 	"github.com/surveygate/surveygate/gateway/internal/web/route"
-	"github.com/surveygate/surveygate/rules/event"
 )
 
 // Options are the dependencies of the package; all are required.
@@ -58,7 +57,7 @@ type row struct {
 }
 
 // table returns the rows of all resources.
-func table() []row { return slices.Concat(tryRows()) }
+func table() []row { return slices.Concat(tryRows(), eventTypeRows()) }
 
 // Routes returns all routes.
 func Routes() []route.Route {
@@ -116,13 +115,4 @@ func decode(c *route.Call, into any) error {
 		return answer.Invalid("`"+name+"` is not a field here", name)
 	}
 	return answer.Invalid("the body cannot be read: " + err.Error())
-}
-
-// noSuch returns a 404 that suggests a similar name of the tenant's own.
-func noSuch(what, name string, names []string) error {
-	problem := answer.NotFound(what)
-	if near := event.Nearest(name, names); near != "" {
-		problem.Detail[0].Msg += " `" + name + "`; did you mean `" + near + "`?"
-	}
-	return problem
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/surveygate/surveygate/gateway/internal/access"
-	"github.com/surveygate/surveygate/gateway/internal/audit"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/source"
@@ -19,6 +18,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/gateway/internal/web/intake"
+	"github.com/surveygate/surveygate/gateway/internal/web/manage"
 	"github.com/surveygate/surveygate/gateway/internal/web/route"
 	"github.com/surveygate/surveygate/rules/event"
 )
@@ -59,14 +59,14 @@ func (i *Inspection) try(c *route.Call) error {
 	defer leave()
 	tried, err := i.tryer.Try(c.Base, *ask)
 	if err != nil {
-		return inDraft(refusal(err), err)
+		return inDraft(manage.Refusal(err), err)
 	}
 	return answer.JSON(c.Ctx, fiber.StatusOK, tried)
 }
 
 // askOf checks what is asked.
 func (i *Inspection) askOf(c *route.Call, t *view.Trial) (*try.Ask, error) {
-	ask := &try.Ask{Tenant: c.Tenant, By: audit.By{Name: c.Grant.Name}}
+	ask := &try.Ask{Tenant: c.Tenant, By: c.By()}
 	var err error
 	if ask.Draft, err = draftOf(t.Draft); err != nil {
 		return nil, err
@@ -156,7 +156,7 @@ func (i *Inspection) read(c *route.Call, plan *decide.Plan, e *view.TrialEvents)
 		for _, each := range plan.Sources(c.Tenant) {
 			names = append(names, each.Name)
 		}
-		return nil, noSuch("source", e.Source, names)
+		return nil, answer.NoSuch("source", e.Source, names)
 	}
 	contentType := "application/json"
 	if text := ""; json.Unmarshal(body, &text) == nil { // the body's text, which need not be JSON

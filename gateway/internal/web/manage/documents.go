@@ -182,6 +182,9 @@ func (k kind) one(m *Management, c *route.Call) error {
 	if err != nil {
 		return err
 	}
+	if err := m.addSeen(c, v); err != nil {
+		return err
+	}
 	return show(c, fiber.StatusOK, v)
 }
 

@@ -1,4 +1,4 @@
-package api
+package view
 
 import (
 	"math"
@@ -6,27 +6,27 @@ import (
 
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/stats"
-	"github.com/surveygate/surveygate/gateway/internal/view"
 )
 
-// destinationStat makes the view of a count of destinations.
-func destinationStat(c *state.Count) view.DestinationStat {
+// NewDestinationStat makes the view of a count of destinations.
+func NewDestinationStat(c *state.Count) DestinationStat {
 	n := &c.Counts
-	return view.DestinationStat{
-		At: view.Time{Time: c.At}, Attempts: stats.Attempts(c), Delivered: n[state.AttemptsDelivered], Retry: n[state.AttemptsRetry],
+	return DestinationStat{
+		At: Time{Time: c.At}, Attempts: stats.Attempts(c), Delivered: n[state.AttemptsDelivered], Retry: n[state.AttemptsRetry],
 		Rejected: n[state.AttemptsRejected], Revoked: n[state.AttemptsRevoked], Timeouts: n[state.AttemptsTimeout],
 		SuccessRate: rounded(stats.SuccessRate(c), 4), ErrorRate: rounded(stats.ErrorRate(c), 4), TookMS: spread(c.Took),
-		Ended: view.Ended{
+		Ended: Ended{
 			Delivered: n[state.EndedDelivered], Dead: n[state.EndedDead], Skipped: n[state.EndedSkipped], Dropped: n[state.EndedDropped],
 		},
 		DeliverySuccess: rounded(stats.DeliverySuccess(c), 4), AgeMS: spread(c.Age),
 	}
 }
 
-func sourceStat(c *state.Count) view.SourceStat {
+// NewSourceStat makes the view of a count of sources.
+func NewSourceStat(c *state.Count) SourceStat {
 	n := &c.Counts
-	v := view.SourceStat{
-		At: view.Time{Time: c.At}, Accepted: n[state.EventsAccepted], Duplicate: n[state.EventsDuplicate], Invalid: n[state.EventsInvalid],
+	v := SourceStat{
+		At: Time{Time: c.At}, Accepted: n[state.EventsAccepted], Duplicate: n[state.EventsDuplicate], Invalid: n[state.EventsInvalid],
 		Unavailable: n[state.RequestsUnavailable], Refused: map[string]int64{},
 	}
 	for i, reason := range state.RefusalReasons {
@@ -37,28 +37,30 @@ func sourceStat(c *state.Count) view.SourceStat {
 	return v
 }
 
-func ruleStat(c *state.Count) view.RuleStat {
+// NewRuleStat makes the view of a count of rules.
+func NewRuleStat(c *state.Count) RuleStat {
 	n := &c.Counts
-	return view.RuleStat{
-		At: view.Time{Time: c.At}, Asked: stats.Asked(c), Matched: n[state.RuleMatched], No: n[state.RuleNo],
+	return RuleStat{
+		At: Time{Time: c.At}, Asked: stats.Asked(c), Matched: n[state.RuleMatched], No: n[state.RuleNo],
 		Unknown: n[state.RuleUnknown], Erred: n[state.RuleErred],
 	}
 }
 
-func surveyStat(c *state.Count) view.SurveyStat {
+// NewSurveyStat makes the view of a count of surveys.
+func NewSurveyStat(c *state.Count) SurveyStat {
 	n := &c.Counts
-	return view.SurveyStat{
-		At: view.Time{Time: c.At}, Responses: n[state.Responses],
-		NPS: view.NPS{
+	return SurveyStat{
+		At: Time{Time: c.At}, Responses: n[state.Responses],
+		NPS: NPS{
 			Score: rounded(stats.NPS(c), 1), Promoters: n[state.NPSPromoters], Passives: n[state.NPSPassives], Detractors: n[state.NPSDetractors],
 		},
-		CSAT: view.CSAT{Mean: rounded(stats.CSAT(c), 2), N: n[state.CSATCount]},
+		CSAT: CSAT{Mean: rounded(stats.CSAT(c), 2), N: n[state.CSATCount]},
 	}
 }
 
-func spread(l state.Latencies) view.Spread {
+func spread(l state.Latencies) Spread {
 	p := stats.PercentilesOf(l)
-	v := view.Spread{N: p.N, Few: p.Few}
+	v := Spread{N: p.N, Few: p.Few}
 	if p.Few {
 		return v
 	}
