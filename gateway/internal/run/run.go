@@ -14,10 +14,12 @@ import (
 
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/access"
+	"github.com/surveygate/surveygate/gateway/internal/audit"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/deliver"
 	"github.com/surveygate/surveygate/gateway/internal/files"
 	"github.com/surveygate/surveygate/gateway/internal/job"
+	"github.com/surveygate/surveygate/gateway/internal/notice"
 	"github.com/surveygate/surveygate/gateway/internal/oauth"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
 	"github.com/surveygate/surveygate/gateway/internal/repeats"
@@ -116,6 +118,8 @@ type gateway struct {
 	stored      *storedGenerations // configurations in the store, for later explanations
 	generations *generations       // older configurations, for explanations
 	reloading   reloading
+	audit       *audit.Log
+	notices     *notice.Notifier
 }
 
 // grouped counts how many callers of the store shared a write.
@@ -226,8 +230,9 @@ func open(ctx context.Context, o Options) (_ *gateway, err error) {
 		Policy: c.Outbound, Clock: g.clock, Version: o.Version, MaxConns: g.descriptors.outgoing, Tokens: tokens,
 	})
 	g.life.add(part{name: "sender", close: func(context.Context) error { g.sender.Close(); return nil }})
+	holder := ""
 	if g.newest == nil {
-		tokens.Holder = "gateway" // the only process of this store
+		tokens.Holder, holder = "gateway", "gateway" // the only process of this store
 	}
 	g.life.add(part{name: "access tokens", close: tokens.Close})
 	g.stats = stats.New(stats.Options{
@@ -238,9 +243,11 @@ func open(ctx context.Context, o Options) (_ *gateway, err error) {
 		Public:       func() *config.Public { return g.plan.Load().Public() },
 	})
 	g.counting.Store(g.stats)
+	g.notices = notice.New(notice.Options{Store: g.store, Plan: g.plan.Load, Clock: g.clock, Log: traffic})
+	g.audit = &audit.Log{Store: g.store, Clock: g.clock, Added: g.notices.Changed}
 	g.loop = deliver.New(deliver.Options{
 		Store: g.store, Sender: g.sender, Plan: g.plan.Load, Clock: g.clock, Log: traffic, Observer: g.stats,
-		Jitter: mathrand.Float64, FingerprintKey: g.key, Drain: stopWithin, Newest: isNewest,
+		Jitter: mathrand.Float64, FingerprintKey: g.key, Drain: stopWithin, Newest: isNewest, Died: g.notices.Died,
 	})
 	host, _ := os.Hostname()
 	g.streams = stream.New(stream.Options{
@@ -249,7 +256,7 @@ func open(ctx context.Context, o Options) (_ *gateway, err error) {
 	g.leaving = g.newLeaving()
 	g.book = g.newBook()
 	replayer := &replay.Replayer{Options: replay.Options{Store: g.store, Plan: g.plan.Load, Clock: g.clock, Due: g.loop.Wake}}
-	g.jobs = job.New(job.Options{Store: g.store, Clock: g.clock, Log: traffic, Kinds: map[string]job.Kind{replay.Kind: replayer.Work}})
+	g.jobs = job.New(job.Options{Store: g.store, Clock: g.clock, Log: traffic, Kinds: map[string]job.Kind{replay.Kind: replayer.Work}, Holder: holder})
 	g.web = web.New(web.Options{
 		Jobs: g.jobs, Replay: replayer,
 		Store: g.store, Plan: g.plan.Load, PlanOf: g.planOf, Access: g.access, Tenants: g.register.Tenants, Stats: g.stats, Clock: g.clock, Log: traffic,

@@ -41,6 +41,11 @@ func (g *gateway) addParts() {
 			run:   func(ctx context.Context) error { g.stats.Run(ctx); return nil },
 			close: func(ctx context.Context) error { return g.stats.Close(ctx) },
 		},
+		part{
+			name:  "notices",
+			run:   func(ctx context.Context) error { g.notices.Run(ctx); return nil },
+			close: func(ctx context.Context) error { return g.notices.Close(ctx) },
+		},
 		g.worker("retention", g.trim),
 		g.worker("removed destinations", g.forget),
 		g.worker("watch of the store", g.watchStore),

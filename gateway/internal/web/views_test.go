@@ -53,6 +53,7 @@ var views = []struct {
 	{asks("GET /v1/webhooks/ID/secrets"), viewOf[view.Page[view.WebhookSecret]]},
 	{asks("DELETE /v1/webhooks/ID/secrets/ID"), viewOf[view.Page[view.WebhookSecret]]},
 	{asks("POST /v1/webhooks/ID/secrets"), viewOf[view.WebhookSecret]},
+	{asks("POST /v1/(webhooks|connections)/ID/test"), viewOf[view.Tested]},
 	{asks("POST /v1/webhooks/ID/(enable|disable)"), viewOf[view.Webhook]},
 	{asks("POST /v1/rules/ID/(enable|disable)"), viewOf[view.Rule]},
 	{asks("POST /v1/webhooks"), viewOf[view.Webhook]},
