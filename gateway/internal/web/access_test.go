@@ -601,3 +601,27 @@ func TestPortalRoutesExist(t *testing.T) {
 		}
 	}
 }
+
+// A plan bounds what is published by API, and nothing of other tenants in the same body.
+func TestEventsPerMinute(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.does(t, ask{method: "PUT", path: "/v1/tenants/acme", token: operatorToken, body: `{"limits":{"events_per_minute":3}}`}, 201)
+	event := func(id, tenant string) string {
+		return `{"type":"response.completed","id":"` + id + `","tenant":"` + tenant + `"}`
+	}
+	r.does(t, ask{method: "POST", path: "/v1/events", token: operatorToken, body: "[" + event("1", "acme") + "," + event("2", "acme") + "]"}, 200, `"accepted"`)
+	got := r.does(t, ask{method: "POST", path: "/v1/events", token: operatorToken, body: "[" + event("3", "acme") + "," + event("4", "default") + "," + event("5", "acme") + "]"}, 200,
+		`"type":"rate_limited"`, "at most 3 events a minute")
+	if n := strings.Count(got.body, `"accepted"`); n != 1 {
+		t.Errorf("%d accepted: %s", n, got.body)
+	}
+	r.does(t, ask{method: "POST", path: "/v1/events", token: acmeToken, body: event("6", "acme")}, 200)
+	got = r.does(t, ask{method: "POST", path: "/v1/events", token: acmeToken, body: event("7", "acme")}, 429, `"loc":["limits","events_per_minute"]`)
+	if got.header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+	// A platform's own requests are never refused by a plan.
+	body := pollqr("r1", 3)
+	r.does(t, ask{method: "POST", path: "/t/acme/in/branch", header: map[string]string{"Content-Type": "application/json", "X-PollQR-Signature": sign("acme-"+pollqrSecret, body)}, body: body}, 200)
+}
