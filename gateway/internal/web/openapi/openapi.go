@@ -146,28 +146,16 @@ func (d *deriver) operation(r *route.Route) *Object {
 	}
 	examples := d.examples[r.Method+" "+Path(r.Path)]
 	if r.In != nil {
-<<<<<<< HEAD
-		in, required := r.In, true
-		if optional, ok := in.(route.Optional); ok {
-			in, required = optional.Of, false
-		}
-		content := d.content(in)
-=======
 		d.reading = true
 		content := d.content(r.In)
 		d.reading = false
->>>>>>> h-openapi
 		for _, e := range examples {
 			if body := content.Object("application/json"); body != nil && e.Body != nil && body.Value("examples") == nil {
 				body.set("examples", object("page", object("value", e.Body)))
 			}
 		}
-<<<<<<< HEAD
-		o.set("requestBody", object("required", required, "content", content))
-=======
 		_, optional := r.In.(route.Optional)
 		o.set("requestBody", object("required", !optional, "content", content))
->>>>>>> h-openapi
 	}
 	o.set("responses", d.responses(r, examples))
 	if len(examples) > 0 {

@@ -140,22 +140,14 @@ func fieldsOf(t reflect.Type, depth int) []field {
 		case name == "-" && options == "":
 		case f.Anonymous && name == "" && embedded.Kind() == reflect.Struct && shapes[embedded] == nil:
 			for _, inner := range fieldsOf(embedded, depth+1) {
-<<<<<<< HEAD
-				inner.embedded = inner.embedded || f.Type.Kind() == reflect.Pointer
-=======
 				inner.within = inner.within || f.Type.Kind() == reflect.Pointer
->>>>>>> h-openapi
 				all = append(all, inner)
 			}
 		case f.IsExported():
 			if name == "" {
 				name = f.Name
 			}
-<<<<<<< HEAD
-			all = append(all, field{name, strings.Contains(options, "omit"), t, f, depth, false})
-=======
 			all = append(all, field{name: name, optional: strings.Contains(options, "omit"), in: t, StructField: f, depth: depth})
->>>>>>> h-openapi
 		}
 	}
 	if depth > 0 {
@@ -182,10 +174,6 @@ func (d *deriver) structure(t reflect.Type) *Object {
 	fields := fieldsOf(t, 0)
 	for _, f := range fields {
 		p := d.typed(f.Type)
-<<<<<<< HEAD
-		if f.Type.Kind() == reflect.Pointer && !f.optional || f.Tag.Get("null") == "true" { // the tag is of one that may be absent or null
-			p = nullable(p)
-=======
 		switch f.Type.Kind() {
 		case reflect.Pointer:
 			if !f.optional || d.reading {
@@ -195,17 +183,12 @@ func (d *deriver) structure(t reflect.Type) *Object {
 			if d.reading { // null reads as none
 				p = nullable(p)
 			}
->>>>>>> h-openapi
 		}
 		if text := d.comments.Field(f.in, f.Name); text != "" {
 			p.set("description", inJSON(text, fields))
 		}
 		properties.set(f.name, p)
-<<<<<<< HEAD
-		if !f.optional && !f.embedded {
-=======
 		if !f.optional && !f.within {
->>>>>>> h-openapi
 			required = append(required, f.name)
 		}
 	}
