@@ -294,9 +294,35 @@ func TestTryAStoredDocument(t *testing.T) {
 	if v, got = r.try(t, editToken, both); got.status != 200 || v.Difference.Removed != 13 || v.Difference.Now != 0 {
 		t.Errorf("%d %s", got.status, got.body)
 	}
-	// A source that is read otherwise: the draft's roles apply to the bodies that came.
-	roles := `{"draft": {"sources": {"pollqr2": {"profile": "pollqr", "secrets": ["0123456789abcdef0123456789abcdef"]}}}, "events": {"source": "pollqr2", "body": ` + pollqr("x", 1) + `}, "show": ["explain", "difference"]}`
-	if v, got = r.try(t, editToken, roles); got.status != 200 || v.Asked != 1 || strings.Contains(got.body, "0123456789abcdef0123456789abcdef") {
+	// The source of a draft reads a body that was not published.
+	body := `{"draft": {"sources": {"pollqr2": {"profile": "pollqr", "secrets": ["0123456789abcdef0123456789abcdef"]}}}, "events": {"source": "pollqr2", "body": ` + pollqr("x", 1) + `}, "show": ["explain", "difference"]}`
+	if v, got = r.try(t, editToken, body); got.status != 200 || v.Asked != 1 || strings.Contains(got.body, "0123456789abcdef0123456789abcdef") {
 		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
+// TestTryASource: the roles of a draft are applied to the bodies that came before.
+func TestTryASource(t *testing.T) {
+	t.Parallel()
+	r, _ := tryRig(t)
+	r.store.(*sealedStore).sealed.Store(false)
+	source := `{"profile": "pollqr", "secrets": ["` + pollqrSecret + `"]}`
+	if got := r.ask(t, ask{method: "PUT", path: "/v1/sources/own", token: editToken, body: source}); got.status != 201 {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	body := pollqr("own", 3)
+	r.until(t, "the source is there", func() bool {
+		return r.ask(t, ask{method: "POST", path: "/in/own", header: signed(body), body: body}).status == 200
+	})
+	r.store.(*sealedStore).sealed.Store(true)
+	draft := `{"draft": {"sources": {"own": ` + strings.Replace(source, "}", `, "roles": {"2": "response.feedback"}}`, 1) + `},
+		"rules": {"slow": {"when": "feedback == 'slow'", "send": ["alarms"]}}}, "events": {"last": 500, "source": "own"}}`
+	v, got := r.try(t, editToken, draft)
+	if got.status != 200 || v.Asked != 1 {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	// The rule detractor owes a delivery without the draft too; its text has the feedback, which is new.
+	if d := v.Difference; d.Before != 1 || d.Now != 2 || d.Added != 1 || d.Changed != 1 || d.Samples[1].Rule != "slow" {
+		t.Errorf("%+v", d)
 	}
 }

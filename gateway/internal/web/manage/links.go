@@ -1,6 +1,7 @@
 package manage
 
 import (
+	"cmp"
 	"errors"
 	"net/url"
 	"regexp"
@@ -109,11 +110,11 @@ func (m *Management) makeLink(c *route.Call) error {
 
 // portalURL returns the address that links begin with.
 func (m *Management) portalURL(c *route.Call) (string, error) {
-	if configured := m.Plan().Config.Portal.URL; configured != "" {
-		return configured, nil
+	if configured := m.Plan().Config; configured.Portal.URL != "" || configured.PublicURL != "" {
+		return cmp.Or(configured.Portal.URL, configured.PublicURL), nil
 	}
 	if c.Open {
-		return "", answer.Invalid("over the control socket the gateway does not know its public address: set `portal: {url: https://…}` in the configuration", "url")
+		return "", answer.Invalid("over the control socket the gateway does not know its public address: set `public_url`, or `portal: {url: https://…}`, in the configuration", "url")
 	}
 	host := string(c.Request().Host())
 	for _, scheme := range []string{"https://", "http://"} {
@@ -121,7 +122,7 @@ func (m *Management) portalURL(c *route.Call) (string, error) {
 			return address, nil
 		}
 	}
-	return "", answer.Invalid("the gateway does not know its public address: set `portal: {url: https://…}` in the configuration", "url")
+	return "", answer.Invalid("the gateway does not know its public address: set `public_url`, or `portal: {url: https://…}`, in the configuration", "url")
 }
 
 // checkLink returns the link that is asked for.
