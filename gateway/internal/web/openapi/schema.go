@@ -168,7 +168,7 @@ func (d *deriver) structure(t reflect.Type) *Object {
 	fields := fieldsOf(t, 0)
 	for _, f := range fields {
 		p := d.typed(f.Type)
-		if f.Type.Kind() == reflect.Pointer && !f.optional {
+		if f.Type.Kind() == reflect.Pointer && !f.optional || f.Tag.Get("null") == "true" { // the tag is of one that may be absent or null
 			p = nullable(p)
 		}
 		if text := d.comments.Field(f.in, f.Name); text != "" {
