@@ -18,6 +18,7 @@ import (
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/connectors/webhook"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
+	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
@@ -527,8 +528,9 @@ func TestCompatibleAndOwn(t *testing.T) {
 		t.Errorf("a mask was moved: %d %s", got.status, got.body)
 	}
 	// A rule names it, so it stays.
-	if got := r.editor(t, "PUT", "/v1/rules/needs", `{"when": "nps_score <= 6", "send": ["plain"]}`); got.status != 201 {
-		t.Fatalf("%d %s", got.status, got.body)
+	rule := settings.Change{Name: "rule/needs", Spec: []byte(`{"when": "nps_score <= 6", "send": ["plain"]}`)}
+	if _, err := r.app.options.Book.Apply(t.Context(), "acme", []settings.Change{rule}, settings.How{}); err != nil {
+		t.Fatal(err)
 	}
 	if got := r.editor(t, "DELETE", departments+"plain", nil); got.status != 409 || !strings.Contains(got.body, "rule/needs") {
 		t.Errorf("%d %s", got.status, got.body)

@@ -13,7 +13,6 @@ import (
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/act"
-	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/view"
@@ -31,9 +30,6 @@ const (
 	testWait = 10 * time.Second
 	testLook = 10 * time.Millisecond
 )
-
-// Callers wait by the system's clock, which a test's clock must not change.
-var wall = clock.System()
 
 func testRows() []row {
 	var rows []row
