@@ -216,7 +216,6 @@ func table() []row {
 			Query: []string{"force"}, For: "read the configuration again; over the control socket only",
 			Out: view.Reloaded{},
 		}},
-		{(*API).tokens, route.Route{Method: fiber.MethodGet, Path: "/v1/tokens", Scope: access.Read, Query: pageQuery, For: "tokens, without their secrets", Out: view.Page[view.Token]{}}},
 	}, testRows()...)
 }
 
