@@ -197,6 +197,9 @@ func (a *App) Remember(ctx context.Context, tenants ...string) error {
 	return nil
 }
 
+// WatchCaptures follows which sources capture requests because somebody asked for it, on any replica, until ctx ends.
+func (a *App) WatchCaptures(ctx context.Context) { a.door.WatchCaptures(ctx) }
+
 // Serve answers on a TCP listener until Shutdown.
 func (a *App) Serve(ln net.Listener) error { return a.tcp.serve(ln) }
 

@@ -43,7 +43,9 @@ type deriver struct {
 	examples      map[string][]Example
 	schemas       map[string]*Object
 	types         map[string]reflect.Type
-	faults        []error
+	// reading: schemas of requests are made, in which null stands for what is absent.
+	reading bool
+	faults  []error
 }
 
 const intro = "The HTTP API of surveygate: publish survey events, ask what became of them and why, and set where they are sent.\n\n" +
@@ -144,17 +146,16 @@ func (d *deriver) operation(r *route.Route) *Object {
 	}
 	examples := d.examples[r.Method+" "+Path(r.Path)]
 	if r.In != nil {
-		in, required := r.In, true
-		if optional, ok := in.(route.Optional); ok {
-			in, required = optional.Of, false
-		}
-		content := d.content(in)
+		d.reading = true
+		content := d.content(r.In)
+		d.reading = false
 		for _, e := range examples {
 			if body := content.Object("application/json"); body != nil && e.Body != nil && body.Value("examples") == nil {
 				body.set("examples", object("page", object("value", e.Body)))
 			}
 		}
-		o.set("requestBody", object("required", required, "content", content))
+		_, optional := r.In.(route.Optional)
+		o.set("requestBody", object("required", !optional, "content", content))
 	}
 	o.set("responses", d.responses(r, examples))
 	if len(examples) > 0 {
@@ -230,6 +231,9 @@ func parameterSchema(p *route.Parameter) *Object {
 
 // content returns the forms of a body by their media types.
 func (d *deriver) content(value any) *Object {
+	if optional, ok := value.(route.Optional); ok {
+		value = optional.Body
+	}
 	media, ok := value.(route.Media)
 	if !ok {
 		return object("application/json", object("schema", d.schema(value)))
