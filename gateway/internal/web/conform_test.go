@@ -140,7 +140,8 @@ func (d *description) requestFault(operation *openapi.Object, at string, req *ht
 	if fault := parametersFault(operation, req.URL.Query()); fault != "" {
 		return fault
 	}
-	content := operation.Object("requestBody").Object("content")
+	body := operation.Object("requestBody")
+	content := body.Object("content")
 	if content == nil { // a body is read and ignored
 		return ""
 	}

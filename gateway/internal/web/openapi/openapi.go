@@ -178,7 +178,7 @@ func capital(text string) string {
 func (d *deriver) parameters(r *route.Route) []any {
 	var all []any
 	for _, match := range segment.FindAllStringSubmatch(r.Path, -1) {
-		all = append(all, object("name", match[1], "in", "path", "required", true, "description", segmentFor(match[1], r.Path), "schema", object("type", "string")))
+		all = append(all, object("name", match[1], "in", "path", "required", true, "description", segmentFor(match[1], r), "schema", object("type", "string")))
 	}
 	declared, unknown := r.Parameters()
 	for _, name := range unknown {
@@ -194,8 +194,11 @@ func (d *deriver) parameters(r *route.Route) []any {
 	return all
 }
 
-func segmentFor(name, path string) string {
-	before, _, _ := strings.Cut(path, "/:"+name)
+func segmentFor(name string, r *route.Route) string {
+	if name == r.TenantIn {
+		return "The name of the tenant."
+	}
+	before, _, _ := strings.Cut(r.Path, "/:"+name)
 	what := singular(before[strings.LastIndexByte(before, '/')+1:])
 	if name == "name" {
 		return "The name of the " + what + "."

@@ -122,6 +122,8 @@ type field struct {
 	in       reflect.Type // the struct that declares it
 	reflect.StructField
 	depth int
+	// embedded: it is in an embedded pointer, and absent where that is nil.
+	embedded bool
 }
 
 // fieldsOf returns the fields that are written, those of embedded structs in their place.
