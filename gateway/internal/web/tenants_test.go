@@ -39,6 +39,9 @@ func TestTenantsNeverMeet(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, route := range Routes() {
+		if route.Path == "/v1/live" { // its answer has no end: TestLiveIsOfTheTenant
+			continue
+		}
 		if route.TenantIn != "" {
 			path := strings.NewReplacer(":"+route.TenantIn, "default", ":name", "warehouse").Replace(route.Path)
 			for token, want := range map[string]int{acmeToken: 403, "": 401, publishToken: 403} {
