@@ -71,6 +71,8 @@ var views = []struct {
 	{asks("GET /v1/stats?of=survey:"), viewOf[view.Stats[view.SurveyStat]]},
 	{asks("GET /v1/event-types"), viewOf[view.EventTypes]},
 	{asks("POST /v1/try"), viewOf[view.Tried]},
+	{asks("GET /v1/health"), viewOf[view.Health]},
+	{asks("GET /v1/audit"), viewOf[view.Page[view.AuditLine]]},
 	{asks("POST /v1/reload"), viewOf[view.Reloaded]},
 	{asks("(GET|POST) /department/ID/webhook"), viewOf[view.Department]},
 	{asks("POST /department/ID/webhook/add"), viewOf[view.Department]},
