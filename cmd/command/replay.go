@@ -26,10 +26,19 @@ type replaying struct {
 func (g *globals) replay() *cobra.Command {
 	r := &replaying{globals: g}
 	var normalise bool
+	filters := &byFilter{}
 	cmd := &cobra.Command{
-		Use:   "replay ID… | --normalise",
+		Use:   "replay ID… | --destination NAME … | --normalise",
 		Short: "Deliver again, or normalise raw bodies again",
 		Long: `With ids of events or deliveries: decide and deliver them again, with the current rules and steps.
+
+With filters (--destination, --state, --status, --verdict, --rule, --type, --source, --since, --until): deliver again all
+deliveries that they select. These are counted first; above 100 of them you are asked, or give --yes. The gateway then works
+on it by itself, oldest first, at --rate, behind live traffic: replay show tells how far it is, and replay cancel ends it. On a
+terminal the command shows the progress. Deliveries that wait, or are being delivered, are left alone. As same (the default)
+they keep their ids; as fresh they get new ones, so that receivers which ignore known ids accept them; as today their events
+are decided by the current rules. --as today with --type, --source, --since and --until alone selects events, also those that
+nothing was delivered of.
 
 With --normalise, the raw body of each event is normalised again with the current profile, roles and surveys of its source.
 If the result differs, the event gets another revision: the same event id, revision 1, 2, and so on. It is decided by the
@@ -51,17 +60,26 @@ Without ids, all events received in the given time are normalised (a time such a
 or 7d). They are counted first, and nothing is changed until you confirm, or with --yes. You can interrupt the command and
 repeat it at any time: events that are already corrected are unchanged.`,
 		Example: `  surveygate replay --normalise 61cc5a12f7d1b0c2a9e04c1c4c53be0c
-  surveygate replay --normalise --source typeform --since 7d --dry-run`,
+  surveygate replay --normalise --source typeform --since 7d --dry-run
+  surveygate replay --destination crm --state dead --since 6h --dry-run
+  surveygate replay --destination crm --status 5xx --since 24h --rate 50/s`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, ids []string) error {
 			r.cmd = cmd
+			spans := r.source != "" || r.since != "" || r.until != ""
 			switch {
-			case !normalise && len(ids) == 0:
-				return &exit{exitUsage, errors.New("name the events or deliveries to replay; without ids, --normalise is needed")}
-			case !normalise && (r.again || r.dryRun || r.yes || r.source != "" || r.since != "" || r.until != ""):
-				return &exit{exitUsage, errors.New("--source, --since, --until, --again, --dry-run and --yes need --normalise")}
-			case !normalise:
+			case normalise && filters.isSet():
+				return &exit{exitUsage, errors.New("--normalise takes --source, --since and --until; the other filters are for a replay without it")}
+			case !normalise && len(ids) > 0 && (spans || filters.isSet() || r.dryRun || r.yes):
+				return &exit{exitUsage, errors.New("name what to replay by ids or by filters, not both; --dry-run and --yes need filters or --normalise")}
+			case !normalise && r.again:
+				return &exit{exitUsage, errors.New("--again needs --normalise")}
+			case !normalise && len(ids) > 0:
 				return g.each(cmd, ids, "replay", false)
+			case !normalise && !spans && !filters.isSet():
+				return &exit{exitUsage, errors.New("name the events or deliveries to replay, or select them by filters such as --destination crm --since 6h; --normalise reads raw bodies again")}
+			case !normalise:
+				return r.filter(filters)
 			case len(ids) > 0 && (r.since != "" || r.until != ""):
 				return &exit{exitUsage, errors.New("--since and --until select among all events; remove the ids")}
 			case len(ids) > 0:
@@ -73,11 +91,13 @@ repeat it at any time: events that are already corrected are unchanged.`,
 	f := cmd.Flags()
 	f.BoolVar(&normalise, "normalise", false, "normalise the raw body again with the current profile, roles and surveys")
 	f.StringVar(&r.source, "source", "", "events of this source")
-	f.StringVar(&r.since, "since", "", "received since then: a time, or how long ago")
-	f.StringVar(&r.until, "until", "", "received before then (default: now)")
+	f.StringVar(&r.since, "since", "", "since then: a time, or how long ago")
+	f.StringVar(&r.until, "until", "", "before then (default: now)")
 	f.BoolVar(&r.again, "again", false, "also repeat deliveries whose request is the same")
 	f.BoolVar(&r.dryRun, "dry-run", false, "only count, without changes")
 	f.BoolVar(&r.yes, "yes", false, "do not ask")
+	filters.flags(cmd)
+	cmd.AddCommand(r.commands()...)
 	return cmd
 }
 
@@ -188,7 +208,7 @@ func (r *replaying) many() error {
 		if err := r.counted(total, false); err != nil {
 			return err
 		}
-		if !r.confirmed() {
+		if !r.confirmed("Correct them?") {
 			return &exit{exitFailed, errors.New("nothing was changed; --yes skips the question")}
 		}
 	}
@@ -302,8 +322,8 @@ func deliveriesWord(n int) string {
 }
 
 // confirmed asks for confirmation.
-func (r *replaying) confirmed() bool {
-	r.printf("Correct them? [y/N] ")
+func (r *replaying) confirmed(question string) bool {
+	r.printf("%s [y/N] ", question)
 	line, _ := bufio.NewReader(r.cmd.InOrStdin()).ReadString('\n')
 	switch strings.ToLower(strings.TrimSpace(line)) {
 	case "y", "yes":

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -32,20 +33,22 @@ const maxActiveAll = 1000
 // orphanAfter is the age of an entry of the index whose job is missing, from which on it is not a job that is just being created.
 const orphanAfter = time.Minute
 
-// Options are the dependencies of Jobs; all are required.
+// Options are the dependencies of Jobs; all but Holder are required.
 type Options struct {
 	Store state.Settings
 	Clock clock.Clock
 	Log   *slog.Logger
 	// Kinds begin and resume the jobs of each kind.
 	Kinds map[string]Kind
+	// Holder holds the leases of this process; empty makes one up. The only process of a store gives the same at each start, so that
+	// it resumes its jobs at once.
+	Holder string
 }
 
 // Jobs are the jobs of all tenants. Make them with New, and let Run work on them; everything else is safe for concurrent use.
 type Jobs struct {
 	Options
-	holder string        // of the leases of this process
-	nudge  chan struct{} // there may be something to run
+	nudge chan struct{} // there may be something to run
 
 	mu      sync.Mutex
 	running map[slot]string          // ids of the jobs that this process runs
@@ -61,8 +64,9 @@ type slot struct {
 
 // New returns Jobs that do not run yet.
 func New(o Options) *Jobs {
+	o.Holder = cmp.Or(o.Holder, rand.Text())
 	return &Jobs{
-		Options: o, holder: rand.Text(), nudge: make(chan struct{}, 1), running: map[slot]string{}, ran: map[string]time.Duration{},
+		Options: o, nudge: make(chan struct{}, 1), running: map[slot]string{}, ran: map[string]time.Duration{},
 	}
 }
 

@@ -282,7 +282,7 @@ func (j *Jobs) beginOne(ctx context.Context, runs *sync.WaitGroup, s slot, ids [
 		return nil
 	}
 	began := j.Clock.Elapsed()
-	if _, err := j.Store.Lease(ctx, s.lease(), j.holder, leaseFor); errors.Is(err, state.ErrConflict) {
+	if _, err := j.Store.Lease(ctx, s.lease(), j.Holder, leaseFor); errors.Is(err, state.ErrConflict) {
 		return nil
 	} else if err != nil {
 		return err
@@ -318,7 +318,7 @@ func contains(running map[slot]string, id string) bool {
 func (s slot) lease() string { return "jobs:" + s.tenant + ":" + strconv.Itoa(s.n) }
 
 func (j *Jobs) giveBack(ctx context.Context, s slot) error {
-	_, err := j.Store.Lease(context.WithoutCancel(ctx), s.lease(), j.holder, 0)
+	_, err := j.Store.Lease(context.WithoutCancel(ctx), s.lease(), j.Holder, 0)
 	return err
 }
 
@@ -372,7 +372,7 @@ func (j *Jobs) renew(ctx context.Context, stop context.CancelFunc, s slot, r *Ru
 			return
 		}
 		asked := j.Clock.Elapsed()
-		switch _, err := j.Store.Lease(ctx, s.lease(), j.holder, leaseFor); {
+		switch _, err := j.Store.Lease(ctx, s.lease(), j.Holder, leaseFor); {
 		case err == nil:
 			r.mu.Lock()
 			r.renewed = asked

@@ -32,6 +32,7 @@ func (g *gateway) newBook() *settings.Book {
 		Writer: settings.Writer{Store: g.store, Vault: g.vault, Clock: g.clock}, Masks: settings.Masks{Key: func() []byte { return g.key }},
 		Audit: g.audit, Base: func() *config.Config { return g.plan.Load().Config },
 		Overlay: func(tenant string) *config.TenantConfig { return g.plan.Load().Overlay(tenant) },
+		Limits:  g.register.Tenants.Limit,
 		Removed: g.leaving.Removed, Made: g.leaving.Made,
 	}}
 }

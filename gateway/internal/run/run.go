@@ -94,6 +94,7 @@ type gateway struct {
 	vault      *vault.Vault  // seals secrets in the store
 	keyWarning string        // of a missing key that nothing needs
 	access     *access.Access
+	register   *access.Register // of the tokens and tenants in the store
 	stats      *stats.Stats
 	counting   atomic.Pointer[stats.Stats] // stats, for the store, which writes before they are there
 	sender     *outbound.Sender
@@ -206,6 +207,10 @@ func open(ctx context.Context, o Options) (_ *gateway, err error) {
 	if err = g.begin(ctx, c, func() error { return g.openVault(ctx, c) }); err != nil {
 		return nil, err
 	}
+	g.newRegister()
+	if err = g.begin(ctx, c, func() error { return g.register.Load(ctx) }); err != nil {
+		return nil, err
+	}
 	// Before the first plan: no event may be decided by the base alone because its tenant's documents were not read yet.
 	if err = g.begin(ctx, c, func() error { return g.loadDocuments(ctx) }); err != nil {
 		return nil, err
@@ -225,8 +230,9 @@ func open(ctx context.Context, o Options) (_ *gateway, err error) {
 		Policy: c.Outbound, Clock: g.clock, Version: o.Version, MaxConns: g.descriptors.outgoing, Tokens: tokens,
 	})
 	g.life.add(part{name: "sender", close: func(context.Context) error { g.sender.Close(); return nil }})
+	holder := ""
 	if g.newest == nil {
-		tokens.Holder = "gateway" // the only process of this store
+		tokens.Holder, holder = "gateway", "gateway" // the only process of this store
 	}
 	g.life.add(part{name: "access tokens", close: tokens.Close})
 	g.stats = stats.New(stats.Options{
@@ -250,10 +256,10 @@ func open(ctx context.Context, o Options) (_ *gateway, err error) {
 	g.leaving = g.newLeaving()
 	g.book = g.newBook()
 	replayer := &replay.Replayer{Options: replay.Options{Store: g.store, Plan: g.plan.Load, Clock: g.clock, Due: g.loop.Wake}}
-	g.jobs = job.New(job.Options{Store: g.store, Clock: g.clock, Log: traffic, Kinds: map[string]job.Kind{replay.Kind: replayer.Work}})
+	g.jobs = job.New(job.Options{Store: g.store, Clock: g.clock, Log: traffic, Kinds: map[string]job.Kind{replay.Kind: replayer.Work}, Holder: holder})
 	g.web = web.New(web.Options{
 		Jobs: g.jobs, Replay: replayer,
-		Store: g.store, Plan: g.plan.Load, PlanOf: g.planOf, Access: g.access, Stats: g.stats, Clock: g.clock, Log: traffic,
+		Store: g.store, Plan: g.plan.Load, PlanOf: g.planOf, Access: g.access, Tenants: g.register.Tenants, Stats: g.stats, Clock: g.clock, Log: traffic,
 		Bounds: web.Bounds{Connections: g.descriptors.incoming, Control: g.descriptors.control, Bodies: maxBodies()},
 		Vault:  g.vault, Sender: g.sender, Book: g.book, Problems: g.problems, Reload: g.requestReload, Due: g.loop.Wake, HoldsChanged: g.loop.HoldsChanged,
 	})

@@ -27,8 +27,8 @@ type DepartmentRequest struct {
 	Name     string            `json:"name"`
 	URL      string            `json:"url"`
 	Events   []string          `json:"events"`
-	Headers  map[string]string `json:"headers,omitempty"`
-	IsActive *bool             `json:"isActive,omitempty"`
+	Headers  map[string]string `json:"headers,omitempty" null:"true"`
+	IsActive *bool             `json:"isActive,omitempty" null:"true"`
 }
 
 // TestSend is the address to which the compatible API sends a test.

@@ -140,8 +140,12 @@ func (d *description) requestFault(operation *openapi.Object, at string, req *ht
 	if fault := parametersFault(operation, req.URL.Query()); fault != "" {
 		return fault
 	}
-	content := operation.Object("requestBody").Object("content")
+	body := operation.Object("requestBody")
+	content := body.Object("content")
 	if content == nil { // a body is read and ignored
+		return ""
+	}
+	if body.Value("required") == false && len(sent) == 0 {
 		return ""
 	}
 	if len(content.Names()) > 1 { // the server finds out by the body which form it has, whatever its Content-Type

@@ -69,6 +69,7 @@ type API struct {
 	Options
 	actor  *act.Actor
 	checks checks
+	tests  tests
 }
 
 // New returns an API that is not mounted yet.
@@ -123,7 +124,7 @@ func Routes() []route.Route {
 }
 
 func table() []row {
-	return []row{
+	return append([]row{
 		{(*API).publish, route.Route{
 			Method: fiber.MethodPost, Path: "/v1/events", Scope: access.Publish, Query: []string{"source"}, For: "publish events", ID: "publishEvents",
 			In: published, Out: view.Results{}, Statuses: []int{fiber.StatusUnsupportedMediaType},
@@ -146,7 +147,7 @@ func table() []row {
 			Method: fiber.MethodPost, Path: "/v1/replays", Scope: access.Write, Once: true, Recorded: true,
 			Query: params([]string{"normalise", "again", "dry_run", "source"}, spanQuery, []string{"cursor"}),
 			For:   "deliver again what the body selects, as a job; with `normalise=true`, read the raw bodies of many events again, a page at a time",
-			In:    view.ReplayRequest{}, Out: route.OneOf{view.Job{}, view.WouldReplay{}, view.NormalisedPage{}},
+			In:    route.Optional{Of: view.ReplayRequest{}}, Out: route.OneOf{view.Job{}, view.WouldReplay{}, view.NormalisedPage{}},
 			Status: fiber.StatusAccepted, Statuses: []int{fiber.StatusOK, fiber.StatusConflict},
 		}},
 		{(*API).replayList, route.Route{Method: fiber.MethodGet, Path: "/v1/replays", Scope: access.Read, Query: pageQuery, For: "list replays, newest first", Out: view.Page[view.Job]{}}},
@@ -215,8 +216,7 @@ func table() []row {
 			Query: []string{"force"}, For: "read the configuration again; over the control socket only",
 			Out: view.Reloaded{},
 		}},
-		{(*API).tokens, route.Route{Method: fiber.MethodGet, Path: "/v1/tokens", Scope: access.Read, Query: pageQuery, For: "tokens, without their secrets", Out: view.Page[view.Token]{}}},
-	}
+	}, testRows()...)
 }
 
 // Bound returns all routes with their handlers.

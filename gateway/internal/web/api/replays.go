@@ -10,7 +10,6 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/audit"
 	"github.com/surveygate/surveygate/gateway/internal/job"
 	"github.com/surveygate/surveygate/gateway/internal/replay"
@@ -121,7 +120,7 @@ func (a *API) replayAs(c *route.Call, spec *replay.Spec, dryRun bool) error {
 		}
 		return answer.JSON(c.Ctx, fiber.StatusOK, view.WouldReplay{Would: count})
 	}
-	by := callerOf(c)
+	by := c.By()
 	j, err := a.Jobs.Create(c.Base, c.Tenant, replay.Kind, spec, by)
 	if err != nil {
 		return replayError(err)
@@ -132,14 +131,6 @@ func (a *API) replayAs(c *route.Call, spec *replay.Spec, dryRun bool) error {
 		a.Log.Warn("a replay is missing from the audit", "tenant", c.Tenant, "job", j.ID, "err", err)
 	}
 	return answer.JSON(c.Ctx, fiber.StatusAccepted, replay.View(a.counted(c, j)))
-}
-
-func callerOf(c *route.Call) audit.By {
-	name := "token:" + c.Grant.Name
-	if c.Grant == access.Socket {
-		name = "socket"
-	}
-	return audit.By{Name: name, IP: c.IP(), RequestID: answer.RequestID(c.Context())}
 }
 
 // counted returns a job once it knows what it selects, or as it is after a while.
@@ -217,7 +208,7 @@ func (a *API) replayCancel(c *route.Call) error {
 	if j, err = a.Jobs.Cancel(c.Base, c.Tenant, j.ID); err != nil {
 		return replayError(err)
 	}
-	if err := a.Book.Audit.Add(c.Base, c.Tenant, audit.Line{By: callerOf(c), Did: "replay.cancel", Of: "replay/" + j.ID}); err != nil {
+	if err := a.Book.Audit.Add(c.Base, c.Tenant, audit.Line{By: c.By(), Did: "replay.cancel", Of: "replay/" + j.ID}); err != nil {
 		a.Log.Warn("a cancellation is missing from the audit", "tenant", c.Tenant, "job", j.ID, "err", err)
 	}
 	return answer.JSON(c.Ctx, fiber.StatusOK, replay.View(j))

@@ -144,13 +144,17 @@ func (d *deriver) operation(r *route.Route) *Object {
 	}
 	examples := d.examples[r.Method+" "+Path(r.Path)]
 	if r.In != nil {
-		content := d.content(r.In)
+		in, required := r.In, true
+		if optional, ok := in.(route.Optional); ok {
+			in, required = optional.Of, false
+		}
+		content := d.content(in)
 		for _, e := range examples {
 			if body := content.Object("application/json"); body != nil && e.Body != nil && body.Value("examples") == nil {
 				body.set("examples", object("page", object("value", e.Body)))
 			}
 		}
-		o.set("requestBody", object("required", true, "content", content))
+		o.set("requestBody", object("required", required, "content", content))
 	}
 	o.set("responses", d.responses(r, examples))
 	if len(examples) > 0 {
@@ -173,7 +177,7 @@ func capital(text string) string {
 func (d *deriver) parameters(r *route.Route) []any {
 	var all []any
 	for _, match := range segment.FindAllStringSubmatch(r.Path, -1) {
-		all = append(all, object("name", match[1], "in", "path", "required", true, "description", segmentFor(match[1], r.Path), "schema", object("type", "string")))
+		all = append(all, object("name", match[1], "in", "path", "required", true, "description", segmentFor(match[1], r), "schema", object("type", "string")))
 	}
 	declared, unknown := r.Parameters()
 	for _, name := range unknown {
@@ -189,8 +193,11 @@ func (d *deriver) parameters(r *route.Route) []any {
 	return all
 }
 
-func segmentFor(name, path string) string {
-	before, _, _ := strings.Cut(path, "/:"+name)
+func segmentFor(name string, r *route.Route) string {
+	if name == r.TenantIn {
+		return "The name of the tenant."
+	}
+	before, _, _ := strings.Cut(r.Path, "/:"+name)
 	what := singular(before[strings.LastIndexByte(before, '/')+1:])
 	if name == "name" {
 		return "The name of the " + what + "."

@@ -121,6 +121,8 @@ type field struct {
 	in       reflect.Type // the struct that declares it
 	reflect.StructField
 	depth int
+	// embedded: it is in an embedded pointer, and absent where that is nil.
+	embedded bool
 }
 
 // fieldsOf returns the fields that are written, those of embedded structs in their place.
@@ -136,12 +138,15 @@ func fieldsOf(t reflect.Type, depth int) []field {
 		switch {
 		case name == "-" && options == "":
 		case f.Anonymous && name == "" && embedded.Kind() == reflect.Struct && shapes[embedded] == nil:
-			all = append(all, fieldsOf(embedded, depth+1)...)
+			for _, inner := range fieldsOf(embedded, depth+1) {
+				inner.embedded = inner.embedded || f.Type.Kind() == reflect.Pointer
+				all = append(all, inner)
+			}
 		case f.IsExported():
 			if name == "" {
 				name = f.Name
 			}
-			all = append(all, field{name, strings.Contains(options, "omit"), t, f, depth})
+			all = append(all, field{name, strings.Contains(options, "omit"), t, f, depth, false})
 		}
 	}
 	if depth > 0 {
@@ -168,14 +173,14 @@ func (d *deriver) structure(t reflect.Type) *Object {
 	fields := fieldsOf(t, 0)
 	for _, f := range fields {
 		p := d.typed(f.Type)
-		if f.Type.Kind() == reflect.Pointer && !f.optional {
+		if f.Type.Kind() == reflect.Pointer && !f.optional || f.Tag.Get("null") == "true" { // the tag is of one that may be absent or null
 			p = nullable(p)
 		}
 		if text := d.comments.Field(f.in, f.Name); text != "" {
 			p.set("description", inJSON(text, fields))
 		}
 		properties.set(f.name, p)
-		if !f.optional {
+		if !f.optional && !f.embedded {
 			required = append(required, f.name)
 		}
 	}

@@ -36,10 +36,12 @@ func known(c *fiber.Ctx, r *Route) error {
 		if instead := r.Former[name]; instead != "" {
 			return answer.Invalid("this path takes it no longer: "+instead, name)
 		}
-		if r.TenantIn != "" {
+		switch {
+		case r.TenantIn != "" && len(names) == 0:
 			return answer.Invalid("this path takes no parameters", name)
-		}
-		if len(names) == 0 {
+		case r.TenantIn != "":
+			return answer.Invalid("this path takes "+strings.Join(names, ", "), name)
+		case len(names) == 0:
 			return answer.Invalid("this path takes no parameter but `tenant`", name)
 		}
 		return answer.Invalid("this path takes "+strings.Join(names, ", ")+" and tenant", name)
@@ -81,7 +83,9 @@ func (c *Call) Span(now time.Time) (since, until time.Time, err error) {
 	return since, until, err
 }
 
-func (c *Call) moment(name string, now time.Time) (time.Time, error) { return ReadMoment(c.Asked(name), now, name) }
+func (c *Call) moment(name string, now time.Time) (time.Time, error) {
+	return ReadMoment(c.Asked(name), now, name)
+}
 
 // ReadMoment reads a time as `since` and `until` have it; an empty text is the zero time. loc leads to it in the request.
 func ReadMoment(text string, now time.Time, loc ...string) (time.Time, error) {
