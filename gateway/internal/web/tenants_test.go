@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/access"
@@ -32,7 +33,7 @@ func matrixTokens() string {
 		}
 		fmt.Fprintf(&b, "  - {name: %s, secret: %s, tenant: %q, scopes: [%s]%s}\n", name, secretOf(name), tenant, strings.Join(scopes, ", "), sources)
 	}
-	add("overseer", access.AnyTenant, config.Scopes)
+	add("every-tenant", access.AnyTenant, config.Scopes)
 	add("stranger", "acme", config.Scopes)
 	add("victims", "victim", config.Scopes)
 	for _, scope := range config.Scopes {
@@ -69,7 +70,7 @@ func newVictim(t *testing.T) *victim {
 		for _, o := range owned {
 			spec := strings.NewReplacer("MARK", of.mark, "PREFIX", of.prefix).Replace(o.spec)
 			path := "/v1/" + o.collection + "/" + of.prefix + "-" + o.name
-			if got := r.ask(t, ask{method: "PUT", path: path + "?tenant=" + of.tenant, token: secretOf("overseer"), body: spec}); got.status != http.StatusCreated {
+			if got := r.ask(t, ask{method: "PUT", path: path + "?tenant=" + of.tenant, token: secretOf("every-tenant"), body: spec}); got.status != http.StatusCreated {
 				t.Fatalf("PUT %s: %d %s", path, got.status, got.body)
 			}
 		}
@@ -78,7 +79,7 @@ func newVictim(t *testing.T) *victim {
 		})
 	}
 	body := `{"type":"response.completed","id":"r-` + mark + `","feedback":"` + mark + `","email":"` + mark + `@example.com"}`
-	got := r.ask(t, ask{method: "POST", path: "/v1/events?tenant=victim", token: secretOf("overseer"), body: body})
+	got := r.ask(t, ask{method: "POST", path: "/v1/events?tenant=victim", token: secretOf("every-tenant"), body: body})
 	if got.status != http.StatusOK {
 		t.Fatalf("publish: %d %s", got.status, got.body)
 	}
@@ -88,12 +89,11 @@ func newVictim(t *testing.T) *victim {
 	}}
 	o := r.decide(t, state.Dead)
 	v.names["deliveries"] = o.Deliveries[0].ID
-	got = r.ask(t, ask{method: "POST", path: "/v1/replays?tenant=victim", token: secretOf("overseer"), body: `{"of":{"events":["` + v.names["events"] + `"],"state":"delivered"}}`})
+	got = r.ask(t, ask{method: "POST", path: "/v1/replays?tenant=victim", token: secretOf("every-tenant"), body: `{"of":{"events":["` + v.names["events"] + `"],"state":"delivered"}}`})
 	var job view.Job
 	if err := json.Unmarshal([]byte(got.body), &job); err != nil || got.status != http.StatusAccepted {
 		t.Fatalf("replay: %d %s", got.status, got.body)
 	}
-<<<<<<< HEAD
 	v.names["replays"] = job.ID
 	return v
 }
@@ -104,39 +104,6 @@ func fill(r *route.Route, names map[string]string, others string) string {
 	for i, part := range parts {
 		if strings.HasPrefix(part, ":") {
 			name, ok := names[parts[i-1]]
-=======
-	made := r.ask(t, ask{method: "POST", path: "/v1/replays", token: everyToken, body: `{"of": {"events": ["` + id + `"], "state": "delivered"}}`})
-	if made.status != 202 {
-		t.Fatalf("%d %s", made.status, made.body)
-	}
-	var replay view.Job
-	if err := json.Unmarshal([]byte(made.body), &replay); err != nil {
-		t.Fatal(err)
-	}
-	names["/v1/replays"] = replay.ID
-	before, err := r.store.Deliveries(context.Background(), "default", state.DeliveryQuery{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, route := range Routes() {
-		if route.Path == "/v1/live" { // its answer has no end: TestLiveIsOfTheTenant
-			continue
-		}
-		if route.TenantIn != "" {
-			path := strings.NewReplacer(":"+route.TenantIn, "default", ":name", "warehouse").Replace(route.Path)
-			for token, want := range map[string]int{acmeToken: 403, "": 401, publishToken: 403} {
-				if got := r.ask(t, ask{method: route.Method, path: path, token: token, body: `{}`}); got.status != want || strings.Contains(got.body, "warehouse") {
-					t.Errorf("%s %s with the token %s: %d, want %d: %s", route.Method, path, token, got.status, want, got.body)
-				}
-			}
-			continue
-		}
-		parts := strings.Split(route.Path, "/")
-		path := route.Path
-		named := strings.Contains(route.Path, "/:")
-		if named {
-			name, ok := names["/v1/"+parts[2]]
->>>>>>> h-notice
 			if !ok {
 				name = others
 			}
@@ -231,7 +198,7 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 			refused("by one tenant", ask{path: path, token: secretOf("victims")}, 403, 404)
 		}
 		if !r.AllTenants && !r.Operator {
-			refused("for all tenants", ask{path: path + "?tenant=*", token: secretOf("overseer")}, 403, 404, 422)
+			refused("for all tenants", ask{path: path + "?tenant=*", token: secretOf("every-tenant")}, 403, 404, 422)
 		}
 	}
 	if after := v.picture(t); before != after {
@@ -251,7 +218,12 @@ func TestTenantsNeverMeet(t *testing.T) {
 	before := v.picture(t)
 	try := func(r *route.Route, path, body string, secrets ...string) told {
 		t.Helper()
-		got := v.r.ask(t, ask{method: r.Method, path: path, token: secretOf("stranger"), body: body})
+		asked := ask{method: r.Method, path: path, token: secretOf("stranger"), body: body}
+		got := v.r.ask(t, asked)
+		if got.status == http.StatusTooManyRequests { // of tests, which the gateway's clock counts
+			v.r.clock.Advance(time.Minute)
+			got = v.r.ask(t, asked)
+		}
 		if got.status == http.StatusTooManyRequests || got.status == http.StatusInternalServerError {
 			t.Errorf("%s %s with %s: %d %s", r.Method, path, body, got.status, got.body)
 		}
@@ -266,7 +238,8 @@ func TestTenantsNeverMeet(t *testing.T) {
 			t.Fatalf("%s %s: a stranger changed something of another tenant:\n%s\n%s", r.Method, r.Path, before, after)
 		}
 	}
-	routes := Routes()
+	// The answer of /v1/live has no end: TestLiveIsOfTheTenant.
+	routes := slices.DeleteFunc(Routes(), func(r route.Route) bool { return r.Path == "/v1/live" })
 	// In the paths. As long as the stranger makes nothing, no answer holds a name of the victim either.
 	for i := range routes {
 		r := &routes[i]
