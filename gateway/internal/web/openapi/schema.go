@@ -297,6 +297,41 @@ func (d *deriver) dropName(o *Object) {
 
 const configurationDefs = "#/$defs/"
 
+// inDocument takes out of a schema what only YAML files need: texts that YAML reads as numbers or as true and
+// false, settings with nothing behind their colon, and ${NAME}.
+func inDocument(o *Object) *Object {
+	for _, kind := range []any{"string", "object", "array"} { // at most one of them is there
+		if slices.Contains(o.List("type"), kind) {
+			o.set("type", kind)
+		}
+	}
+	forms := slices.DeleteFunc(o.List("anyOf"), func(form any) bool {
+		each, ok := form.(*Object)
+		return ok && each.Text("pattern") == variable
+	})
+	if len(forms) > 0 {
+		o.set("anyOf", forms)
+	}
+	if len(forms) == 1 {
+		only := forms[0].(*Object)
+		o.remove("anyOf")
+		for _, name := range only.Names() {
+			o.set(name, only.Value(name))
+		}
+	}
+	if properties := o.Object("properties"); properties != nil {
+		for _, name := range slices.Clone(properties.Names()) {
+			if properties.Object(name).Value("not") != nil { // it cannot be set yet
+				properties.remove(name)
+			}
+		}
+	}
+	return o
+}
+
+// variable is the pattern of the texts that stand for another value with ${NAME}.
+const variable = `\$\{`
+
 // copy copies a part of the configuration's schema with what it refers to.
 func (d *deriver) copy(of any) any {
 	switch v := of.(type) {
@@ -320,7 +355,7 @@ func (d *deriver) copy(of any) any {
 			}
 			o.set(name, d.copy(v.Value(name)))
 		}
-		return o
+		return inDocument(o)
 	default:
 		return of
 	}
