@@ -328,8 +328,13 @@ func (m *Management) ownedBy(c *route.Call) ([]string, error) {
 		n    int
 		what string
 	}{
-		{counts["webhook"], "webhook"}, {counts["connection"], "connection"}, {counts["source"], "source"}, {counts["rule"], "rule"},
-		{len(m.Access.Stored.Of(c.Tenant)), "token"}, {len(links), "portal link"}, {waiting, "waiting delivery"},
+		{counts["webhook"], "webhook"},
+		{counts["connection"], "connection"},
+		{counts["source"], "source"},
+		{counts["rule"], "rule"},
+		{len(m.Access.Stored.Of(c.Tenant)), "token"},
+		{len(links), "portal link"},
+		{waiting, "waiting delivery"},
 	} {
 		switch {
 		case o.n == 1:
