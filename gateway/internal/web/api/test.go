@@ -73,6 +73,7 @@ func (a *API) testNow(c *route.Call) error {
 		sent, tested.Matches, err = a.testWith(c, d, asked.EventID)
 	}
 	if err != nil {
+		a.tests.takeBack(c.Tenant)
 		return actError(err)
 	}
 	now, attempted, err := a.firstAttempt(c, sent)
@@ -172,6 +173,15 @@ func (t *tests) begin(tenant string, now time.Time) error {
 	t.sent[tenant] = append(times, now)
 	t.running++
 	return nil
+}
+
+// takeBack uncounts a test that was not sent.
+func (t *tests) takeBack(tenant string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if times := t.sent[tenant]; len(times) > 0 {
+		t.sent[tenant] = times[:len(times)-1]
+	}
 }
 
 func (t *tests) end() {
