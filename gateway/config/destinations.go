@@ -67,6 +67,7 @@ func (l *loader) addConnections(f *fileSettings) {
 
 // register adds a destination under its name. If the name is taken, it adds a fault and returns false.
 func (l *loader) register(d *destination, what string) bool {
+	l.nameOfFile(d)
 	at := target{d.Tenant, d.Name}
 	if first := l.destinations[at]; first != nil {
 		if first.subscription != nil || what == productWebhook {
@@ -195,6 +196,7 @@ func (l *loader) delivery(d *destination, n *document.Node, s deliverySettings, 
 		}
 	}
 	l.batch(d, n.Key("batch"), s.Batch, connector)
+	l.bounds(d, n)
 }
 
 // batchWait is the default wait for more events: too short to be noticed, and long enough to fill the requests of a busy

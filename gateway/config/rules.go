@@ -89,6 +89,10 @@ func (l *loader) addRules(f *fileSettings) {
 		if send := s.Node.Key("send"); send != nil && (send.Kind == document.List || send.Kind == document.Null) && len(s.Send) == 0 {
 			l.fault(send.Fault(fmt.Sprintf("the rule `%s` has no destination", s.Name), "name a connection or webhook; to switch a rule off, write enabled: false"))
 		}
+		if l.base != nil && len(s.Send) > maxDocumentSteps {
+			l.fault(s.Node.Key("send").Fault(fmt.Sprintf("there are %d steps; at most %d are allowed", len(s.Send), maxDocumentSteps), "make another rule of some of them"))
+			s.Send = s.Send[:maxDocumentSteps]
+		}
 		l.steps(r, s)
 		l.tests(r, s)
 		l.warnOfRule(r, s)

@@ -85,8 +85,9 @@ type Grant struct {
 	// Sources are those it may publish as, config.AnySource meaning all; without any it is `api` alone, because publishing
 	// as a platform's source is speaking for that platform.
 	Sources []string
-	// Actor is who uses the session of a portal link; empty for all other callers.
-	Actor string
+	// Actor is who uses the session of a portal link; empty for all other callers. A link gives no scopes, but Capabilities.
+	Actor        string
+	Capabilities []Capability
 	// Expires is when it ends; zero: never.
 	Expires time.Time
 	// Stored: it is of a token in the store, and not of a file or of the first start.

@@ -1,6 +1,10 @@
 package access
 
-import "github.com/surveygate/surveygate/gateway/config"
+import (
+	"cmp"
+
+	"github.com/surveygate/surveygate/gateway/config"
+)
 
 // Limits are the limits of a tenant's plan. A nil limit is the operator's.
 type Limits struct {
@@ -17,44 +21,33 @@ type Limits struct {
 // Unlimited is the limit where there is none.
 const Unlimited = -1
 
-// of returns the limit of a kind; nil: the plan has none of its own.
-func (l *Limits) of(kind string) *int {
-	switch kind {
-	case "webhook":
-		return l.Webhooks
-	case "connection":
-		return l.Connections
-	case "source":
-		return l.Sources
-	case "rule":
-		return l.Rules
-	case "token":
-		return l.Tokens
-	case eventsPerMinute:
-		return l.EventsPerMinute
-	}
-	return nil
-}
-
 const eventsPerMinute = "events_per_minute"
 
-// ceiling returns the operator's limit of a kind.
-func ceiling(c *config.Limits, kind string) int {
-	switch kind {
-	case "webhook":
-		return c.Webhooks
-	case "connection":
-		return c.Connections
-	case "source":
-		return c.Sources
-	case "rule":
-		return c.Rules
-	case "token":
-		return c.Tokens
-	case eventsPerMinute:
-		if c.EventsPerMinute > 0 {
-			return c.EventsPerMinute
-		}
+// limited are the names of the limits, by the kind of thing that each limits.
+var limited = map[string]string{
+	"webhook": "webhooks", "connection": "connections", "source": "sources", "rule": "rules", "token": "tokens", eventsPerMinute: eventsPerMinute,
+}
+
+// All returns the limits by name.
+func (l *Limits) All() map[string]*int {
+	return map[string]*int{
+		"webhooks": l.Webhooks, "connections": l.Connections, "sources": l.Sources, "rules": l.Rules, "tokens": l.Tokens, eventsPerMinute: l.EventsPerMinute,
 	}
-	return Unlimited
+}
+
+// over returns these limits, and those of others where one is nil.
+func (l *Limits) over(others *Limits) Limits {
+	return Limits{
+		Webhooks: cmp.Or(l.Webhooks, others.Webhooks), Connections: cmp.Or(l.Connections, others.Connections), Sources: cmp.Or(l.Sources, others.Sources),
+		Rules: cmp.Or(l.Rules, others.Rules), Tokens: cmp.Or(l.Tokens, others.Tokens), EventsPerMinute: cmp.Or(l.EventsPerMinute, others.EventsPerMinute),
+	}
+}
+
+// ceilings returns the operator's limits.
+func ceilings(c *config.Limits) *Limits {
+	l := &Limits{Webhooks: &c.Webhooks, Connections: &c.Connections, Sources: &c.Sources, Rules: &c.Rules, Tokens: &c.Tokens}
+	if c.EventsPerMinute > 0 {
+		l.EventsPerMinute = &c.EventsPerMinute
+	}
+	return l
 }

@@ -31,13 +31,19 @@ type Tenant struct {
 // KindTenant is the kind of the settings that hold the records of tenants, under the tenant "*".
 const KindTenant = "tenant"
 
+// Where a tenant comes from.
+const (
+	InFile = "file"
+	ByAPI  = "api"
+)
+
 // MaxTenants bounds the records of tenants, which each process holds in memory.
 const MaxTenants = 50_000
 
 // TenantsOptions are the dependencies of Tenants; all are required.
 type TenantsOptions struct {
 	Store state.Store
-	// Named returns where a file or a document names a tenant, as "file" or "api"; "" if none does.
+	// Named returns InFile if a file names a tenant, ByAPI if a document or a token in the store does, and "" if none does.
 	Named func(tenant string) string
 	// Names returns all tenants that Named knows.
 	Names func() []string
@@ -100,20 +106,33 @@ func (t *Tenants) IDs() []string {
 	return slices.Sorted(maps.Keys(all))
 }
 
-// Limit returns how many things of a kind a tenant may have; less than 0: no limit.
-func (t *Tenants) Limit(_ context.Context, tenant, kind string) (int, error) {
+// Allowed returns the limits of a tenant: its own, or the operator's. A nil limit is none.
+func (t *Tenants) Allowed(tenant string) Limits {
+	own := &Limits{}
 	if r := t.Record(tenant); r != nil {
-		if own := r.Limits.of(kind); own != nil {
-			return *own, nil
-		}
+		own = &r.Limits
 	}
-	return ceiling(t.Ceilings(), kind), nil
+	return own.over(ceilings(t.Ceilings()))
+}
+
+// Limit returns how many things of a kind, such as webhook or token, a tenant may have; less than 0: no limit.
+func (t *Tenants) Limit(_ context.Context, tenant, kind string) (int, error) {
+	allowed := t.Allowed(tenant)
+	if most := allowed.All()[limited[kind]]; most != nil {
+		return *most, nil
+	}
+	return Unlimited, nil
 }
 
 // EventsPerMinute returns how many events a tenant may publish in a minute; less than 0: no limit.
 func (t *Tenants) EventsPerMinute(tenant string) int {
-	most, _ := t.Limit(context.Background(), tenant, eventsPerMinute)
-	return most
+	if r := t.Record(tenant); r != nil && r.Limits.EventsPerMinute != nil {
+		return *r.Limits.EventsPerMinute
+	}
+	if most := t.Ceilings().EventsPerMinute; most > 0 {
+		return most
+	}
+	return Unlimited
 }
 
 // ErrTooManyTenants means that there is no room for the record of another tenant.

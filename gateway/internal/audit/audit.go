@@ -6,6 +6,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/clock"
@@ -71,6 +73,18 @@ func (l *Log) Add(ctx context.Context, tenant string, line Line) error {
 		l.Added(ctx, tenant, line)
 	}
 	return nil
+}
+
+// settingKinds are the kinds of what a tenant sets, and changeVerbs how they change. Other lines are about acts: a replay, a login.
+var (
+	settingKinds = []string{"webhook", "connection", "source", "rule", "token", "tenant"}
+	changeVerbs  = []string{"create", "update", "delete", "enable", "disable", "rotate", "revoke"}
+)
+
+// ChangesSettings reports whether the line is about a change of what a tenant sets.
+func (l *Line) ChangesSettings() bool {
+	kind, verb, _ := strings.Cut(l.Did, ".")
+	return slices.Contains(settingKinds, kind) && slices.Contains(changeVerbs, verb)
 }
 
 // Lines returns at most n lines of a tenant, newest first, from the skip-th on.

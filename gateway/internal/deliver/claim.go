@@ -12,14 +12,14 @@ import (
 
 // claim is a claimed event between its decision and its commit.
 type claim struct {
-	at       time.Time // when it was decided
-	arrival   arrival
-	size     int       // of the event, in bytes
-	work     int       // that its rules took, in steps
-	asked    bool      // its rules were asked
-	unknown  []string  // names of the rules whose condition is unknown
-	jobs     []*job    // its deliveries
-	suspect  bool      // it was claimed alone
+	at      time.Time // when it was decided
+	arrival arrival
+	size    int      // of the event, in bytes
+	work    int      // that its rules took, in steps
+	asked   bool     // its rules were asked
+	unknown []string // names of the rules whose condition is unknown
+	jobs    []*job   // its deliveries
+	suspect bool     // it was claimed alone
 
 	// mu guards what follows, and the progress of the jobs.
 	mu         sync.Mutex

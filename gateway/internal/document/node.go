@@ -115,7 +115,11 @@ func (n *Node) FaultAt(offset, length int, message, remedy string) Fault {
 		return n.Fault(message, remedy)
 	}
 	line, column, width := n.locate(offset, length)
-	return n.located(n.file.fault(line, column, width, message, remedy))
+	f := n.located(n.file.fault(line, column, width, message, remedy))
+	if f.Loc != nil && length > 0 {
+		f.Within = &[2]int{offset, offset + length}
+	}
+	return f
 }
 
 // HasUnset reports whether the node or one of its children contains a ${NAME} without a value.

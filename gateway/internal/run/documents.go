@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/config"
-	"github.com/surveygate/surveygate/gateway/internal/audit"
 	"github.com/surveygate/surveygate/gateway/internal/crashpoint"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
@@ -31,8 +30,9 @@ func (g *gateway) loadDocuments(ctx context.Context) error {
 func (g *gateway) newBook() *settings.Book {
 	return &settings.Book{BookOptions: settings.BookOptions{
 		Writer: settings.Writer{Store: g.store, Vault: g.vault, Clock: g.clock}, Masks: settings.Masks{Key: func() []byte { return g.key }},
-		Audit: &audit.Log{Store: g.store, Clock: g.clock}, Base: func() *config.Config { return g.plan.Load().Config },
+		Audit: g.audit, Base: func() *config.Config { return g.plan.Load().Config },
 		Overlay: func(tenant string) *config.TenantConfig { return g.plan.Load().Overlay(tenant) },
+		Limits:  g.register.Tenants.Limit,
 		Removed: g.leaving.Removed, Made: g.leaving.Made,
 	}}
 }

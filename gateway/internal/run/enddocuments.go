@@ -2,13 +2,9 @@ package run
 
 import (
 	"context"
-	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/settings"
 )
-
-// endEvery is how often what ends of documents is looked for: secrets whose time is over, and what waits for deleted destinations.
-const endEvery = 5 * time.Second
 
 // newLeaving returns what ends the deliveries that wait for deleted destinations.
 func (g *gateway) newLeaving() *settings.Leaving {
@@ -18,9 +14,10 @@ func (g *gateway) newLeaving() *settings.Leaving {
 	}
 }
 
-// endDocuments ends what ends of documents, on every replica: each step is done once, whoever does it.
+// endDocuments ends the secrets whose time is over, and what waits for deleted destinations. Every replica does, and each step is done
+// once, whoever does it.
 func (g *gateway) endDocuments(ctx context.Context) {
-	for g.sleep(ctx, endEvery) {
+	for g.sleep(ctx, g.options.lookEvery) {
 		if err := g.leaving.End(ctx); err != nil && ctx.Err() == nil {
 			g.traffic.Warn("cannot end what waits for deleted destinations; trying again", "err", err)
 		}

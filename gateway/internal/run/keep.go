@@ -11,6 +11,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/web"
 )
 
 // begin does a step of the start that needs the store. It waits for a Redis that is away for a moment; an error of a disk is
@@ -56,6 +57,13 @@ func (g *gateway) use(ctx context.Context, c *config.Config) (*decide.Plan, erro
 		}
 		return g.access.Load(c.Tokens, g.firstToken)
 	})
+}
+
+// newRegister makes what knows the tokens and tenants in the store.
+func (g *gateway) newRegister() {
+	tokens := access.NewTokens(g.store, g.clock, g.traffic)
+	g.access.Stored = tokens
+	g.register = &access.Register{Tokens: tokens, Tenants: web.NewTenants(g.store, g.plan.Load, tokens), Store: g.store, Clock: g.clock, Log: g.traffic}
 }
 
 // maxKeeping is how many generations are stored at once.

@@ -21,8 +21,8 @@ func (g *gateway) refillUntilDone(ctx context.Context) {
 }
 
 // refill stores the running configuration, so that decisions can be explained; the key of fingerprints, so that credentials
-// compare with those that were refused; the mark of the vault's key; the documents of tenants that are in use; and the names of
-// the sources. The first token cannot be stored again, as only its hash is known: one replica makes a new one, all of them accept
+// compare with those that were refused; the mark of the vault's key; the documents of tenants that are in use; the tokens and
+// tenants that are known; and the names of the sources. The first token cannot be stored again, as only its hash is known: one replica makes a new one, all of them accept
 // it, and it is shown.
 func (g *gateway) refill(ctx context.Context) error {
 	c := g.plan.Load().Config
@@ -38,6 +38,10 @@ func (g *gateway) refill(ctx context.Context) error {
 		}
 	}
 	if err := g.restoreDocuments(ctx); err != nil {
+		return err
+	}
+	// Behind the documents, with which the store gets a new identity.
+	if err := g.register.Load(ctx); err != nil {
 		return err
 	}
 	if err := g.web.Remember(ctx); err != nil {

@@ -14,10 +14,12 @@ import (
 
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/access"
+	"github.com/surveygate/surveygate/gateway/internal/audit"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/deliver"
 	"github.com/surveygate/surveygate/gateway/internal/files"
 	"github.com/surveygate/surveygate/gateway/internal/job"
+	"github.com/surveygate/surveygate/gateway/internal/notice"
 	"github.com/surveygate/surveygate/gateway/internal/oauth"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
 	"github.com/surveygate/surveygate/gateway/internal/repeats"
@@ -92,6 +94,7 @@ type gateway struct {
 	vault      *vault.Vault  // seals secrets in the store
 	keyWarning string        // of a missing key that nothing needs
 	access     *access.Access
+	register   *access.Register // of the tokens and tenants in the store
 	stats      *stats.Stats
 	counting   atomic.Pointer[stats.Stats] // stats, for the store, which writes before they are there
 	sender     *outbound.Sender
@@ -115,6 +118,8 @@ type gateway struct {
 	stored      *storedGenerations // configurations in the store, for later explanations
 	generations *generations       // older configurations, for explanations
 	reloading   reloading
+	audit       *audit.Log
+	notices     *notice.Notifier
 }
 
 // grouped counts how many callers of the store shared a write.
@@ -202,6 +207,10 @@ func open(ctx context.Context, o Options) (_ *gateway, err error) {
 	if err = g.begin(ctx, c, func() error { return g.openVault(ctx, c) }); err != nil {
 		return nil, err
 	}
+	g.newRegister()
+	if err = g.begin(ctx, c, func() error { return g.register.Load(ctx) }); err != nil {
+		return nil, err
+	}
 	// Before the first plan: no event may be decided by the base alone because its tenant's documents were not read yet.
 	if err = g.begin(ctx, c, func() error { return g.loadDocuments(ctx) }); err != nil {
 		return nil, err
@@ -234,9 +243,11 @@ func open(ctx context.Context, o Options) (_ *gateway, err error) {
 		Public:       func() *config.Public { return g.plan.Load().Public() },
 	})
 	g.counting.Store(g.stats)
+	g.notices = notice.New(notice.Options{Store: g.store, Plan: g.plan.Load, Clock: g.clock, Log: traffic})
+	g.audit = &audit.Log{Store: g.store, Clock: g.clock, Added: g.notices.Changed}
 	g.loop = deliver.New(deliver.Options{
 		Store: g.store, Sender: g.sender, Plan: g.plan.Load, Clock: g.clock, Log: traffic, Observer: g.stats,
-		Jitter: mathrand.Float64, FingerprintKey: g.key, Drain: stopWithin, Newest: isNewest,
+		Jitter: mathrand.Float64, FingerprintKey: g.key, Drain: stopWithin, Newest: isNewest, Died: g.notices.Died,
 	})
 	host, _ := os.Hostname()
 	g.streams = stream.New(stream.Options{
@@ -248,7 +259,7 @@ func open(ctx context.Context, o Options) (_ *gateway, err error) {
 	g.jobs = job.New(job.Options{Store: g.store, Clock: g.clock, Log: traffic, Kinds: map[string]job.Kind{replay.Kind: replayer.Work}, Holder: holder})
 	g.web = web.New(web.Options{
 		Jobs: g.jobs, Replay: replayer,
-		Store: g.store, Plan: g.plan.Load, PlanOf: g.planOf, Access: g.access, Stats: g.stats, Clock: g.clock, Log: traffic,
+		Store: g.store, Plan: g.plan.Load, PlanOf: g.planOf, Access: g.access, Tenants: g.register.Tenants, Stats: g.stats, Clock: g.clock, Log: traffic,
 		Bounds: web.Bounds{Connections: g.descriptors.incoming, Control: g.descriptors.control, Bodies: maxBodies()},
 		Vault:  g.vault, Sender: g.sender, Book: g.book, Problems: g.problems, Reload: g.requestReload, Due: g.loop.Wake, HoldsChanged: g.loop.HoldsChanged,
 	})

@@ -38,6 +38,7 @@ func (g *gateway) trimRound(ctx context.Context) {
 		if done != nil {
 			for _, o := range done.OverdueOf {
 				g.stats.Overdue(o.Tenant, o.Destination, o.Count)
+				g.notices.Overdue(o.Tenant, o.Destination, o.Count)
 			}
 			if done.Overdue > 0 {
 				g.log.Warn("deliveries exceeded retention.waiting and are dead letters now: the reason of each names the bound", "count", done.Overdue)

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/config"
@@ -14,8 +15,11 @@ import (
 )
 
 const (
-	// leaseFor is how long a writer may take; waitFor is how long another one waits for it.
+	// leaseFor is how long a writer that was killed blocks others; a working one renews its lease every renewEvery, for at most
+	// workFor. waitFor is how long another one waits for it.
 	leaseFor, waitFor = 5 * time.Second, 2 * time.Second
+	renewEvery        = leaseFor / 4
+	workFor           = 2 * time.Minute
 	// askEvery is how often it asks.
 	askEvery = 25 * time.Millisecond
 )
@@ -88,8 +92,8 @@ func tooMany(count, bytes int) error {
 }
 
 // Alone calls do while no other writer of the tenant's documents is at work, on any replica, so that what do reads stays true
-// until it has written. It waits for another writer for up to waitFor; then the error is state.ErrConflict. The context of do
-// ends with the lease.
+// until it has written. It waits for another writer for up to waitFor; then the error is state.ErrConflict. The lease is renewed
+// while do works; the context of do ends when that fails, and after workFor.
 func (w *Writer) Alone(ctx context.Context, tenant string, do func(context.Context) error) error {
 	name, holder := "settings:"+tenant, rand.Text()
 	began := w.Clock.Now()
@@ -110,10 +114,34 @@ func (w *Writer) Alone(ctx context.Context, tenant string, do func(context.Conte
 		}
 		stop()
 	}
-	within, cancel := context.WithTimeout(ctx, leaseFor)
+	within, cancel := context.WithTimeout(ctx, workFor)
+	var renewing sync.WaitGroup
+	renewing.Go(func() { defer cancel(); w.renew(within, name, holder) })
 	err := do(within)
 	cancel()
+	renewing.Wait()
 	// A lease that cannot be given back ends by itself.
 	_, _ = w.Store.Lease(context.WithoutCancel(ctx), name, holder, 0)
 	return err
+}
+
+// renew renews a lease until ctx ends. It returns early when another writer may have it.
+func (w *Writer) renew(ctx context.Context, name, holder string) {
+	for held := w.Clock.Elapsed(); ; {
+		after, stop := w.Clock.After(renewEvery)
+		select {
+		case <-after:
+		case <-ctx.Done():
+			stop()
+			return
+		}
+		stop()
+		asked := w.Clock.Elapsed()
+		switch _, err := w.Store.Lease(ctx, name, holder, leaseFor); {
+		case err == nil:
+			held = asked
+		case errors.Is(err, state.ErrConflict), w.Clock.Elapsed()-held >= leaseFor-renewEvery:
+			return
+		}
+	}
 }

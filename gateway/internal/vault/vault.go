@@ -72,6 +72,16 @@ func (v *Vault) Seal(tenant, kind, name, field string, plain []byte) (string, er
 	return key.seal(place{tenant, kind, name, field}, plain), nil
 }
 
+// SealOut seals a value that the store does not keep, such as a cookie: it records nothing, so that nobody waits for the value to be
+// sealed anew before its key is taken out.
+func (v *Vault) SealOut(tenant, kind, name, field string, plain []byte) (string, error) {
+	key := v.options.Keys.current()
+	if key == nil {
+		return "", fmt.Errorf("%w: nothing can be sealed; %s", ErrNoKey, v.options.Keys.remedy())
+	}
+	return key.seal(place{tenant, kind, name, field}, plain), nil
+}
+
 // Open returns the secret that was sealed for this place. It fails with ErrNoKey if the vault does not have the key. No error
 // quotes the value.
 func (v *Vault) Open(tenant, kind, name, field, sealed string) ([]byte, error) {

@@ -178,24 +178,6 @@ func conditionText(c *expression.Condition) string {
 	return c.String()
 }
 
-// Token is a token of the API, without its secret.
-type Token struct {
-	Name   string   `json:"name"`
-	Tenant string   `json:"tenant"`
-	Scopes []string `json:"scopes"`
-	// Sources are those that it may publish as; absent where it may not publish.
-	Sources []string `json:"sources,omitempty"`
-}
-
-// NewToken makes the view of a token.
-func NewToken(g *access.Grant) Token {
-	v := Token{Name: g.Name, Tenant: g.Tenant, Scopes: g.Scopes.Names()}
-	if g.May(access.Publish) {
-		v.Sources = g.PublishesAs()
-	}
-	return v
-}
-
 // ReloadStatus is the outcome of a reload.
 type ReloadStatus string
 

@@ -96,3 +96,20 @@ type Replay struct {
 	// Events are those that a stream entry was read as.
 	Events []Result `json:"events,omitempty"`
 }
+
+// Test is what a test delivery is to hold. Without EventID it is an event that says that it is a test.
+type Test struct {
+	// EventID is an event that was received and is kept.
+	EventID string `json:"event_id,omitempty"`
+	// Type is the type of the test's event; without it, `test`.
+	Type string `json:"type,omitempty"`
+	// Email is whose record products write.
+	Email string `json:"email,omitempty"`
+}
+
+// Tested is a test delivery after its first attempt, or on its way to it.
+type Tested struct {
+	Delivery
+	// Matches is whether the webhook's own filter accepts the event; absent where there is none, and for an event that was not received.
+	Matches *bool `json:"matches,omitempty"`
+}

@@ -40,7 +40,7 @@ type Detail struct {
 	Msg  string      `json:"msg"`
 	Type ProblemType `json:"type"`
 	Loc  []string    `json:"loc,omitempty"`
-	// At is the part of the value at Loc, or of the body, that is at fault: its first character, from 0, and the one after its last.
+	// At is the part of the text at Loc that is at fault: the offsets of its beginning and its end, in bytes.
 	At []int `json:"at,omitempty"`
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/web/inspect"
 	"github.com/surveygate/surveygate/gateway/internal/web/intake"
 	"github.com/surveygate/surveygate/gateway/internal/web/listener"
+	"github.com/surveygate/surveygate/gateway/internal/web/manage"
 )
 
 const (
@@ -57,16 +58,20 @@ func (f *front) bodyLimit(h *fasthttp.RequestHeader) int {
 	if f.app.door.Takes(path, h.IsPost()) {
 		return intake.MaxRead
 	}
+	if h.IsPost() && string(path) == manage.LoginPath {
+		return smallBody
+	}
 	if !isManaged(path) || h.IsGet() || h.IsHead() {
 		return 0
 	}
 	grant := access.Socket
 	if !f.open {
-		if grant = f.app.options.Access.Grant(access.Bearer(h.Peek(fasthttp.HeaderAuthorization))); grant == nil {
+		var ok bool
+		if grant, ok = f.app.callers.Known(h); !ok {
 			return 0
 		}
 	}
-	if h.IsPost() && string(bytes.TrimSuffix(path, []byte("/"))) == "/v1/events" && grant.May(access.Publish) {
+	if h.IsPost() && string(bytes.TrimSuffix(path, []byte("/"))) == "/v1/events" && grant != nil && grant.May(access.Publish) {
 		return api.MaxBody
 	}
 	if h.IsPost() && inspect.TakesLong(path) {

@@ -53,6 +53,9 @@ func (a *App) front(routes []route.Bound, bounds listener.Options, open bool) *f
 	})
 	a.door.Mount(f.fiber)
 	a.guard.Mount(f.fiber, open, routes)
+	if !open {
+		a.manage.MountSessions(f.fiber)
+	}
 	docs.Mount(f.fiber, a.isProxy)
 	f.fiber.Get("/healthz", a.alive)
 	f.fiber.Get("/readyz", func(c *fiber.Ctx) error { return a.ready(c, a.whole(c, open)) })

@@ -48,7 +48,7 @@ func (a *App) whole(c *fiber.Ctx, open bool) bool {
 	if open {
 		return true
 	}
-	grant := a.options.Access.Grant(access.Bearer(c.Request().Header.Peek(fiber.HeaderAuthorization)))
+	grant, _ := a.callers.Known(&c.Request().Header)
 	return grant != nil && grant.Tenant == access.AnyTenant && grant.May(access.Read)
 }
 

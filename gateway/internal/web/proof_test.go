@@ -61,7 +61,7 @@ func TestTokenPublishesAsItsSources(t *testing.T) {
 		}
 	}
 	if got := r.ask(t, ask{path: "/v1/tokens", token: everyToken}); !strings.Contains(got.body, `"scopes":["publish"],"sources":["*"]`) ||
-		!strings.Contains(got.body, `"scopes":["read"]}`) || !strings.Contains(got.body, `"secrets"],"sources":["api"]`) {
+		!strings.Contains(got.body, `"scopes":["read"],"provenance":"file"}`) || !strings.Contains(got.body, `"secrets"],"sources":["api"]`) {
 		t.Errorf("tokens: %s", got.body)
 	}
 }

@@ -41,6 +41,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state/embedded"
 	"github.com/surveygate/surveygate/gateway/internal/stats"
 	"github.com/surveygate/surveygate/gateway/internal/vault"
+	"github.com/surveygate/surveygate/gateway/internal/web/route"
 	"github.com/surveygate/surveygate/gateway/internal/web/sse"
 )
 
@@ -87,6 +88,9 @@ tokens:
   - {name: reader, secret: ` + readToken + `, tenant: default, scopes: [read]}
   - {name: publisher, secret: ` + publishToken + `, tenant: default, scopes: [publish], sources: ["*"]}
   - {name: settings, secret: ` + settingsToken + `, tenant: default, scopes: [read, write, settings]}
+  - {name: admin, secret: ` + adminToken + `, tenant: default, scopes: [read, write, publish, secrets, settings, admin]}
+  - {name: acme-admin, secret: ` + acmeAdminToken + `, tenant: acme, scopes: [read, write, settings, admin]}
+  - {name: operator, secret: ` + operatorToken + `, tenant: "*", scopes: [read, write, publish, secrets, settings, admin], sources: ["*"]}
   - {name: wide, secret: ` + platformWide + `, tenant: "*", scopes: [read, write, publish, secrets, settings]}
 `
 
@@ -114,6 +118,9 @@ type rig struct {
 	// measured: requests are not held against the description, whose work would be measured too.
 	measured bool
 	book     *settings.Book
+	// register knows the tokens and tenants in the store. rates are those of callers; zero: as good as none.
+	register *access.Register
+	rates    route.Rates
 	// changed is told after documents were brought into the plan.
 	changed *sync.Cond
 	// Of streams: routes adds those of a test to each server.
@@ -184,6 +191,9 @@ func (r *rig) start(t testing.TB) *rig {
 	if err := doors.Load(r.plan.Load().Config.Tokens, nil); err != nil {
 		t.Fatal(err)
 	}
+	doors.Stored = access.NewTokens(r.store, r.clock, slog.New(slog.DiscardHandler))
+	tenants := NewTenants(r.store, r.plan.Load, doors.Stored)
+	r.register = &access.Register{Tokens: doors.Stored, Tenants: tenants, Store: r.store, Clock: clock.System(), Log: slog.New(slog.DiscardHandler)}
 	sender := outbound.New(outbound.Options{Policy: r.plan.Load().Config.Outbound, Tokens: r.tokens})
 	t.Cleanup(sender.Close)
 	v := newVault(t, r.store)
@@ -192,7 +202,13 @@ func (r *rig) start(t testing.TB) *rig {
 		Masks:  settings.Masks{Key: func() []byte { return []byte("0123456789abcdef0123456789abcdef") }},
 		Audit:  &audit.Log{Store: r.store, Clock: r.clock},
 		Base:   func() *config.Config { return r.plan.Load().Config }, Overlay: func(tenant string) *config.TenantConfig { return r.plan.Load().Overlay(tenant) },
+		Limits: tenants.Limit,
 	}}
+	rates := r.rates
+	if rates == (route.Rates{}) {
+		often := route.Rate{Burst: 1 << 30, Per: 1 << 30}
+		rates = route.Rates{Reads: often, Writes: often, Tests: often, Logins: often}
+	}
 	replayer := &replay.Replayer{Options: replay.Options{Store: r.store, Plan: r.plan.Load, Clock: timed{r.clock}, Due: func() {}}}
 	jobs := job.New(job.Options{
 		Store: r.store, Clock: timed{r.clock}, Log: slog.New(slog.DiscardHandler), Kinds: map[string]job.Kind{replay.Kind: replayer.Work},
@@ -203,7 +219,7 @@ func (r *rig) start(t testing.TB) *rig {
 	t.Cleanup(func() { stop(); worker.Wait() })
 	r.app = New(Options{
 		Jobs: jobs, Replay: replayer,
-		Store: r.store, Plan: r.plan.Load, Access: doors, Clock: r.clock, Bounds: r.bounds, Log: r.log,
+		Store: r.store, Plan: r.plan.Load, Access: doors, Tenants: tenants, Rates: rates, Clock: r.clock, Bounds: r.bounds, Log: r.log,
 		PlanOf: func(context.Context, string, string) (*decide.Plan, error) { return nil, state.ErrNotFound },
 		Vault:  v, Sender: sender, Book: r.book,
 		Stats: stats.New(stats.Options{
@@ -259,10 +275,14 @@ func (r *rig) apply(t testing.TB, v *vault.Vault) {
 	if _, err := r.worker.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	if err := r.register.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	go func() { defer close(ended); r.worker.Run(ctx) }()
-	t.Cleanup(func() { stop(); <-ended })
+	var running sync.WaitGroup
+	running.Go(func() { r.worker.Run(ctx) })
+	running.Go(func() { r.register.Run(ctx) })
+	t.Cleanup(func() { stop(); running.Wait() })
 }
 
 // keep writes documents, whatever they are, and waits until they are in the plan.

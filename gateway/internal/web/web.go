@@ -81,9 +81,13 @@ type Options struct {
 	Plan   func() *decide.Plan
 	PlanOf func(ctx context.Context, tenant, generation string) (*decide.Plan, error)
 	Access *access.Access
-	Stats  *stats.Stats
-	Clock  clock.Clock
-	Bounds Bounds
+	// Tenants are those that there are: see NewTenants.
+	Tenants *access.Tenants
+	Stats   *stats.Stats
+	Clock   clock.Clock
+	Bounds  Bounds
+	// Rates bound how often callers may ask. The zero value has the defaults.
+	Rates route.Rates
 	// Reload is api.Options.Reload.
 	Reload func(ctx context.Context, force bool) (view.Reloaded, error)
 	// Due and HoldsChanged tell the delivery loop what a person did: see act.Options. nil: it finds out by itself.
@@ -113,6 +117,8 @@ type App struct {
 	options Options
 	door    *intake.Door
 	guard   *route.Guard
+	callers *route.Callers
+	manage  *manage.Management
 	tcp     *front
 	socket  *front
 	streams *sse.Streams
@@ -143,13 +149,18 @@ func New(o Options) *App {
 		Normalise: &renormalise.Normaliser{Store: o.Store, Plan: o.Plan, Clock: o.Clock, Ended: o.Stats.Ended},
 		Ended:     o.Stats.Ended,
 	})
+	links := &access.Links{Store: o.Store, Clock: o.Clock}
+	a.callers = &route.Callers{Access: o.Access, Sessions: &access.Sessions{Vault: o.Vault, Clock: o.Clock}, Links: links}
 	a.guard = route.New(route.Options{
-		Store: o.Store, Access: o.Access, Log: o.Log, Context: ctx,
+		Store: o.Store, Callers: a.callers, Tenants: o.Tenants, Rates: o.Rates, Log: o.Log, Context: ctx,
 		Remote: func(c *fiber.Ctx) netip.Addr { return intake.Remote(c, o.Plan().Config.TrustedProxies) },
+	})
+	a.manage = manage.New(manage.Options{
+		Store: o.Store, Plan: o.Plan, Access: o.Access, Tenants: o.Tenants, Links: links, Guard: a.guard, Book: o.Book, Clock: o.Clock, Log: o.Log,
 	})
 	routes := slices.Concat(
 		management.Bound(),
-		manage.New(manage.Options{Store: o.Store, Plan: o.Plan, Access: o.Access, Book: o.Book, Clock: o.Clock, Log: o.Log}).Bound(),
+		a.manage.Bound(),
 		inspect.New(inspect.Options{Store: o.Store, Plan: o.Plan, Book: o.Book, Door: a.door, Clock: o.Clock, Log: o.Log}).Bound(),
 		compat.New(compat.Options{Plan: o.Plan, Book: o.Book, Sender: o.Sender, Clock: o.Clock}).Bound(),
 	)

@@ -69,6 +69,7 @@ type API struct {
 	Options
 	actor  *act.Actor
 	checks checks
+	tests  tests
 }
 
 // New returns an API that is not mounted yet.
@@ -123,7 +124,7 @@ func Routes() []route.Route {
 }
 
 func table() []row {
-	return []row{
+	return append([]row{
 		{(*API).publish, route.Route{
 			Method: fiber.MethodPost, Path: "/v1/events", Scope: access.Publish, Query: []string{"source"}, For: "publish events", ID: "publishEvents",
 			In: published, Out: view.Results{}, Statuses: []int{fiber.StatusUnsupportedMediaType},
@@ -215,8 +216,7 @@ func table() []row {
 			Query: []string{"force"}, For: "read the configuration again; over the control socket only",
 			Out: view.Reloaded{},
 		}},
-		{(*API).tokens, route.Route{Method: fiber.MethodGet, Path: "/v1/tokens", Scope: access.Read, Query: pageQuery, For: "tokens, without their secrets", Out: view.Page[view.Token]{}}},
-	}
+	}, testRows()...)
 }
 
 // Bound returns all routes with their handlers.

@@ -7,6 +7,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/act"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
@@ -112,6 +113,6 @@ func (a *API) test(c *route.Call) error {
 	if err != nil {
 		return err
 	}
-	sent, err := a.actor.Test(d, c.Asked("email"))
+	sent, err := a.actor.Test(d, act.TestOptions{Email: c.Asked("email")})
 	return a.show(c, sent, err)
 }

@@ -16,6 +16,9 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/web/route"
 )
 
+// webhookProduct is the product of the destinations that are webhooks.
+const webhookProduct = "webhook"
+
 // plantToken stores a connection's first refresh token.
 func (a *API) plantToken(c *route.Call) error {
 	d, err := a.connection(c)

@@ -21,6 +21,13 @@ type Options struct {
 	// Plan is the running configuration.
 	Plan   func() *decide.Plan
 	Access *access.Access
+	// Tenants are those that there are, Links the portal links.
+	Tenants *access.Tenants
+	Links   *access.Links
+	// Guard bounds logins.
+	Guard *route.Guard
+	// Cascade starts the deletion of a tenant with all that it owns, and answers with its job; nil: that cannot be asked for.
+	Cascade func(c *route.Call) error
 	// Book reads and changes the documents of tenants.
 	Book  *settings.Book
 	Clock clock.Clock
@@ -40,7 +47,9 @@ type row struct {
 }
 
 // table returns the rows of all resources.
-func table() []row { return slices.Concat(documentRows(), secretRows(), enableRows()) }
+func table() []row {
+	return slices.Concat(documentRows(), secretRows(), enableRows(), tenantRows(), tokenRows(), linkRows())
+}
 
 // Routes returns all routes.
 func Routes() []route.Route {

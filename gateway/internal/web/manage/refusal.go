@@ -73,6 +73,9 @@ func faultDetails(faults document.Faults) []view.Detail {
 			msg += "; " + f.Remedy
 		}
 		details[i] = view.Detail{Msg: msg, Type: view.Validation, Loc: view.LocOf(f)}
+		if f.Within != nil {
+			details[i].At = f.Within[:]
+		}
 	}
 	return details
 }

@@ -26,6 +26,8 @@ type Call struct {
 	Replay []byte
 	// Remote is the address that the request came from; the zero value on the unix socket.
 	Remote netip.Addr
+	// Open: it came over the control socket.
+	Open bool
 }
 
 // By returns who calls, for lines of the audit.

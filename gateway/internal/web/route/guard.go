@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -17,9 +18,12 @@ import (
 
 // Options are the dependencies of a Guard; all are required.
 type Options struct {
-	Store  state.Store
-	Access *access.Access
-	Log    *slog.Logger
+	Store   state.Store
+	Callers *Callers
+	Tenants *access.Tenants
+	Log     *slog.Logger
+	// Rates bound how often callers may ask.
+	Rates Rates
 	// Remote returns the address that a request came from.
 	Remote func(*fiber.Ctx) netip.Addr
 	// Context ends when the gateway does.
@@ -30,11 +34,14 @@ type Options struct {
 // it with New; it is safe for concurrent use.
 type Guard struct {
 	Options
-	once once
+	once   once
+	limits *limits
 }
 
 // New returns a Guard.
-func New(o Options) *Guard { return &Guard{Options: o, once: once{store: o.Store, log: o.Log}} }
+func New(o Options) *Guard {
+	return &Guard{Options: o, once: once{store: o.Store, log: o.Log}, limits: newLimits(o.Rates)}
+}
 
 // Mount adds routes. open: they need no token, as on the unix socket.
 func (g *Guard) Mount(app *fiber.App, open bool, routes []Bound) {
@@ -45,33 +52,30 @@ func (g *Guard) Mount(app *fiber.App, open bool, routes []Bound) {
 
 func (g *Guard) handler(r *Bound, open bool) fiber.Handler {
 	return func(c *fiber.Ctx) error {
-		grant := access.Socket
+		caller := Caller{Grant: access.Socket}
 		if !open {
-			grant = g.Access.Grant(access.Bearer(c.Request().Header.Peek(fiber.HeaderAuthorization)))
-			if grant == nil {
+			var err error
+			if caller, err = g.Callers.Of(g.Context, &c.Request().Header); err != nil {
+				return err
+			}
+			if caller.Grant == nil {
 				c.Set(fiber.HeaderWWWAuthenticate, "Bearer")
 				return answer.NewProblem(fiber.StatusUnauthorized, view.Authentication, "a bearer token is needed, and this is none that counts here")
 			}
 		}
-		if !grant.May(r.Scope) {
-			return answer.NewProblem(fiber.StatusForbidden, view.Permission, "this token lacks the scope `"+r.Scope.String()+"`")
-		}
-		named, err := r.namedTenant(c)
-		if err != nil {
-			return err
-		}
-		tenant, ok := grant.TenantFor(named)
-		if !ok {
-			return answer.NewProblem(fiber.StatusForbidden, view.Permission, "this token does not reach that tenant", cmp.Or(r.TenantIn, "tenant"))
-		}
-		if err := known(c, &r.Route); err != nil {
-			return err
+		if caller.Cookie {
+			if err := SameOrigin(&c.Request().Header, false); err != nil {
+				return err
+			}
 		}
 		// Every answer of the API has the id, so that a person can quote it.
 		c.Set(answer.RequestIDHeader, answer.RequestID(c.Context()))
-		call := &Call{Ctx: c, Base: g.Context, Tenant: tenant, Named: named != "", Grant: grant}
+		call := &Call{Ctx: c, Base: g.Context, Grant: caller.Grant, Open: open}
 		if !open {
 			call.Remote = g.Remote(c)
+		}
+		if err := g.admit(call, &r.Route); err != nil {
+			return err
 		}
 		do := func() error {
 			err := r.Serve(call)
@@ -87,17 +91,59 @@ func (g *Guard) handler(r *Bound, open bool) fiber.Handler {
 	}
 }
 
-// namedTenant returns the tenant that a request names; empty without one. One in the path must be a tenant's name: capitals are not
-// folded, because two names would then be one tenant.
-func (r *Route) namedTenant(c *fiber.Ctx) (string, error) {
-	if r.TenantIn == "" {
-		return asked(c, "tenant"), nil
+// admit finds out the tenant of a call, and refuses what the caller may not do.
+func (g *Guard) admit(c *Call, r *Route) error {
+	switch {
+	case c.Grant.Capabilities != nil:
+		if needs := r.Capability(); needs == "" || !slices.Contains(c.Grant.Capabilities, needs) {
+			return answer.NewProblem(fiber.StatusForbidden, view.Permission, "this portal link does not allow that")
+		}
+	case !c.Grant.May(r.Scope):
+		return answer.NewProblem(fiber.StatusForbidden, view.Permission, "this token lacks the scope `"+r.Scope.String()+"`")
 	}
-	name := strings.Clone(c.Params(r.TenantIn))
-	if !access.ValidName(name) {
-		return "", answer.Invalid("this is not a tenant's name: lower-case letters, digits, _ and -, beginning with a letter or digit", r.TenantIn)
+	if r.Operator && c.Grant.Tenant != access.AnyTenant {
+		return answer.NewProblem(fiber.StatusForbidden, view.Permission, "only a token for every tenant may do that", "tenant")
 	}
-	return name, nil
+	if err := g.findTenant(c, r); err != nil {
+		return err
+	}
+	if err := known(c.Ctx, r); err != nil {
+		return err
+	}
+	if err := g.limits.admit(c, r); err != nil {
+		return err
+	}
+	if c.Grant.Tenant != access.AnyTenant || c.Tenant == access.AnyTenant || r.NewTenant || r.publishes() {
+		return nil
+	}
+	exists, err := g.Tenants.Exists(c.Base, c.Tenant)
+	if err == nil && !exists {
+		err = answer.NoSuch("tenant", c.Tenant, g.Tenants.IDs())
+	}
+	return err
+}
+
+// findTenant finds out the tenant of a call.
+func (g *Guard) findTenant(c *Call, r *Route) error {
+	named := c.Asked("tenant")
+	c.Named = named != ""
+	if r.TenantIn != "" {
+		// Capitals are not folded, because two names would then be one tenant.
+		if named = c.Segment(r.TenantIn); !access.ValidName(named) {
+			return answer.Invalid("this is not a tenant's name: lower-case letters, digits, _ and -, beginning with a letter or digit", r.TenantIn)
+		}
+		c.Named = true
+	}
+	if named == access.AnyTenant && r.AllTenants && c.Grant.Tenant == access.AnyTenant {
+		c.Tenant = access.AnyTenant
+		return nil
+	}
+	tenant, ok := c.Grant.TenantFor(named)
+	if !ok {
+		return answer.NewProblem(fiber.StatusForbidden, view.Permission, "this token does not reach that tenant", cmp.Or(r.TenantIn, "tenant"))
+	}
+	c.Tenant = tenant
+	return nil
 }
 
 // acted logs what a person changed by hand, so that the log explains why a destination got nothing, or got something twice.

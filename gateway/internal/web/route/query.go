@@ -36,10 +36,12 @@ func known(c *fiber.Ctx, r *Route) error {
 		if instead := r.Former[name]; instead != "" {
 			return answer.Invalid("this path takes it no longer: "+instead, name)
 		}
-		if r.TenantIn != "" {
+		switch {
+		case r.TenantIn != "" && len(names) == 0:
 			return answer.Invalid("this path takes no parameters", name)
-		}
-		if len(names) == 0 {
+		case r.TenantIn != "":
+			return answer.Invalid("this path takes "+strings.Join(names, ", "), name)
+		case len(names) == 0:
 			return answer.Invalid("this path takes no parameter but `tenant`", name)
 		}
 		return answer.Invalid("this path takes "+strings.Join(names, ", ")+" and tenant", name)

@@ -28,6 +28,10 @@ type Route struct {
 	AllTenants bool
 	// Operator: it is of the gateway and not of a tenant, so that only a token of every tenant reaches it.
 	Operator bool
+	// NewTenant: it may be asked for a tenant that does not exist.
+	NewTenant bool
+	// TestSend: it sends a test delivery, of which a tenant has few a minute.
+	TestSend bool
 
 	// In is a value of the type of the request's body, Out of that of the answer; nil where there is none. A handler that answers in
 	// several forms has one Out for the description that covers all of them.
@@ -43,3 +47,6 @@ type Bound struct {
 	Route
 	Serve func(*Call) error
 }
+
+// publishes reports whether it takes events, which no limit of requests may slow down.
+func (r *Route) publishes() bool { return r.Scope == access.Publish }

@@ -1,0 +1,55 @@
+package view
+
+import (
+	"maps"
+
+	"github.com/surveygate/surveygate/gateway/internal/access"
+)
+
+// TenantSpec is what an operator says of a tenant: the body of PUT, and of PATCH as a merge patch.
+type TenantSpec struct {
+	Title string `json:"title,omitempty"`
+	// Limits are those of its plan; an absent one is the operator's.
+	Limits access.Limits `json:"limits,omitzero"`
+	// Metadata are the operator's own notes.
+	Metadata map[string]string `json:"metadata,omitempty"`
+}
+
+// Tenant is a tenant.
+type Tenant struct {
+	ID string `json:"id"`
+	// Version is that of its record, and its ETag; absent where it has none.
+	Version uint64 `json:"version,omitempty"`
+	// Provenance is file (a file names it), api (it has a record, a document or a token), or store (only its events are there).
+	Provenance string            `json:"provenance"`
+	Title      string            `json:"title"`
+	Limits     access.Limits     `json:"limits"`
+	Metadata   map[string]string `json:"metadata"`
+	// Allowed are the limits that apply: its own, or the operator's. An absent one is no limit.
+	Allowed access.Limits `json:"allowed"`
+	Created *Written      `json:"created,omitempty"`
+	Updated *Written      `json:"updated,omitempty"`
+	// Uses is how much it has, where one tenant was asked for.
+	Uses *TenantUses `json:"uses,omitempty"`
+}
+
+// TenantUses is how much a tenant has of what is limited. What files define does not count.
+type TenantUses struct {
+	Webhooks    int `json:"webhooks"`
+	Connections int `json:"connections"`
+	Sources     int `json:"sources"`
+	Rules       int `json:"rules"`
+	Tokens      int `json:"tokens"`
+}
+
+// NewTenant makes the view of a tenant; record is nil where it has none.
+func NewTenant(id, provenance string, record *access.Tenant, allowed access.Limits) Tenant {
+	v := Tenant{ID: id, Provenance: provenance, Metadata: map[string]string{}, Allowed: allowed}
+	if record == nil {
+		return v
+	}
+	v.Version, v.Title, v.Limits = record.Version, record.Title, record.Limits
+	maps.Copy(v.Metadata, record.Metadata)
+	v.Created, v.Updated = &Written{Time{record.Created}, record.CreatedBy}, &Written{Time{record.Updated}, record.UpdatedBy}
+	return v
+}

@@ -1,0 +1,144 @@
+package manage
+
+import (
+	"errors"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/surveygate/surveygate/gateway/internal/access"
+	"github.com/surveygate/surveygate/gateway/internal/audit"
+	"github.com/surveygate/surveygate/gateway/internal/view"
+	"github.com/surveygate/surveygate/gateway/internal/web/answer"
+	"github.com/surveygate/surveygate/gateway/internal/web/route"
+)
+
+// The paths of sessions. They are not part of the API: browsers use them.
+const (
+	LoginPath  = "/console/login"
+	logoutPath = "/console/logout"
+	openPath   = "/portal/open"
+)
+
+// MountSessions adds the routes that begin and end sessions of browsers.
+func (m *Management) MountSessions(app *fiber.App) {
+	for _, r := range []struct {
+		method, path string
+		serve        fiber.Handler
+	}{{fiber.MethodPost, LoginPath, m.login}, {fiber.MethodPost, logoutPath, m.logout}, {fiber.MethodGet, openPath, m.openLink}} {
+		app.Add(r.method, r.path, func(c *fiber.Ctx) error {
+			c.Set(answer.RequestIDHeader, answer.RequestID(c.Context()))
+			c.Set(fiber.HeaderCacheControl, "no-store")
+			c.Set(fiber.HeaderReferrerPolicy, "no-referrer")
+			return r.serve(c)
+		})
+	}
+}
+
+// maxSecret bounds a token in a login.
+const maxSecret = 4096
+
+// login begins the session of a token: that of the field `token` in a form or in JSON.
+func (m *Management) login(c *fiber.Ctx) error {
+	if err := route.SameOrigin(&c.Request().Header, true); err != nil {
+		return err
+	}
+	from := m.Guard.Remote(c)
+	if err := m.Guard.LoginAllowed(from); err != nil {
+		return err
+	}
+	form := strings.HasPrefix(string(c.Request().Header.ContentType()), fiber.MIMEApplicationForm)
+	var asked view.Login
+	if form {
+		values, err := url.ParseQuery(string(c.Body()))
+		if err != nil {
+			return answer.NewProblem(fiber.StatusBadRequest, view.Validation, "the body is not a form")
+		}
+		asked.Token = values.Get("token")
+	} else if err := readJSON(c.Body(), &asked); err != nil {
+		return err
+	}
+	token := strings.TrimSpace(asked.Token)
+	if token == "" || len(token) > maxSecret {
+		return answer.Invalid("a token is needed", "token")
+	}
+	grant := m.Access.Grant([]byte(token))
+	if grant == nil {
+		m.Guard.LoginFailed(from)
+		return answer.NewProblem(fiber.StatusUnauthorized, view.Authentication, "this is no token that counts here", "token")
+	}
+	session := m.Guard.Callers.Sessions.NewSession([]byte(token))
+	if !grant.Expires.IsZero() {
+		session.Expires = min(session.Expires, grant.Expires.Unix())
+	}
+	if err := m.Guard.Callers.SetCookie(c, session, false); err != nil {
+		return Refusal(err)
+	}
+	by := audit.By{Name: grant.By(), RequestID: answer.RequestID(c.Context())}
+	if from.IsValid() {
+		by.IP = from.String()
+	}
+	if err := m.Book.Audit.Add(m.Guard.Context, grant.Tenant, audit.Line{By: by, Did: "session.login", Of: "token/" + grant.Name}); err != nil {
+		return err
+	}
+	if form {
+		return c.Redirect("/console/", fiber.StatusSeeOther)
+	}
+	return answer.JSON(c, fiber.StatusOK, view.Session{
+		Token: grant.Name, Tenant: grant.Tenant, Scopes: grant.Scopes.Names(), Expires: view.Time{Time: time.Unix(session.Expires, 0)},
+	})
+}
+
+// logout makes the browser forget its session.
+func (m *Management) logout(c *fiber.Ctx) error {
+	if err := route.SameOrigin(&c.Request().Header, false); err != nil {
+		return err
+	}
+	route.EndCookie(c)
+	return c.SendStatus(fiber.StatusNoContent)
+}
+
+// openLink opens a portal link: it begins its session, and leads to the portal by a path without the link's secret.
+func (m *Management) openLink(c *fiber.Ctx) error {
+	callers := m.Guard.Callers
+	link, session, err := m.Links.Open(m.Guard.Context, c.Query("k"), callers.Session(&c.Request().Header))
+	if errors.Is(err, access.ErrLinkEnded) {
+		return linkEnded(c, link)
+	}
+	if err != nil {
+		return err
+	}
+	if err := callers.SetCookie(c, session, link.Origin != ""); err != nil {
+		return Refusal(err)
+	}
+	by := audit.By{Name: "portal:" + link.Person(), RequestID: answer.RequestID(c.Context())}
+	if from := m.Guard.Remote(c); from.IsValid() {
+		by.IP = from.String()
+	}
+	if err := m.Book.Audit.Add(m.Guard.Context, link.Tenant, audit.Line{By: by, Did: "portal-link.open", Of: "portal-link/" + link.ID}); err != nil {
+		return err
+	}
+	at := link.At
+	if at == "" {
+		at = "/"
+	}
+	return c.Redirect("/portal"+at, fiber.StatusSeeOther)
+}
+
+// linkEnded leads a browser whose link has ended to where it gets another one; link is nil where it is not known.
+func linkEnded(c *fiber.Ctx, link *access.Link) error {
+	if link == nil || link.RefreshURL == "" {
+		c.Set(fiber.HeaderContentType, fiber.MIMETextPlainCharsetUTF8)
+		return c.Status(fiber.StatusGone).SendString("This link has ended: each opens once, and for a short time. Ask for a new one where you got it.\n")
+	}
+	to, err := url.Parse(link.RefreshURL)
+	if err != nil { // it was checked when the link was made
+		return err
+	}
+	query := to.Query()
+	query.Set("tenant", link.Tenant)
+	to.RawQuery = query.Encode()
+	return c.Redirect(to.String(), fiber.StatusSeeOther)
+}

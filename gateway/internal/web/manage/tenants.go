@@ -1,0 +1,342 @@
+package manage
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/surveygate/surveygate/gateway/internal/access"
+	"github.com/surveygate/surveygate/gateway/internal/audit"
+	"github.com/surveygate/surveygate/gateway/internal/settings"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/view"
+	"github.com/surveygate/surveygate/gateway/internal/web/answer"
+	"github.com/surveygate/surveygate/gateway/internal/web/route"
+)
+
+// tenantRows are the routes of tenants.
+func tenantRows() []row {
+	const one = "/v1/tenants/:id"
+	conflict := []int{fiber.StatusConflict, fiber.StatusPreconditionFailed}
+	return []row{
+		{(*Management).tenants, route.Route{
+			Method: fiber.MethodGet, Path: "/v1/tenants", Scope: access.Admin, Operator: true, Query: []string{"limit", "cursor"},
+			For: "list tenants: those that have a record, and those that a file, a document or a token names", Out: view.Page[view.Tenant]{},
+		}},
+		{(*Management).tenant, route.Route{
+			Method: fiber.MethodGet, Path: one, Scope: access.Admin, TenantIn: "id", For: "one tenant, with what it has", Out: view.Tenant{},
+		}},
+		{(*Management).putTenant, route.Route{
+			Method: fiber.MethodPut, Path: one, Scope: access.Admin, Operator: true, TenantIn: "id", NewTenant: true,
+			For: "make a tenant, or replace its title, limits and metadata; 201 if its record is new", In: view.TenantSpec{}, Out: view.Tenant{},
+			Statuses: append(conflict, fiber.StatusCreated),
+		}},
+		{(*Management).patchTenant, route.Route{
+			Method: fiber.MethodPatch, Path: one, Scope: access.Admin, Operator: true, TenantIn: "id",
+			For: "change some of them, by a merge patch", In: json.RawMessage{}, Out: view.Tenant{}, Statuses: conflict,
+		}},
+		{(*Management).deleteTenant, route.Route{
+			Method: fiber.MethodDelete, Path: one, Scope: access.Admin, Operator: true, TenantIn: "id", Query: []string{"cascade"},
+			For: "delete its record; 409 while it owns anything", Status: fiber.StatusNoContent, Statuses: conflict,
+		}},
+	}
+}
+
+// viewTenant returns the view of a tenant.
+func (m *Management) viewTenant(c *route.Call, id string) view.Tenant {
+	record, provenance := m.Tenants.Record(id), m.Tenants.Named(id)
+	switch {
+	case provenance != "":
+	case record != nil:
+		provenance = access.ByAPI
+	case id == access.DefaultTenant:
+		provenance = access.InFile
+	default:
+		provenance = "store"
+	}
+	return view.NewTenant(id, provenance, record, m.Tenants.Allowed(id))
+}
+
+func (m *Management) tenants(c *route.Call) error {
+	return route.PageOfViews(c, m.Tenants.IDs(), func(id string) string { return id }, func(ids []string) ([]view.Tenant, error) {
+		all := make([]view.Tenant, len(ids))
+		for i, id := range ids {
+			all[i] = m.viewTenant(c, id)
+		}
+		return all, nil
+	})
+}
+
+func (m *Management) tenant(c *route.Call) error {
+	v := m.viewTenant(c, c.Tenant)
+	kinds, err := m.documentCounts(c)
+	if err != nil {
+		return err
+	}
+	v.Uses = &view.TenantUses{
+		Webhooks: kinds["webhook"], Connections: kinds["connection"], Sources: kinds["source"], Rules: kinds["rule"],
+		Tokens: len(m.Access.Stored.Of(c.Tenant)),
+	}
+	return showTenant(c, fiber.StatusOK, v)
+}
+
+// documentCounts counts the documents of a tenant by kind.
+func (m *Management) documentCounts(c *route.Call) (map[string]int, error) {
+	list, err := m.Store.List(c.Base, c.Tenant, state.KindDocument)
+	if err != nil {
+		return nil, err
+	}
+	counts := map[string]int{}
+	for _, s := range list {
+		counts[settings.Kind(s.Name)]++
+	}
+	return counts, nil
+}
+
+func showTenant(c *route.Call, status int, v view.Tenant) error {
+	if v.Version > 0 {
+		c.Set(fiber.HeaderETag, `"`+strconv.FormatUint(v.Version, 10)+`"`)
+	}
+	return answer.JSON(c.Ctx, status, v)
+}
+
+func (m *Management) putTenant(c *route.Call) error {
+	var spec view.TenantSpec
+	if err := readJSON(c.Body(), &spec); err != nil {
+		return err
+	}
+	return m.changeTenant(c, func(*access.Tenant) (*view.TenantSpec, error) { return &spec, nil })
+}
+
+func (m *Management) patchTenant(c *route.Call) error {
+	patch := body(c)
+	if err := readJSON(patch, &map[string]any{}); err != nil {
+		return err
+	}
+	return m.changeTenant(c, func(record *access.Tenant) (*view.TenantSpec, error) {
+		was, err := json.Marshal(view.TenantSpec{Title: record.Title, Limits: record.Limits, Metadata: record.Metadata})
+		if err != nil {
+			return nil, err
+		}
+		patched, err := settings.MergePatch(was, patch)
+		if err != nil {
+			return nil, answer.Invalid("the merge patch cannot be read")
+		}
+		spec := &view.TenantSpec{}
+		return spec, readJSON(patched, spec)
+	})
+}
+
+// changeTenant writes the record of a tenant.
+func (m *Management) changeTenant(c *route.Call, change func(record *access.Tenant) (*view.TenantSpec, error)) error {
+	var before *view.TenantSpec
+	record, isNew, err := m.Tenants.Change(c.Base, c.Tenant, c.By().Name, m.Clock.Now().UTC(), func(r *access.Tenant, is bool) error {
+		if err := matches(c, r.Version, r.UpdatedBy); err != nil {
+			return err
+		}
+		if before = nil; is {
+			before = &view.TenantSpec{Title: r.Title, Limits: r.Limits, Metadata: r.Metadata}
+		}
+		spec, err := change(r)
+		if err != nil {
+			return err
+		}
+		if err := checkTenant(spec); err != nil {
+			return err
+		}
+		r.Title, r.Limits, r.Metadata = spec.Title, spec.Limits, spec.Metadata
+		return nil
+	})
+	if errors.Is(err, access.ErrTooManyTenants) {
+		return answer.NewProblem(fiber.StatusForbidden, view.PlanRestriction, err.Error(), "limits", "tenants")
+	}
+	if err != nil {
+		return Refusal(err)
+	}
+	status, did := fiber.StatusOK, "tenant.update"
+	if isNew {
+		status, did = fiber.StatusCreated, "tenant.create"
+	}
+	after := &view.TenantSpec{Title: record.Title, Limits: record.Limits, Metadata: record.Metadata}
+	if err := m.noteChange(c, did, "tenant/"+c.Tenant, record.Version, before, after); err != nil {
+		return err
+	}
+	return showTenant(c, status, m.viewTenant(c, c.Tenant))
+}
+
+// noteChange adds a line to the tenant's audit, unless before and after are equal. nil is neither.
+func (m *Management) noteChange(c *route.Call, did, of string, version uint64, before, after any) error {
+	line := audit.Line{By: c.By(), Did: did, Of: of, Version: version}
+	var err error
+	if line.Before, err = written(before); err != nil {
+		return err
+	}
+	if line.After, err = written(after); err != nil {
+		return err
+	}
+	if line.Before != nil && string(line.Before) == string(line.After) {
+		return nil
+	}
+	line.Changed = settings.ChangedPaths(line.Before, line.After)
+	return m.Book.Audit.Add(c.Base, c.Tenant, line)
+}
+
+func written(v any) (json.RawMessage, error) {
+	text, err := json.Marshal(v)
+	if err != nil || string(text) == "null" {
+		return nil, err
+	}
+	return text, nil
+}
+
+// matches refuses a version that If-Match does not name. version is 0 where there is none.
+func matches(c *route.Call, version uint64, by string) error {
+	match := strings.TrimSpace(c.Get(fiber.HeaderIfMatch))
+	if none := strings.TrimSpace(c.Get(fiber.HeaderIfNoneMatch)); none == "*" && version > 0 {
+		return answer.NewProblem(fiber.StatusPreconditionFailed, view.Conflict, "it is there already", fiber.HeaderIfNoneMatch)
+	}
+	switch match {
+	case "":
+		return nil
+	case "*":
+		if version > 0 {
+			return nil
+		}
+	default:
+		tags, err := parseTags(match)
+		if err != nil {
+			return err
+		}
+		if version > 0 && slices.Contains(tags, version) {
+			return nil
+		}
+	}
+	msg := "it has no version yet"
+	if version > 0 {
+		msg = fmt.Sprintf("version %d was written by %s", version, by)
+	}
+	return answer.NewProblem(fiber.StatusPreconditionFailed, view.Conflict, msg, fiber.HeaderIfMatch)
+}
+
+// The bounds of a tenant's record.
+const (
+	maxTitle         = 200
+	maxMetadata      = 50
+	maxMetadataKey   = 64
+	maxMetadataValue = 500
+	maxLimit         = 1_000_000
+)
+
+// checkTenant refuses what a record must not hold.
+func checkTenant(spec *view.TenantSpec) error {
+	if !isText(spec.Title, maxTitle) {
+		return answer.Invalid(fmt.Sprintf("a title has at most %d characters, in one line", maxTitle), "title")
+	}
+	for name, limit := range spec.Limits.All() {
+		if limit != nil && (*limit < 0 || *limit > maxLimit) {
+			return answer.Invalid(fmt.Sprintf("a limit is a number from 0 to %d; without it, the operator's limit applies", maxLimit), "limits", name)
+		}
+	}
+	if len(spec.Metadata) > maxMetadata {
+		return answer.Invalid(fmt.Sprintf("there are at most %d entries", maxMetadata), "metadata")
+	}
+	for _, key := range slices.Sorted(maps.Keys(spec.Metadata)) {
+		if key == "" || !isText(key, maxMetadataKey) {
+			return answer.Invalid(fmt.Sprintf("a key has 1 to %d characters, in one line", maxMetadataKey), "metadata")
+		}
+		if !isText(spec.Metadata[key], maxMetadataValue) {
+			return answer.Invalid(fmt.Sprintf("a value has at most %d characters, in one line", maxMetadataValue), "metadata", key)
+		}
+	}
+	return nil
+}
+
+// isText reports whether a text is one line of at most so many characters.
+func isText(text string, most int) bool {
+	return utf8.ValidString(text) && utf8.RuneCountInString(text) <= most && !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f || r == 0x2028 || r == 0x2029 })
+}
+
+// deleteTenant removes the record of a tenant that owns nothing; `cascade=true` removes what it owns first, as a job.
+func (m *Management) deleteTenant(c *route.Call) error {
+	cascade, err := c.Flag("cascade")
+	if err != nil {
+		return err
+	}
+	record := m.Tenants.Record(c.Tenant)
+	var version uint64
+	var by string
+	if record != nil {
+		version, by = record.Version, record.UpdatedBy
+	}
+	if err := matches(c, version, by); err != nil {
+		return err
+	}
+	if c.Tenant == access.DefaultTenant {
+		return answer.Conflict("the default tenant cannot be deleted")
+	}
+	owned, err := m.ownedBy(c)
+	if err != nil {
+		return err
+	}
+	switch {
+	case len(owned) > 0 && cascade && m.Cascade != nil:
+		return m.Cascade(c)
+	case len(owned) > 0:
+		return answer.Conflict("it still owns " + strings.Join(owned, ", ") + ": delete that first")
+	case record == nil && m.Tenants.Named(c.Tenant) == access.InFile:
+		return answer.NewProblem(fiber.StatusForbidden, view.DefinedInFile, "a file of the configuration names this tenant; take it out there and reload")
+	case record == nil:
+		return answer.NotFound("record of this tenant; what is stored of its events ends by retention")
+	}
+	if err := m.Tenants.Delete(c.Base, c.Tenant); err != nil {
+		return err
+	}
+	before := &view.TenantSpec{Title: record.Title, Limits: record.Limits, Metadata: record.Metadata}
+	if err := m.noteChange(c, "tenant.delete", "tenant/"+c.Tenant, 0, before, nil); err != nil {
+		return err
+	}
+	return c.SendStatus(fiber.StatusNoContent)
+}
+
+// ownedBy says what a tenant owns: documents, tokens, portal links, and deliveries that wait.
+func (m *Management) ownedBy(c *route.Call) ([]string, error) {
+	counts, err := m.documentCounts(c)
+	if err != nil {
+		return nil, err
+	}
+	links, err := m.Links.List(c.Base, c.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	standing, err := m.Store.Standing(c.Base, c.Tenant, nil)
+	if err != nil {
+		return nil, err
+	}
+	waiting := 0
+	for _, s := range standing {
+		waiting += s.Waiting
+	}
+	var owned []string
+	for _, o := range []struct {
+		n    int
+		what string
+	}{
+		{counts["webhook"], "webhook"}, {counts["connection"], "connection"}, {counts["source"], "source"}, {counts["rule"], "rule"},
+		{len(m.Access.Stored.Of(c.Tenant)), "token"}, {len(links), "portal link"}, {waiting, "waiting delivery"},
+	} {
+		switch {
+		case o.n == 1:
+			owned = append(owned, "1 "+o.what)
+		case o.n > 1:
+			owned = append(owned, fmt.Sprintf("%d %ss", o.n, strings.TrimSuffix(o.what, "y")+map[bool]string{true: "ie"}[strings.HasSuffix(o.what, "y")]))
+		}
+	}
+	return owned, nil
+}
