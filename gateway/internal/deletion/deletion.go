@@ -11,6 +11,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/audit"
 	"github.com/surveygate/surveygate/gateway/internal/job"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 )
 
 // Kind is the kind of the jobs of this package. They belong to the tenant "*": their own one is about to go.
@@ -34,6 +35,31 @@ type Options struct {
 	First, Last []Part
 	// Ended counts a delivery that is dropped.
 	Ended func(d *state.Delivery)
+}
+
+// Find returns the job that deletes a tenant and has not ended; nil: there is none.
+func Find(ctx context.Context, jobs *job.Jobs, tenant string) (*job.Job, error) {
+	all, err := jobs.List(ctx, Everyone, Kind)
+	if err != nil {
+		return nil, err
+	}
+	for _, j := range all {
+		var spec Spec
+		if !j.State.Ended() && json.Unmarshal(j.Spec, &spec) == nil && spec.Tenant == tenant {
+			return j, nil
+		}
+	}
+	return nil, nil //nolint:nilnil // nil: no such job
+}
+
+// View makes the view of a job of this kind.
+func View(j *job.Job) view.Job {
+	v := view.NewJob(j, 0)
+	var spec Spec
+	if json.Unmarshal(j.Spec, &spec) == nil {
+		v.Tenant = spec.Tenant
+	}
+	return v
 }
 
 // Deleter deletes tenants. It is safe for concurrent use.
