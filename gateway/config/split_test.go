@@ -17,6 +17,11 @@ func TestSplit(t *testing.T) {
 		{"connection/crm", `{"hubspot": {"token": "pat-na1-0123456789"}, "rate": "10/s"}`, `{"hubspot":{},"rate":"10/s"}`, "hubspot.token"},
 		{"connection/alarms", `{"slack": {"webhook": "https://hooks.slack.com/services/T/B/x"}}`, `{"slack":{}}`, "slack.webhook"},
 		{"source/p", `{"profile": "pollqr", "secrets": ["abc"], "path_token": "0123456789012345678901", "vars": {"x": "y"}}`, `{"profile":"pollqr","secrets":[],"vars":{}}`, "path_token secrets.0 vars.x"},
+		// What is no variable stays as it is written, and is none when it is read again. A secret is the value itself.
+		{
+			"webhook/b", `{"url": "https://b.example.com/$${x}", "title": "$$${a} $${b} $", "signature": "none", "headers": {"X-Key": "pa$${s}"}}`,
+			`{"url":"https://b.example.com/$${x}","title":"$$${a} $${b} $","signature":"none","headers":{}}`, "headers.X-Key",
+		},
 		{"rule/r", `{"when": "nps_score <= 6", "send": ["crm", {"crm.note": {"text": "a"}}]}`, `{"when":"nps_score <= 6","send":["crm",{"crm.note":{"text":"a"}}]}`, ""},
 	} {
 		spec, secrets, ok := Split(&Config{}, "acme", Document{Name: tt.name, Spec: []byte(tt.spec)})

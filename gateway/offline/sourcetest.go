@@ -129,7 +129,7 @@ func TestSource(t SourceTest) (*SourceTested, error) {
 	for _, ev := range events {
 		tested.Events = append(tested.Events, TestedEvent{Type: ev.Type, Envelope: ev.Envelope(), Warnings: ev.Data().Warnings, Unread: ev.Data().Unread})
 	}
-	unread, err := s.Unread(req, t.At)
+	unread, _, err := s.Unread(req, t.At, nil)
 	if err != nil {
 		return nil, err
 	}

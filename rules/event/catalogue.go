@@ -23,6 +23,7 @@ const (
 	aboutResponse subject = iota
 	aboutSurvey
 	aboutPerson
+	aboutGateway
 )
 
 // catalogue are all canonical types.
@@ -51,14 +52,26 @@ var catalogue = []CatalogueEntry{
 	{TypeUnknown, "The platform sent something that its profile does not know. Only rules that name this type get it.", aboutResponse},
 }
 
-// Catalogue returns an entry for every canonical type.
-func Catalogue() []CatalogueEntry { return slices.Clone(catalogue) }
+// notices are the types of the gateway's own notices.
+var notices = []CatalogueEntry{
+	{TypeDestinationUnhealthy, "Requests to a connection or webhook fail, and its deliveries wait.", aboutGateway},
+	{TypeDestinationDisabled, "A connection or webhook is sent nothing until somebody acts.", aboutGateway},
+	{TypeDestinationRecovered, "A connection or webhook accepts requests again.", aboutGateway},
+	{TypeDeliveryDead, "Deliveries became dead letters.", aboutGateway},
+	{TypeSourceSilent, "A source that usually sends events sent none for a while.", aboutGateway},
+	{TypeSourceRejecting, "A source refused many of its last requests.", aboutGateway},
+	{TypeSettingsChanged, "Somebody changed a setting of the tenant.", aboutGateway},
+}
+
+// Catalogue returns an entry for every type: the canonical ones (Types), and those of the gateway's own notices (NoticeTypes).
+func Catalogue() []CatalogueEntry { return slices.Concat(catalogue, notices) }
 
 // groups are the groups of the data that events of each subject have.
 var groups = map[subject][]string{
 	aboutResponse: {"account", "survey", "response", "respondent", "context"},
 	aboutSurvey:   {"account", "survey", "context"},
 	aboutPerson:   {"account", "survey", "respondent", "context"},
+	aboutGateway:  {pathNotice},
 }
 
 // has reports whether events of the type usually have a name of the rule language, as Glossary has it.
@@ -87,6 +100,16 @@ func (t *CatalogueEntry) Fields() []string {
 
 // Example returns an event of the type as a webhook gets it with `body: event`, as JSON. It is the same at every call.
 func (t *CatalogueEntry) Example() ([]byte, error) {
+	received := time.Date(2026, 1, 2, 3, 4, 6, 0, time.UTC)
+	if t.about == aboutGateway {
+		ev, err := New(Header{
+			Tenant: DefaultTenant, Source: NoticeSource, SourceKind: NoticeSource, Type: t.Name, Time: received, Received: received, DedupeKey: "example-1", Verified: VerifiedAPI,
+		}, &Data{Notice: Notice{Summary: t.About}}, Raw{})
+		if err != nil {
+			return nil, fmt.Errorf("example of %s: %w", t.Name, err)
+		}
+		return ev.Envelope(), nil
+	}
 	data := map[string]json.RawMessage{
 		"survey": json.RawMessage(`{"id": "s-204", "title": "Customer feedback"}`),
 	}
@@ -102,7 +125,7 @@ func (t *CatalogueEntry) Example() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("example of %s: %w", t.Name, err)
 	}
-	ev, err := ParseOne(body, Defaults{Tenant: DefaultTenant, Source: DefaultSource, Received: time.Date(2026, 1, 2, 3, 4, 6, 0, time.UTC), Verified: "token"})
+	ev, err := ParseOne(body, Defaults{Tenant: DefaultTenant, Source: DefaultSource, Received: received, Verified: "token"})
 	if err != nil {
 		return nil, fmt.Errorf("example of %s: %w", t.Name, err)
 	}

@@ -15,8 +15,8 @@ func TestCatalogue(t *testing.T) {
 		names = append(names, entry.Name)
 	}
 	all := Catalogue()
-	if len(all) != len(Types) {
-		t.Errorf("%d entries, %d types", len(all), len(Types))
+	if len(all) != len(Types)+len(NoticeTypes) {
+		t.Errorf("%d entries, %d types, %d notices", len(all), len(Types), len(NoticeTypes))
 	}
 	seen := map[string]bool{}
 	for i := range all {

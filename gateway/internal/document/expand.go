@@ -18,6 +18,12 @@ type Lookup struct {
 	Refuse bool
 }
 
+// EscapeVariables returns a text as it is written where variables are expanded, with `$${` for `${`. UnescapeVariables reverses it.
+func EscapeVariables(text string) string { return strings.ReplaceAll(text, "${", "$${") }
+
+// UnescapeVariables returns what EscapeVariables was given.
+func UnescapeVariables(text string) string { return strings.ReplaceAll(text, "$${", "${") }
+
 // Unset is a ${NAME} without a value.
 type Unset struct {
 	Name string

@@ -177,6 +177,9 @@ func (n *Node) split(path []string, secrets map[string]connectors.Secret) *Node 
 		return nil
 	}
 	c := &Node{Kind: n.Kind, Style: n.Style, At: n.At, Text: n.Text, file: n.file}
+	if n.spans != nil { // as it was written: what Expand made of `$${` would be a ${…} when the text is read again
+		c.Text = n.written
+	}
 	for i, item := range n.Items {
 		if part := item.split(append(path[:len(path):len(path)], strconv.Itoa(i)), secrets); part != nil {
 			c.addItem(part)

@@ -54,6 +54,7 @@ func (g *gateway) addParts() {
 		g.worker("newest configuration", g.announceNewest),
 		g.worker("documents of tenants", g.settings.Run),
 		g.worker("tokens and tenants", g.register.Run),
+		g.worker("captures of requests", g.web.WatchCaptures),
 		g.worker("ends of documents", g.endDocuments),
 		g.worker("stored configurations", g.upkeepGenerations),
 		g.worker("jobs", g.jobs.Run),

@@ -220,7 +220,7 @@ func (b *Book) unmask(tree any, current *read) (whole any, found bool, err error
 		path := document.JoinPath(steps)
 		for at, secret := range secrets {
 			if sameList(at, path) && b.Masks.Mask(secret) == text {
-				return secret.Expose(), nil //nolint:forbidigo // it goes back to where it was
+				return document.EscapeVariables(secret.Expose()), nil //nolint:forbidigo // it goes back to where it was
 			}
 		}
 		return "", &MaskError{path}

@@ -96,6 +96,28 @@ func TestBook(t *testing.T) {
 	}
 }
 
+// A value that looks like a variable of the files is a text here: it is kept as it is written, and its mask can be sent back.
+func TestBookKeepsLiterals(t *testing.T) {
+	t.Parallel()
+	b := newBook(t, local(t))
+	made, err := b.one(t, Change{Name: "webhook/a", Spec: []byte(`{"url": "https://a.example.com/", "title": "Costs $${AMOUNT}", "signature": "none", "headers": {"X-Key": "pa$${s}"}}`)}, byTest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown, err := b.Get(t.Context(), "acme", "webhook/a")
+	if err != nil || shown.State != config.Active || !strings.Contains(string(shown.Spec), "Costs $${AMOUNT}") {
+		t.Fatalf("%+v %s, %v", shown, shown.Spec, err)
+	}
+	for what, c := range map[string]Change{"sent back": {Name: "webhook/a", Spec: shown.Spec}, "patched with nothing": {Name: "webhook/a", Patch: true, Spec: []byte("{}")}} {
+		if r, err := b.one(t, c, byTest); err != nil || r.Would != WouldNothing || r.Entry.Version != made.Entry.Version {
+			t.Errorf("%s: %+v, %v", what, r, err)
+		}
+	}
+	if all, err := b.documents(t.Context(), "acme"); err != nil || all["webhook/a"].Secrets["headers.X-Key"].Expose() != "pa${s}" {
+		t.Errorf("%v, %v", all, err)
+	}
+}
+
 // What does not fit is refused, and nothing is written.
 func TestBookRefuses(t *testing.T) {
 	t.Parallel()

@@ -25,11 +25,12 @@ const (
 )
 
 // Unread finds the places of a body that are not used, for authors of profiles. It changes each place in turn; if the events stay
-// the same, the place was not read. It normalises the body several times for each place.
-func (s *Source) Unread(req *Request, received time.Time) ([]Unread, error) {
+// the same, the place was not read. It normalises the body several times for each place, and asks stop before each; nil: it never
+// stops. It returns false if it stopped: then places are missing, and a place of a list may be read in an element that was not examined.
+func (s *Source) Unread(req *Request, received time.Time, stop func() bool) (unread []Unread, complete bool, err error) {
 	var in content
 	if err := s.decode(req, &in); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	elements := []jsonpath.Result{in.doc.Root()}
 	if found := jsonpath.Read(in.doc.JSON(), s.Profile.Split.text); found.Kind() == jsonpath.Array {
@@ -41,6 +42,7 @@ func (s *Source) Unread(req *Request, received time.Time) ([]Unread, error) {
 	}
 	var order []string
 	read, filled := map[string]bool{}, map[string]bool{}
+	complete = true
 	for _, element := range elements {
 		if element.Kind() != jsonpath.Object {
 			continue
@@ -54,9 +56,12 @@ func (s *Source) Unread(req *Request, received time.Time) ([]Unread, error) {
 		})
 		before, err := s.without(req, received, &in, element.Raw())
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		for _, place := range places {
+			if complete = complete && (stop == nil || !stop()); !complete {
+				break
+			}
 			if _, known := read[place]; !known {
 				order = append(order, place)
 			}
@@ -69,7 +74,6 @@ func (s *Source) Unread(req *Request, received time.Time) ([]Unread, error) {
 			}
 		}
 	}
-	var unread []Unread
 	for _, place := range order {
 		if read[place] {
 			continue
@@ -84,7 +88,7 @@ func (s *Source) Unread(req *Request, received time.Time) ([]Unread, error) {
 		}
 		unread = append(unread, Unread{place, why})
 	}
-	return unread, nil
+	return unread, complete, nil
 }
 
 // probes are the replacements for a value: if the value is read, one of them changes the event.

@@ -28,7 +28,7 @@ func TestEveryFieldIsMapped(t *testing.T) {
 				t.Fatal("no payload")
 			}
 			for _, name := range names {
-				unread, err := s.Unread(requestOf(t, name), noon)
+				unread, _, err := s.Unread(requestOf(t, name), noon, nil)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -66,7 +66,10 @@ unmapped: {meta: of the delivery}
 `)
 	body := `{"event":"done","webhook":"w","id":1,"other":2,"finished":true,"person":{"a":1},"list":[{"q":1,"v":2,"n":3},{"q":2,"v":null,"n":4}],` +
 		`"meta":{"at":{"b":1},"c":[1]},"meta2":1,"a.b":{"#":null},"nothing":{},"none":[]}`
-	got, err := s.Unread(request([]byte(body)), noon)
+	got, complete, err := s.Unread(request([]byte(body)), noon, nil)
+	if !complete {
+		t.Error("it stopped by itself")
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,14 +79,14 @@ unmapped: {meta: of the delivery}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if _, err := s.Unread(request([]byte("{")), noon); err == nil {
+	if _, _, err := s.Unread(request([]byte("{")), noon, nil); err == nil {
 		t.Error("no JSON, no fault")
 	}
-	if got, err := s.Unread(request([]byte("[1]")), noon); err != nil || got != nil {
+	if got, _, err := s.Unread(request([]byte("[1]")), noon, nil); err != nil || got != nil {
 		t.Errorf("%v, %v", got, err)
 	}
 	split := open(t, profile(t, "smartsurvey"), Settings{})
-	if got, err := split.Unread(request([]byte(`[{"id":1,"x":1},5,{"id":2,"x":1,"y":1}]`)), noon); err != nil || len(got) != 2 {
+	if got, _, err := split.Unread(request([]byte(`[{"id":1,"x":1},5,{"id":2,"x":1,"y":1}]`)), noon, nil); err != nil || len(got) != 2 {
 		t.Errorf("%v, %v", got, err)
 	}
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,6 +15,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/connectors/webhook"
+	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
@@ -429,4 +433,148 @@ func TestCompatibleTestSend(t *testing.T) {
 	if got := test(`{"url": "http://receiver.example/in"}`); got.status != 200 {
 		t.Errorf("a minute later: %d %s", got.status, got.body)
 	}
+}
+
+// privateURLs are the forms in which somebody may write an address that the gateway must not reach.
+var privateURLs = []string{
+	"http://127.0.0.1/", "http://127.1/", "http://2130706433/", "http://0x7f000001/", "http://0x7f.1/", "http://0177.0.0.1/", "http://[::1]/", "http://[::]/",
+	"http://[::ffff:127.0.0.1]/", "http://[::ffff:7f00:1]/", "http://[64:ff9b::7f00:1]/", "http://[2002:7f00:1::]/", "http://[fe80::1%25eth0]/",
+	"http://localhost/", "http://localhost./", "http://a.localhost/", "http://169.254.169.254/latest/meta-data/", "http://10.0.0.1/", "http://[fd00::1]/",
+	"http://127.0.0.1:8080/", "https://jo:hush@127.0.0.1/", "http://１２７.０.０.１/", "http://127。0。0。1/", "http://a.example@127.0.0.1/", "http://127.0.0.1#a.example/",
+	"gopher://127.0.0.1/", "file:///etc/passwd", "unix:///run/surveygate.sock", "http:///a.example/", "http://a.example:0/", "javascript:alert(1)",
+}
+
+// TestCompatibleAddresses: no form of a private address is taken or sent to, in any field that takes an address.
+func TestCompatibleAddresses(t *testing.T) {
+	t.Parallel()
+	sent := make(chan string, 100)
+	r := newCompat(t, func(_ http.ResponseWriter, req *http.Request) { sent <- req.URL.String() })
+	first := departmentOf(t, r.editor(t, "POST", departments, `{"name": "n", "url": "https://a.example/", "events": ["SURVEY_COMPLETED"]}`), 201).Webhooks[0]
+	for _, url := range privateURLs {
+		object := map[string]any{"id": first.ID, "name": "n", "url": url, "events": []string{"SURVEY_COMPLETED"}}
+		for path, got := range map[string]told{
+			"POST":      r.editor(t, "POST", departments, object),
+			"PUT":       r.editor(t, "PUT", departments+first.ID, object),
+			"test-send": r.editor(t, "POST", departments+"test-send", map[string]string{"url": url}),
+		} {
+			if got.status != 400 && got.status != 422 || strings.Contains(got.body, "hush") {
+				t.Errorf("%s %s: %d %s", path, url, got.status, got.body)
+			}
+		}
+	}
+	select {
+	case url := <-sent:
+		t.Errorf("a request was sent to %s", url)
+	default:
+	}
+	r.unchanged(t, first)
+}
+
+// TestCompatibleAndOwn: a webhook of /v1 is listed, sent back and changed without losing what the platform's object does not have, and
+// the other way around.
+func TestCompatibleAndOwn(t *testing.T) {
+	t.Parallel()
+	r := newCompat(t, nobody)
+	put := func(name, body string) {
+		t.Helper()
+		if got := r.editor(t, "PUT", "/v1/webhooks/"+name, body); got.status != 201 {
+			t.Fatalf("%d %s", got.status, got.body)
+		}
+	}
+	put("own", `{"url": "https://hooks.zapier.com/hooks/catch/1/abcdef", "events": ["response.*", "reward.redeemed"], "when": "nps_score <= 6", "timeout": "7s", "delay": "90s",
+		"secrets": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"], "headers": {"X-Key": "hush"}, "large_numbers": "text", "body": "event"}`)
+	put("plain", `{"url": "https://a.example/", "signature": "none", "title": "Costs $${AMOUNT} {{ x }}", "enabled": false}`)
+	put("enabled", `{"url": "https://a.example/", "signature": "none", "events": ["*"], "enabled": true, "title": "t"}`)
+	put("verbatim", `{"url": "https://a.example/", "signature": "none", "events": ["SURVEY_COMPLETED"]}`)
+	all := map[string]departmentWebhook{}
+	for _, w := range departmentOf(t, r.editor(t, "GET", departments, nil), 200).Webhooks {
+		all[w.ID] = w
+	}
+	own := all["own"]
+	want := departmentWebhook{ID: "own", Name: "own", URL: own.URL, Events: []string{"response.*", "COUPON_REDEEMED"}, Headers: own.Headers, IsActive: true}
+	if diff := cmp.Diff(want, own); diff != "" || !strings.HasPrefix(own.URL, "••••••••-") || !strings.HasPrefix(own.Headers["X-Key"], "••••••••-") {
+		t.Errorf("own (-want +got): %s", diff)
+	}
+	if w := all["plain"]; w.Name != "Costs ${AMOUNT} {{ x }}" || w.IsActive || len(w.Events) != 0 {
+		t.Errorf("plain: %+v", w)
+	}
+	for _, id := range []string{"own", "plain", "verbatim", "enabled"} {
+		r.unchanged(t, all[id])
+	}
+	own.Name, own.Events = "Their name", []string{"SURVEY_COMPLETED"}
+	departmentOf(t, r.editor(t, "PUT", departments+"own", own), 200)
+	got := r.editor(t, "GET", "/v1/webhooks/own", nil)
+	for _, part := range []string{`"title":"Their name"`, `"events":["response.completed"]`, `"when":"nps_score <= 6"`, `"timeout":"7s"`, `"delay":"90s"`, `"large_numbers":"text"`, `"secrets":[`, `"provenance":"api"`, `"state":"active"`} {
+		if !strings.Contains(got.body, part) {
+			t.Errorf("changed through Pollarix' API, it lacks %s: %s", part, got.body)
+		}
+	}
+	// What has a meaning in files is text there.
+	texts := departmentOf(t, r.editor(t, "POST", departments, `{"name": "$${a} ${b} $", "url": "https://a.example/${c}", "events": ["SURVEY_COMPLETED"], "headers": {"X-Key": "pa${s}w"}}`), 201).Webhooks[0]
+	if texts.Name != "$${a} ${b} $" || texts.URL != "https://a.example/${c}" {
+		t.Errorf("%+v", texts)
+	}
+	r.unchanged(t, texts)
+	r.await(func(p *decide.Plan) bool { return p.Destination("acme", texts.ID) != nil })
+	hook, _ := r.plan.Load().Destination("acme", texts.ID).Alone.(*webhook.Connector)
+	if hook.Headers["X-Key"].Secret != connectors.NewSecret("pa${s}w") || hook.URL.String() != "https://a.example/$%7Bc%7D" {
+		t.Errorf("%v %v", hook.URL, hook.Headers)
+	}
+	// The masked address of one is none of another.
+	plain := all["plain"]
+	plain.URL, plain.Events = own.URL, []string{"SURVEY_COMPLETED"}
+	if got := r.editor(t, "PUT", departments+"plain", plain); got.status != 400 {
+		t.Errorf("a mask was moved: %d %s", got.status, got.body)
+	}
+	// A rule names it, so it stays.
+	if got := r.editor(t, "PUT", "/v1/rules/needs", `{"when": "nps_score <= 6", "send": ["plain"]}`); got.status != 201 {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	if got := r.editor(t, "DELETE", departments+"plain", nil); got.status != 409 || !strings.Contains(got.body, "rule/needs") {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
+// TestCompatibleBrokenDocuments: what cannot be read harms no other webhook, and can be written anew or deleted.
+func TestCompatibleBrokenDocuments(t *testing.T) {
+	t.Parallel()
+	r := newCompat(t, nobody)
+	good := departmentOf(t, r.editor(t, "POST", departments, `{"name": "n", "url": "https://a.example/", "events": ["SURVEY_COMPLETED"]}`), 201).Webhooks[0]
+	for name, value := range map[string]string{
+		"wh_text": "nonsense", "wh_list": `{"v":1,"doc":[1],"meta":{}}`, "wh_types": `{"v":1,"doc":{"title":1,"url":{},"events":"x","headers":[],"enabled":"no","preset":"pollarix"},"meta":{}}`,
+	} {
+		if _, err := r.store.Put(t.Context(), "acme", state.KindDocument, "webhook/"+name, []byte(value), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list := departmentOf(t, r.editor(t, "GET", departments, nil), 200).Webhooks
+	if len(list) != 6 || !slices.ContainsFunc(list, func(w departmentWebhook) bool { return cmp.Equal(w, good) }) {
+		t.Errorf("%+v", list)
+	}
+	for _, name := range []string{"wh_text", "wh_list", "wh_types"} {
+		body := map[string]any{"id": name, "name": "mended", "url": "https://a.example/", "events": []string{"SURVEY_COMPLETED"}}
+		if got := departmentOf(t, r.editor(t, "PUT", departments+name, body), 200).Webhooks[0]; got.Name != "mended" {
+			t.Errorf("%s: %+v", name, got)
+		}
+		if got := r.editor(t, "DELETE", departments+name, nil); got.status != 204 {
+			t.Errorf("%s: %d %s", name, got.status, got.body)
+		}
+	}
+}
+
+// TestCompatibleLimits: a plan without room is 403, and what is there can be changed.
+func TestCompatibleLimits(t *testing.T) {
+	t.Parallel()
+	r := newCompat(t, nobody)
+	r.app.options.Book.Limits = func(_ context.Context, tenant, kind string) (int, error) {
+		return map[string]int{"acme webhook": 1}[tenant+" "+kind], nil
+	}
+	body := `{"name": "n", "url": "https://a.example/", "events": ["SURVEY_COMPLETED"]}`
+	first := departmentOf(t, r.editor(t, "POST", departments, body), 201).Webhooks[0]
+	got := r.editor(t, "POST", departments+"add", body)
+	if got.status != 403 || !strings.Contains(got.body, `"type":"plan_restriction","loc":["limits","webhooks"]`) {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	first.Name = "changed"
+	departmentOf(t, r.editor(t, "PUT", departments+first.ID, first), 200)
 }

@@ -145,7 +145,7 @@ func (d *description) requestFault(operation *openapi.Object, at string, req *ht
 	if content == nil { // a body is read and ignored
 		return ""
 	}
-	if body.Value("required") == false && len(sent) == 0 {
+	if required, _ := operation.Object("requestBody").Value("required").(bool); !required && len(sent) == 0 {
 		return ""
 	}
 	if len(content.Names()) > 1 { // the server finds out by the body which form it has, whatever its Content-Type

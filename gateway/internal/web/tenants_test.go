@@ -3,112 +3,399 @@ package web
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
+	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/access"
+	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/view"
+	"github.com/surveygate/surveygate/gateway/internal/web/openapi"
+	"github.com/surveygate/surveygate/gateway/internal/web/route"
 )
 
-// Every route, asked with another tenant's token for what is there, finds nothing of it.
-func TestTenantsNeverMeet(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	id := r.accept(t, pollqr("r1", 3))
+// secretOf is the secret of a token of the matrix.
+func secretOf(name string) string { return (name + "-0123456789-0123456789-0123456789")[:34] }
+
+// matrixTokens are one token of all tenants, one with every scope for each of two tenants, and for each scope one that lacks it.
+func matrixTokens() string {
+	var b strings.Builder
+	add := func(name, tenant string, scopes []string) {
+		sources := ""
+		if slices.Contains(scopes, "publish") {
+			sources = `, sources: ["*"]`
+		}
+		fmt.Fprintf(&b, "  - {name: %s, secret: %s, tenant: %q, scopes: [%s]%s}\n", name, secretOf(name), tenant, strings.Join(scopes, ", "), sources)
+	}
+	add("every-tenant", access.AnyTenant, config.Scopes)
+	add("stranger", "acme", config.Scopes)
+	add("victims", "victim", config.Scopes)
+	for _, scope := range config.Scopes {
+		add("no-"+scope, "victim", slices.DeleteFunc(slices.Clone(config.Scopes), func(s string) bool { return s == scope }))
+	}
+	return b.String()
+}
+
+// mark is in all that the victim has, and in no request of a stranger.
+const mark = "mark7f3a"
+
+// victim is a tenant with one of everything, which a stranger knows the names of.
+type victim struct {
+	r     *rig
+	names map[string]string // by the collection that a path has before them
+}
+
+// owned are the settings of one tenant, by collection: each of these is made for the victim and for the stranger. A text in
+// place of MARK is its own.
+var owned = []struct{ collection, name, spec string }{
+	{"connections", "crm", `{"hubspot":{"token":"pat-MARK","base_url":"https://MARK.example.com"}}`},
+	{"webhooks", "hook", `{"url":"https://MARK.example.com/in","events":["response.updated"],"when":"feedback == 'MARK'","headers":{"X-Mark":"MARK"}}`},
+	{"sources", "forms", `{"profile":"pollqr","secrets":["MARK-0123456789-0123456789"]}`},
+	{"rules", "asks", `{"when":"feedback == 'MARK'","send":["PREFIX-crm"]}`},
+}
+
+// newVictim makes a rig with a victim, and a stranger in the tenant acme who has the same under other names.
+func newVictim(t *testing.T) *victim {
+	t.Helper()
+	r := &rig{}
+	r.plan.Store(load(t, someSettings+matrixTokens()))
+	r.open(t)
+	for _, of := range []struct{ tenant, prefix, mark string }{{"victim", "vic", mark}, {"acme", "own", "mine"}} {
+		for _, o := range owned {
+			spec := strings.NewReplacer("MARK", of.mark, "PREFIX", of.prefix).Replace(o.spec)
+			path := "/v1/" + o.collection + "/" + of.prefix + "-" + o.name
+			if got := r.ask(t, ask{method: "PUT", path: path + "?tenant=" + of.tenant, token: secretOf("every-tenant"), body: spec}); got.status != http.StatusCreated {
+				t.Fatalf("PUT %s: %d %s", path, got.status, got.body)
+			}
+		}
+		r.await(func(p *decide.Plan) bool {
+			return p.Destination(of.tenant, of.prefix+"-crm") != nil && p.Destination(of.tenant, of.prefix+"-hook") != nil
+		})
+	}
+	body := `{"type":"response.completed","id":"r-` + mark + `","feedback":"` + mark + `","email":"` + mark + `@example.com"}`
+	got := r.ask(t, ask{method: "POST", path: "/v1/events?tenant=victim", token: secretOf("every-tenant"), body: body})
+	if got.status != http.StatusOK {
+		t.Fatalf("publish: %d %s", got.status, got.body)
+	}
+	v := &victim{r: r, names: map[string]string{
+		"events": ids.FindString(got.body), "connections": "vic-crm", "webhooks": "vic-hook", "destinations": "vic-hook",
+		"sources": "vic-forms", "rules": "vic-asks", "tenants": "victim", "department": "victim",
+	}}
 	o := r.decide(t, state.Dead)
-	delivery := o.Deliveries[0].ID
-	names := map[string]string{
-		"/v1/events": id, "/v1/deliveries": delivery, "/v1/sources": "pollqr", "/v1/connections": "alarms",
-		"/v1/webhooks": "warehouse", "/v1/rules": "detractor", "/v1/destinations": "alarms",
-		"/v1/tenants": "default", "/v1/tokens": "every",
+	v.names["deliveries"] = o.Deliveries[0].ID
+	got = r.ask(t, ask{method: "POST", path: "/v1/replays?tenant=victim", token: secretOf("every-tenant"), body: `{"of":{"events":["` + v.names["events"] + `"],"state":"delivered"}}`})
+	var job view.Job
+	if err := json.Unmarshal([]byte(got.body), &job); err != nil || got.status != http.StatusAccepted {
+		t.Fatalf("replay: %d %s", got.status, got.body)
 	}
-	made := r.ask(t, ask{method: "POST", path: "/v1/replays", token: everyToken, body: `{"of": {"events": ["` + id + `"], "state": "delivered"}}`})
-	if made.status != 202 {
-		t.Fatalf("%d %s", made.status, made.body)
-	}
-	var replay view.Job
-	if err := json.Unmarshal([]byte(made.body), &replay); err != nil {
-		t.Fatal(err)
-	}
-	names["/v1/replays"] = replay.ID
-	before, err := r.store.Deliveries(context.Background(), "default", state.DeliveryQuery{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, route := range Routes() {
-		if route.TenantIn != "" {
-			path := strings.NewReplacer(":"+route.TenantIn, "default", ":name", "warehouse").Replace(route.Path)
-			for token, want := range map[string]int{acmeToken: 403, "": 401, publishToken: 403} {
-				if got := r.ask(t, ask{method: route.Method, path: path, token: token, body: `{}`}); got.status != want || strings.Contains(got.body, "warehouse") {
-					t.Errorf("%s %s with the token %s: %d, want %d: %s", route.Method, path, token, got.status, want, got.body)
-				}
-			}
-			continue
-		}
-		parts := strings.Split(route.Path, "/")
-		path := route.Path
-		named := strings.Contains(route.Path, "/:")
-		if named {
-			name, ok := names["/v1/"+parts[2]]
+	v.names["replays"] = job.ID
+	return v
+}
+
+// path fills a route's path with names; others is used where no name is known.
+func fill(r *route.Route, names map[string]string, others string) string {
+	parts := strings.Split(r.Path, "/")
+	for i, part := range parts {
+		if strings.HasPrefix(part, ":") {
+			name, ok := names[parts[i-1]]
 			if !ok {
-				t.Fatalf("%s: this test knows nothing to ask it for", route.Path)
+				name = others
 			}
-			parts[3] = name
-			path = strings.Join(parts, "/")
-		}
-		for _, token := range []string{acmeToken, platformWide + "?tenant=acme"} {
-			secret, query, _ := strings.Cut(token, "?")
-			target := path
-			if query != "" {
-				target += "?" + query
-			}
-			got := r.ask(t, ask{method: route.Method, path: target, token: secret, body: `[]`})
-			for _, of := range []string{id, delivery, replay.ID, `"name":"pollqr"`, `"alarms"`, `"detractor"`, `"warehouse"`, `"reader"`} {
-				if strings.Contains(got.body, of) {
-					t.Errorf("%s %s tells tenant acme of %s: %s", route.Method, target, of, got.body)
-				}
-			}
-			want := 404
-			if route.Scope == access.Secrets && secret == acmeToken { // which lacks it
-				want = 403
-			}
-			if route.Scope == access.Admin { // which both lack
-				want = 403
-			}
-			if route.Scope == access.Settings && route.Method == "PUT" { // it would make one of acme's own
-				want = 422
-			}
-			if named && got.status != want {
-				t.Errorf("%s %s: %d, want %d: %s", route.Method, target, got.status, want, got.body)
-			}
-		}
-		if got := r.ask(t, ask{method: route.Method, path: path + "?tenant=acme", token: everyToken}); got.status != 403 {
-			t.Errorf("%s %s: token of default asks for acme: %d", route.Method, path, got.status)
-		}
-		if got := r.ask(t, ask{method: route.Method, path: path}); got.status != 401 {
-			t.Errorf("%s %s without a token: %d", route.Method, path, got.status)
-		}
-		granted := []access.Scope{access.Read, access.Publish}
-		if got := r.ask(t, ask{method: route.Method, path: path, token: []string{readToken, publishToken}[btoi(route.Scope == access.Read)]}); !slices.Contains(granted, route.Scope) && got.status != 403 || route.Scope == access.Read && got.status != 403 {
-			t.Errorf("%s %s without its scope: %d", route.Method, path, got.status)
+			parts[i] = name
 		}
 	}
-	after, err := r.store.Deliveries(context.Background(), "default", state.DeliveryQuery{})
+	return strings.Join(parts, "/")
+}
+
+// secrets are what no answer to a stranger may hold who has nothing of these names.
+func (v *victim) secrets() []string { return append(v.known(), mark) }
+
+// leaked returns the first secret that an answer holds and its request does not.
+func leaked(answer, request string, secrets []string) string {
+	for _, text := range secrets {
+		if strings.Contains(answer, text) && !strings.Contains(request, text) {
+			return text
+		}
+	}
+	return ""
+}
+
+// known are the names that the stranger knows, in their order.
+func (v *victim) known() []string {
+	var all []string
+	for _, name := range v.names {
+		all = append(all, name)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// picture is all that the store holds of the victim.
+func (v *victim) picture(t *testing.T) string {
+	t.Helper()
+	ctx, store := context.Background(), v.r.store
+	var all []any
+	add := func(part any, err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, part)
+	}
+	settings, err := store.List(ctx, "victim", state.KindDocument)
+	add(settings, err)
+	deliveries, err := store.Deliveries(ctx, "victim", state.DeliveryQuery{})
+	add(deliveries, err)
+	events, err := store.Events(ctx, "victim", state.EventQuery{})
+	add(events, err)
+	holds, err := store.Holds(ctx, "victim")
+	add(holds, err)
+	lines, err := store.Kept(ctx, "victim", "audit", 0, -1)
+	add(lines, err)
+	for _, kind := range []string{"tenant", "token"} { // of all tenants
+		list, err := store.List(ctx, access.AnyTenant, kind)
+		list = slices.DeleteFunc(list, func(s state.Setting) bool { return !strings.Contains(s.Name+string(s.Value), "victim") })
+		add(list, err)
+	}
+	text, err := json.Marshal(all)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(before, after); diff != "" {
-		t.Errorf("another tenant changed something: %s", diff)
+	return string(text)
+}
+
+// Every route of the table refuses who has no token, a token that is none, one without its scope, one of another tenant, and
+// one that is not of all tenants where that is needed.
+func TestEveryRouteIsGuarded(t *testing.T) {
+	t.Parallel()
+	v := newVictim(t)
+	before := v.picture(t)
+	for _, r := range Routes() {
+		path := fill(&r, v.names, "vic-other")
+		refused := func(who string, a ask, want ...int) {
+			t.Helper()
+			a.method, a.body = r.Method, "{}"
+			got := v.r.ask(t, a)
+			if !slices.Contains(want, got.status) {
+				t.Errorf("%s %s, asked %s: %d, want %v: %.300s", r.Method, a.path, who, got.status, want, got.body)
+			}
+			if text := leaked(got.body, a.path, v.secrets()); text != "" {
+				t.Errorf("%s %s, asked %s, tells %s: %.300s", r.Method, a.path, who, text, got.body)
+			}
+		}
+		refused("without a token", ask{path: path}, 401)
+		refused("with a token that is none", ask{path: path, token: secretOf("nobody")}, 401)
+		for _, scope := range r.Scope.Names() {
+			refused("without the scope "+scope, ask{path: path, token: secretOf("no-" + scope)}, 403)
+		}
+		refused("for another tenant", ask{path: path + "?tenant=victim", token: secretOf("stranger")}, 403, 404)
+		if r.Operator {
+			refused("by one tenant", ask{path: path, token: secretOf("victims")}, 403, 404)
+		}
+		if !r.AllTenants && !r.Operator {
+			refused("for all tenants", ask{path: path + "?tenant=*", token: secretOf("every-tenant")}, 403, 404, 422)
+		}
+	}
+	if after := v.picture(t); before != after {
+		t.Errorf("a refused request changed something:\n%s\n%s", before, after)
 	}
 }
 
-func btoi(b bool) int {
-	if b {
-		return 1
+// Every route, asked by a stranger for what the victim has, by its names: in its path, in each parameter, and in each text of its
+// body. No answer holds anything of the victim, and nothing of it changes.
+func TestTenantsNeverMeet(t *testing.T) {
+	t.Parallel()
+	v := newVictim(t)
+	own := map[string]string{
+		"connections": "own-crm", "webhooks": "own-hook", "destinations": "own-hook", "sources": "own-forms", "rules": "own-asks",
+		"tenants": "acme", "department": "acme",
 	}
-	return 0
+	before := v.picture(t)
+	try := func(r *route.Route, path, body string, secrets ...string) told {
+		t.Helper()
+		got := v.r.ask(t, ask{method: r.Method, path: path, token: secretOf("stranger"), body: body})
+		if got.status == http.StatusTooManyRequests || got.status == http.StatusInternalServerError {
+			t.Errorf("%s %s with %s: %d %s", r.Method, path, body, got.status, got.body)
+		}
+		if text := leaked(got.body, path+body, secrets); text != "" {
+			t.Errorf("%s %s with %s tells %s of another tenant: %.1000s", r.Method, path, body, text, got.body)
+		}
+		return got
+	}
+	unchanged := func(r *route.Route) {
+		t.Helper()
+		if after := v.picture(t); before != after {
+			t.Fatalf("%s %s: a stranger changed something of another tenant:\n%s\n%s", r.Method, r.Path, before, after)
+		}
+	}
+	routes := Routes()
+	// In the paths. As long as the stranger makes nothing, no answer holds a name of the victim either.
+	for i := range routes {
+		r := &routes[i]
+		path := fill(r, v.names, "vic-other")
+		if r.Method == http.MethodPut || r.Method == http.MethodPost && path == r.Path {
+			continue // it makes something of the stranger's
+		}
+		got := try(r, path, baseBody(r), v.secrets()...)
+		if path != r.Path && got.status < http.StatusBadRequest {
+			t.Errorf("%s %s: a stranger is answered %d for what another tenant has: %.300s", r.Method, path, got.status, got.body)
+		}
+		unchanged(r)
+	}
+	// In everything else. From here on the stranger has things with the names of the victim's.
+	for i := range routes {
+		r := &routes[i]
+		base, path := baseBody(r), fill(r, own, "own-other")
+		try(r, fill(r, v.names, "vic-other"), base, mark)
+		for _, name := range append(slices.Clone(r.Query), "tenant") {
+			for _, value := range append(v.known(), "destination:vic-hook", "source:vic-forms", "rule:vic-asks") {
+				try(r, path+"?"+name+"="+url.QueryEscape(value), base, mark)
+			}
+		}
+		for _, value := range v.known() {
+			for _, body := range replaced(t, base, value) {
+				try(r, path, body, mark)
+			}
+		}
+		unchanged(r)
+	}
+}
+
+// bodies are bodies that a route accepts, by what it takes, where one made of its schema would be refused for what it says.
+var bodies = map[string]string{
+	"/v1/connections":     `{"hubspot":{"token":"pat-mine"},"rate":"10/s"}`,
+	"/v1/webhooks":        `{"url":"https://mine.example.com/in","events":["response.updated"],"when":"nps_score <= 6","headers":{"X-A":"a"}}`,
+	"/v1/sources":         `{"profile":"pollqr","secrets":["mine-0123456789-0123456789"]}`,
+	"/v1/rules":           `{"when":"nps_score <= 6","send":["own-crm"]}`,
+	"/v1/events":          `{"type":"response.completed","id":"own-1","source":"api","tenant":"acme","feedback":"slow","email":"jo@example.com"}`,
+	"/v1/try":             `{"draft":{"rules":{"own-new":{"when":"nps_score <= 6","send":["own-crm"]}}},"events":{"last":5,"type":"response.completed","source":"api","ids":["own-1"]},"show":["explain","requests","difference"]}`,
+	"/department/webhook": `{"name":"n","url":"https://127.0.0.1:9/x","events":["response.completed"],"headers":{"X-A":"a"}}`,
+}
+
+// baseBody returns the body of a route that the stranger begins with.
+func baseBody(r *route.Route) string {
+	if r.In == nil {
+		return "{}"
+	}
+	var collection []string
+	for part := range strings.SplitSeq(r.Path, "/") {
+		if !strings.HasPrefix(part, ":") {
+			collection = append(collection, part)
+		}
+	}
+	for n := len(collection); n > 1; n-- {
+		if body := bodies[strings.Join(collection[:n], "/")]; body != "" && n == len(collection) || body != "" && collection[1] == "department" {
+			return body
+		}
+	}
+	d := described()
+	content := d.document.Object("paths").Object(openapi.Path(r.Path)).Object(strings.ToLower(r.Method)).Object("requestBody").Object("content")
+	if content == nil {
+		return "{}"
+	}
+	text, err := json.Marshal(d.sample(content.Object(content.Names()[0]).Object("schema"), 0))
+	if err != nil {
+		return "{}"
+	}
+	return string(text)
+}
+
+// sample returns a value of a schema, with every property.
+func (d *description) sample(schema *openapi.Object, depth int) any {
+	if name, ok := strings.CutPrefix(schema.Text("$ref"), "#/components/schemas/"); ok {
+		schema = d.document.Object("components").Object("schemas").Object(name)
+	}
+	if forms := schema.List("anyOf"); len(forms) > 0 {
+		return d.sample(forms[0].(*openapi.Object), depth+1)
+	}
+	if words := schema.List("enum"); len(words) > 0 {
+		return words[0]
+	}
+	kind := schema.Text("type")
+	if kinds := schema.List("type"); len(kinds) > 0 {
+		kind = fmt.Sprint(kinds[0])
+	}
+	switch kind {
+	case "object":
+		o := map[string]any{}
+		if values := schema.Object("additionalProperties"); values != nil && depth < 5 {
+			o["x"] = d.sample(values, depth+1)
+		}
+		for _, name := range schema.Object("properties").Names() {
+			if depth < 5 {
+				o[name] = d.sample(schema.Object("properties").Object(name), depth+1)
+			}
+		}
+		return o
+	case "array":
+		return []any{d.sample(schema.Object("items"), depth+1)}
+	case "integer", "number":
+		return 1
+	case "boolean":
+		return true
+	default:
+		return "x"
+	}
+}
+
+// replaced returns a body with each of its texts, and each of its names, replaced by a value, and one with all texts replaced.
+func replaced(t *testing.T, body, value string) []string {
+	t.Helper()
+	n := 0
+	var walk func(v any, at int) any
+	walk = func(v any, at int) any {
+		hit := func() bool { n++; return at < 0 || n-1 == at }
+		switch v := v.(type) {
+		case string:
+			if hit() {
+				return value
+			}
+			return v
+		case []any:
+			out := make([]any, len(v))
+			for i := range v {
+				out[i] = walk(v[i], at)
+			}
+			return out
+		case map[string]any:
+			out := map[string]any{}
+			names := make([]string, 0, len(v))
+			for name := range v {
+				names = append(names, name)
+			}
+			slices.Sort(names)
+			for _, name := range names {
+				inner := walk(v[name], at)
+				if hit() && at >= 0 {
+					name = value
+				}
+				out[name] = inner
+			}
+			return out
+		default:
+			return v
+		}
+	}
+	var parsed any
+	if err := json.Unmarshal([]byte(body), &parsed); err != nil {
+		t.Fatalf("%s: %v", body, err)
+	}
+	var all []string
+	add := func(at int) {
+		n = 0
+		text, err := json.Marshal(walk(parsed, at))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, string(text))
+	}
+	add(-1)
+	for at, count := 0, n; at < count; at++ {
+		add(at)
+	}
+	return all
 }

@@ -77,6 +77,8 @@ var views = []struct {
 	{asks("GET /v1/stats?of=rule:"), viewOf[view.Stats[view.RuleStat]]},
 	{asks("GET /v1/stats?of=survey:"), viewOf[view.Stats[view.SurveyStat]]},
 	{asks("GET /v1/event-types"), viewOf[view.EventTypes]},
+	{asks("POST /v1/sources/ID/capture"), viewOf[view.Capturing]},
+	{asks("POST /v1/sources/ID/test"), viewOf[view.SourceTested]},
 	{asks("POST /v1/try"), viewOf[view.Tried]},
 	{asks("POST /v1/reload"), viewOf[view.Reloaded]},
 	{asks("(GET|POST) /department/ID/webhook"), viewOf[view.Department]},

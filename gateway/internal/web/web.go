@@ -148,6 +148,9 @@ func New(o Options) *App {
 		Explain:   &explain.Asker{Store: o.Store, Plan: o.Plan, PlanOf: o.PlanOf, Clock: o.Clock},
 		Normalise: &renormalise.Normaliser{Store: o.Store, Plan: o.Plan, Clock: o.Clock, Ended: o.Stats.Ended},
 		Ended:     o.Stats.Ended,
+		TakeEvents: func(tenant string, n int) error {
+			return a.guard.TakeEvents(tenant, n, o.Tenants.EventsPerMinute(tenant))
+		},
 	})
 	links := &access.Links{Store: o.Store, Clock: o.Clock}
 	a.callers = &route.Callers{Access: o.Access, Sessions: &access.Sessions{Vault: o.Vault, Clock: o.Clock}, Links: links}
@@ -197,6 +200,9 @@ func (a *App) Remember(ctx context.Context, tenants ...string) error {
 	}
 	return nil
 }
+
+// WatchCaptures follows which sources capture requests because somebody asked for it, on any replica, until ctx ends.
+func (a *App) WatchCaptures(ctx context.Context) { a.door.WatchCaptures(ctx) }
 
 // Serve answers on a TCP listener until Shutdown.
 func (a *App) Serve(ln net.Listener) error { return a.tcp.serve(ln) }

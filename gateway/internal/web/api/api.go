@@ -50,9 +50,11 @@ type Options struct {
 	// Sender sends the requests that check connections.
 	Sender *outbound.Sender
 	// Door accepts events.
-	Door  *intake.Door
-	Clock clock.Clock
-	Log   *slog.Logger
+	Door *intake.Door
+	// TakeEvents counts events that a tenant publishes against its plan. It returns the answer to one that publishes too many.
+	TakeEvents func(tenant string, n int) error
+	Clock      clock.Clock
+	Log        *slog.Logger
 	// Reload reads the configuration now; force uses it even if it removes much.
 	Reload func(ctx context.Context, force bool) (view.Reloaded, error)
 	// Due and HoldsChanged are act.Options'.
@@ -147,7 +149,7 @@ func table() []row {
 			Method: fiber.MethodPost, Path: "/v1/replays", Scope: access.Write, Once: true,
 			Query: params([]string{"normalise", "again", "dry_run", "source"}, spanQuery, []string{"cursor"}),
 			For:   "deliver again what the body selects, as a job; with `normalise=true`, read the raw bodies of many events again, a page at a time",
-			In:    route.Optional{Of: view.ReplayRequest{}}, Out: route.OneOf{view.Job{}, view.WouldReplay{}, view.NormalisedPage{}},
+			In:    route.Optional{Body: view.ReplayRequest{}}, Out: route.OneOf{view.Job{}, view.WouldReplay{}, view.NormalisedPage{}},
 			Status: fiber.StatusAccepted, Statuses: []int{fiber.StatusOK, fiber.StatusConflict},
 		}},
 		{(*API).replayList, route.Route{Method: fiber.MethodGet, Path: "/v1/replays", Scope: access.Read, Query: pageQuery, For: "list replays, newest first", Out: view.Page[view.Job]{}}},
@@ -185,7 +187,7 @@ func table() []row {
 		}},
 		{(*API).resume, route.Route{Method: fiber.MethodPost, Path: "/v1/destinations/:name/resume", Scope: access.Write, Once: true, For: "lift whatever holds it", Out: view.Destination{}}},
 		{(*API).test, route.Route{
-			Method: fiber.MethodPost, Path: "/v1/destinations/:name/test", Scope: access.Write, Once: true,
+			Method: fiber.MethodPost, Path: "/v1/destinations/:name/test", Scope: access.Write, Once: true, TestSend: true,
 			Query: []string{"email"}, For: "send it a test delivery, which says that it is one; `email` is whose record products write",
 			Out: view.Delivery{},
 		}},

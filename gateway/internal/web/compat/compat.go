@@ -65,25 +65,28 @@ type row struct {
 func table() []row {
 	tooLarge := []int{fiber.StatusConflict, fiber.StatusRequestEntityTooLarge}
 	rows := []row{
-		{(*API).list, route.Route{Method: fiber.MethodGet, Path: collection, Scope: access.Read, For: "list webhooks as Pollarix' API does", Out: view.Department{}}},
+		{(*API).list, route.Route{
+			ID: "listDepartmentWebhooks", Method: fiber.MethodGet, Path: collection, Scope: access.Read, For: "list webhooks as Pollarix' API does",
+			Out: view.Department{},
+		}},
 		{(*API).create, route.Route{
-			Method: fiber.MethodPost, Path: collection, Scope: access.Settings, Once: true, For: "make a webhook",
+			ID: "createDepartmentWebhook", Method: fiber.MethodPost, Path: collection, Scope: access.Settings, Once: true, For: "make a webhook",
 			In: view.DepartmentRequest{}, Out: view.Department{}, Status: fiber.StatusCreated, Statuses: tooLarge,
 		}},
 		{(*API).create, route.Route{
-			Method: fiber.MethodPost, Path: collection + "add", Scope: access.Settings, Once: true, For: "make a webhook beside others",
+			ID: "addDepartmentWebhook", Method: fiber.MethodPost, Path: collection + "add", Scope: access.Settings, Once: true, For: "make a webhook beside others",
 			In: view.DepartmentRequest{}, Out: view.Department{}, Status: fiber.StatusCreated, Statuses: tooLarge,
 		}},
 		{(*API).update, route.Route{
-			Method: fiber.MethodPut, Path: collection + ":name", Scope: access.Settings, For: "change a webhook; the body is all of it, with its `id`",
+			ID: "updateDepartmentWebhook", Method: fiber.MethodPut, Path: collection + ":name", Scope: access.Settings, For: "change a webhook; the body is all of it, with its `id`",
 			In: view.DepartmentRequest{}, Out: view.Department{}, Statuses: tooLarge,
 		}},
 		{(*API).delete, route.Route{
-			Method: fiber.MethodDelete, Path: collection + ":name", Scope: access.Settings, For: "delete a webhook",
+			ID: "deleteDepartmentWebhook", Method: fiber.MethodDelete, Path: collection + ":name", Scope: access.Settings, For: "delete a webhook",
 			Status: fiber.StatusNoContent, Statuses: tooLarge[:1],
 		}},
 		{(*API).testSend, route.Route{
-			Method: fiber.MethodPost, Path: collection + "test-send", Scope: access.Settings, For: "send a test to an address, at most 10 a minute for each tenant",
+			ID: "testDepartmentWebhook", Method: fiber.MethodPost, Path: collection + "test-send", Scope: access.Settings, For: "send a test to an address, at most 10 a minute for each tenant",
 			In: view.TestSend{}, Out: view.TestSent{},
 		}},
 	}

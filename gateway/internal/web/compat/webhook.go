@@ -12,6 +12,8 @@ import (
 
 	"github.com/surveygate/surveygate/connectors/webhook"
 	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/access"
+	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
@@ -58,6 +60,14 @@ type spec struct {
 	Enabled *bool             `json:"enabled"`
 }
 
+func escaped(headers map[string]string) map[string]string {
+	all := make(map[string]string, len(headers))
+	for name, value := range headers {
+		all[name] = document.EscapeVariables(value)
+	}
+	return all
+}
+
 // ofDocument returns a document in the platform's form. What cannot be read of a broken one is empty.
 func ofDocument(e *settings.Entry) view.DepartmentWebhook {
 	v := view.DepartmentWebhook{ID: settings.Title(e.Name), Events: []string{}, Headers: map[string]string{}, IsActive: true}
@@ -69,11 +79,11 @@ func ofDocument(e *settings.Entry) view.DepartmentWebhook {
 			_ = json.Unmarshal(value, into)
 		}
 	}
-	if v.Name = s.Title; v.Name == "" {
+	if v.Name = document.UnescapeVariables(s.Title); v.Name == "" {
 		v.Name = v.ID
 	}
-	v.URL, v.Events = s.URL, renamed(s.Events, theirs)
-	if s.Headers != nil {
+	v.URL, v.Events = document.UnescapeVariables(s.URL), renamed(s.Events, theirs)
+	if s.Headers != nil { // they are masks
 		v.Headers = s.Headers
 	}
 	if s.Enabled != nil {
@@ -185,9 +195,9 @@ func (a *API) create(c *route.Call) error {
 	case len(o.events) == 0:
 		return noEvents()
 	}
-	members := map[string]any{"title": o.name, "url": o.url, "events": renamed(o.events, ours), "preset": webhook.PollarixPreset}
+	members := map[string]any{"title": document.EscapeVariables(o.name), "url": document.EscapeVariables(o.url), "events": renamed(o.events, ours), "preset": webhook.PollarixPreset}
 	if len(o.headers) > 0 {
-		members["headers"] = o.headers
+		members["headers"] = escaped(o.headers)
 	}
 	if !o.active {
 		members["enabled"] = false
@@ -247,49 +257,50 @@ func (a *API) updateOnce(c *route.Call, b *body) (*settings.Entry, error) {
 	case len(o.events) == 0 && len(shown.Events) > 0: // one that only rules name has none
 		return nil, noEvents()
 	}
-	members, err := membersOf(current)
-	if err != nil {
-		return nil, err
-	}
+	members := membersOf(current)
 	set := func(name string, same bool, value any) {
-		switch {
-		case same:
-		case value == nil:
-			delete(members, name)
-		default:
+		if !same {
 			members[name] = value
 		}
 	}
-	set("title", o.name == shown.Name, o.name)
-	set("url", false, o.url)
+	set("title", o.name == shown.Name, document.EscapeVariables(o.name))
+	set("url", o.url == shown.URL, document.EscapeVariables(o.url))
 	set("events", slices.Equal(o.events, shown.Events), renamed(o.events, ours))
-	set("headers", maps.Equal(o.headers, shown.Headers), o.headers)
+	set("headers", maps.Equal(o.headers, shown.Headers), escaped(o.headers))
 	if len(o.headers) == 0 {
 		delete(members, "headers")
 	}
-	set("enabled", o.active == shown.IsActive, o.active)
+	if o.active && members["enabled"] != true {
+		delete(members, "enabled")
+	}
+	if !o.active {
+		members["enabled"] = false
+	}
 	return a.apply(c, settings.Change{Name: current.Name, If: &current.Version}, members)
 }
 
 // membersOf returns the settings of a document by name. What cannot be read is written anew.
-func membersOf(e *settings.Entry) (map[string]any, error) {
+func membersOf(e *settings.Entry) map[string]any {
 	var all map[string]json.RawMessage
-	if err := json.Unmarshal(e.Spec, &all); err != nil {
-		return nil, err
-	}
-	if all == nil {
-		return map[string]any{"preset": webhook.PollarixPreset}, nil
+	if json.Unmarshal(e.Spec, &all) != nil || all == nil {
+		return map[string]any{"preset": webhook.PollarixPreset}
 	}
 	members := make(map[string]any, len(all))
 	for name, value := range all {
 		members[name] = value
 	}
-	return members, nil
+	if string(all["enabled"]) == "true" {
+		members["enabled"] = true
+	}
+	return members
 }
 
 // find returns the document of the webhook that the path names.
 func (a *API) find(c *route.Call) (*settings.Entry, error) {
 	name := c.Segment("name")
+	if !access.ValidName(name) {
+		return nil, answer.NotFound("webhook")
+	}
 	if d := a.inFile(c.Tenant, name); d != nil {
 		return nil, &settings.InFileError{Name: kind + "/" + name, At: d.At}
 	}

@@ -57,7 +57,7 @@ type row struct {
 }
 
 // table returns the rows of all resources.
-func table() []row { return slices.Concat(tryRows(), eventTypeRows()) }
+func table() []row { return slices.Concat(tryRows(), eventTypeRows(), sourceRows()) }
 
 // Routes returns all routes.
 func Routes() []route.Route {

@@ -2,7 +2,6 @@ package inspect
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -47,12 +46,7 @@ func (i *Inspection) try(c *route.Call) error {
 	if err != nil {
 		return err
 	}
-	leave, err := i.gate.Enter(c.Base, c.Tenant, c.Grant.Name)
-	if errors.Is(err, try.ErrBusy) {
-		problem := answer.NewProblem(fiber.StatusTooManyRequests, view.RateLimited, err.Error())
-		problem.RetryAfter = answer.DefaultRetryAfter
-		return problem
-	}
+	leave, err := i.enter(c)
 	if err != nil {
 		return err
 	}
@@ -62,6 +56,17 @@ func (i *Inspection) try(c *route.Call) error {
 		return inDraft(manage.Refusal(err), err)
 	}
 	return answer.JSON(c.Ctx, fiber.StatusOK, tried)
+}
+
+// enter waits for the turn of a request that computes much; leave ends it.
+func (i *Inspection) enter(c *route.Call) (leave func(), err error) {
+	leave, err = i.gate.Enter(c.Base, c.Tenant, c.Grant.Name)
+	if errors.Is(err, try.ErrBusy) {
+		problem := answer.NewProblem(fiber.StatusTooManyRequests, view.RateLimited, err.Error())
+		problem.RetryAfter = answer.DefaultRetryAfter
+		return nil, problem
+	}
+	return leave, err
 }
 
 // askOf checks what is asked.
@@ -136,12 +141,11 @@ func (i *Inspection) selectEvents(c *route.Call, e *view.TrialEvents, ask *try.A
 // read makes events of the body in a request.
 func (i *Inspection) read(c *route.Call, plan *decide.Plan, e *view.TrialEvents) ([]*event.Event, error) {
 	now := i.Clock.Now().UTC()
-	body := []byte(e.Body)
-	if len(body) > intake.MaxBody {
+	if len(e.Body) > intake.MaxBody {
 		return nil, answer.NewProblem(fiber.StatusRequestEntityTooLarge, view.TooLarge, "an event has at most 1 MiB", "events", "body")
 	}
 	if e.Source == "" {
-		ev, err := event.ParseOne(body, event.Defaults{Tenant: c.Tenant, Source: event.DefaultSource, Received: now, Verified: event.VerifiedAPI})
+		ev, err := event.ParseOne(e.Body, event.Defaults{Tenant: c.Tenant, Source: event.DefaultSource, Received: now, Verified: event.VerifiedAPI})
 		if err != nil {
 			return nil, under(err, "events", "body")
 		}
@@ -158,12 +162,7 @@ func (i *Inspection) read(c *route.Call, plan *decide.Plan, e *view.TrialEvents)
 		}
 		return nil, answer.NoSuch("source", e.Source, names)
 	}
-	contentType := "application/json"
-	if text := ""; json.Unmarshal(body, &text) == nil { // the body's text, which need not be JSON
-		if body = []byte(text); !json.Valid(bytes.TrimSpace(body)) {
-			contentType = "application/x-www-form-urlencoded"
-		}
-	}
+	body, contentType := bodyOf(e.Body)
 	events, err := s.Receiver.Normalise(&source.Request{
 		Method: fiber.MethodPost, Body: body, ContentType: contentType, Received: now, Verified: source.Verified{Kind: event.VerifiedAPI},
 	}, now)

@@ -23,8 +23,10 @@ const (
 	capturedMaxBody = 256 << 10
 )
 
-// captures reports whether requests are captured now.
-func (e *entry) captures(now time.Time) bool { return now.Before(e.captureUntil) }
+// captures reports whether the requests of a source are captured now: as configured, or because somebody asked for it.
+func (d *Door) captures(e *entry, now time.Time) bool {
+	return now.Before(e.captureUntil) || now.Before(d.asked.until(e.tenant, e.name))
+}
 
 // capture stores a request after it was answered; err is why it was refused.
 func (d *Door) capture(c *fiber.Ctx, e *entry, r *reader, now time.Time, err error) {
@@ -76,10 +78,14 @@ func CapturedOf(ctx context.Context, store state.Settings, tenant, name string) 
 
 // CaptureUntil returns until when a source captures requests; zero: it does not.
 func (d *Door) CaptureUntil(tenant, name string) time.Time {
-	if e := d.find(tenant, name); e != nil && e.enabled && e.captures(d.Clock.Now()) {
-		return e.captureUntil
+	e, now := d.find(tenant, name), d.Clock.Now()
+	if e == nil || !e.enabled || e.stream || !d.captures(e, now) {
+		return time.Time{}
 	}
-	return time.Time{}
+	if asked := d.asked.until(tenant, name); asked.After(e.captureUntil) {
+		return asked
+	}
+	return e.captureUntil
 }
 
 // Knew reports whether a tenant has, or had, a source of that name.

@@ -58,6 +58,7 @@ type Door struct {
 	apis     *apis
 	readers  sync.Pool
 	limits   *limits // of all sources together
+	asked    asked
 }
 
 // New returns a Door that does not drain.
@@ -135,7 +136,7 @@ func (d *Door) Takes(path []byte, post bool) bool {
 	if e == nil {
 		e = d.ofOverlay(plan, string(tenant)).entry(name)
 	}
-	return e != nil && e.enabled && !e.stream && (post || e.captures(d.Clock.Now()))
+	return e != nil && e.enabled && !e.stream && (post || d.captures(e, d.Clock.Now()))
 }
 
 // settingKind is the kind of settings that record that a source was once configured.

@@ -48,7 +48,7 @@ func (d *Door) serve(c *fiber.Ctx) error {
 	} else {
 		err = d.take(c, e, r, now)
 	}
-	if e.captures(now) {
+	if d.captures(e, now) {
 		d.capture(c, e, r, now, err)
 	}
 	return err

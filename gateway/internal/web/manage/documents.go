@@ -2,7 +2,6 @@ package manage
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"slices"
 	"strconv"
@@ -37,17 +36,17 @@ func documentRows() []row {
 		if k == webhooks {
 			rows = append(rows, row{k.post, route.Route{
 				Method: fiber.MethodPost, Path: every, Scope: access.Settings, Query: []string{"dry_run"}, Once: true,
-				For: "make one, with a new name", In: json.RawMessage{}, Out: k.example(), Status: fiber.StatusCreated, Statuses: conflict,
+				For: "make one, with a new name", In: route.Document(k), Out: k.example(), Status: fiber.StatusCreated, Statuses: conflict,
 			}})
 		}
 		rows = append(rows,
 			row{k.put, route.Route{
 				Method: fiber.MethodPut, Path: every + "/:name", Scope: access.Settings, Query: []string{"dry_run"},
-				For: "make it, or replace its settings; 201 if it is new", In: json.RawMessage{}, Out: k.example(), Statuses: append(conflict, fiber.StatusCreated),
+				For: "make it, or replace its settings; 201 if it is new", In: route.Document(k), Out: k.example(), Statuses: append(conflict, fiber.StatusCreated),
 			}},
 			row{k.patch, route.Route{
 				Method: fiber.MethodPatch, Path: every + "/:name", Scope: access.Settings, Query: []string{"dry_run"},
-				For: "change some of its settings, by a merge patch", In: json.RawMessage{}, Out: k.example(), Statuses: conflict,
+				For: "change some of its settings, by a merge patch", In: route.Patch(k), Out: k.example(), Statuses: conflict,
 			}},
 			row{k.remove, route.Route{
 				Method: fiber.MethodDelete, Path: every + "/:name", Scope: access.Settings, Query: []string{"dry_run"},

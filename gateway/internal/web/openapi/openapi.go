@@ -43,7 +43,9 @@ type deriver struct {
 	examples      map[string][]Example
 	schemas       map[string]*Object
 	types         map[string]reflect.Type
-	faults        []error
+	// reading: schemas of requests are made, in which null stands for what is absent.
+	reading bool
+	faults  []error
 }
 
 const intro = "The HTTP API of surveygate: publish survey events, ask what became of them and why, and set where they are sent.\n\n" +
@@ -144,17 +146,16 @@ func (d *deriver) operation(r *route.Route) *Object {
 	}
 	examples := d.examples[r.Method+" "+Path(r.Path)]
 	if r.In != nil {
-		in, required := r.In, true
-		if optional, ok := in.(route.Optional); ok {
-			in, required = optional.Of, false
-		}
-		content := d.content(in)
+		d.reading = true
+		content := d.content(r.In)
+		d.reading = false
 		for _, e := range examples {
 			if body := content.Object("application/json"); body != nil && e.Body != nil && body.Value("examples") == nil {
 				body.set("examples", object("page", object("value", e.Body)))
 			}
 		}
-		o.set("requestBody", object("required", required, "content", content))
+		_, optional := r.In.(route.Optional)
+		o.set("requestBody", object("required", !optional, "content", content))
 	}
 	o.set("responses", d.responses(r, examples))
 	if len(examples) > 0 {
@@ -177,7 +178,7 @@ func capital(text string) string {
 func (d *deriver) parameters(r *route.Route) []any {
 	var all []any
 	for _, match := range segment.FindAllStringSubmatch(r.Path, -1) {
-		all = append(all, object("name", match[1], "in", "path", "required", true, "description", segmentFor(match[1], r.Path), "schema", object("type", "string")))
+		all = append(all, object("name", match[1], "in", "path", "required", true, "description", segmentFor(match[1], r), "schema", object("type", "string")))
 	}
 	declared, unknown := r.Parameters()
 	for _, name := range unknown {
@@ -193,8 +194,11 @@ func (d *deriver) parameters(r *route.Route) []any {
 	return all
 }
 
-func segmentFor(name, path string) string {
-	before, _, _ := strings.Cut(path, "/:"+name)
+func segmentFor(name string, r *route.Route) string {
+	if name == r.TenantIn {
+		return "The name of the tenant."
+	}
+	before, _, _ := strings.Cut(r.Path, "/:"+name)
 	what := singular(before[strings.LastIndexByte(before, '/')+1:])
 	if name == "name" {
 		return "The name of the " + what + "."
@@ -227,6 +231,9 @@ func parameterSchema(p *route.Parameter) *Object {
 
 // content returns the forms of a body by their media types.
 func (d *deriver) content(value any) *Object {
+	if optional, ok := value.(route.Optional); ok {
+		value = optional.Body
+	}
 	media, ok := value.(route.Media)
 	if !ok {
 		return object("application/json", object("schema", d.schema(value)))

@@ -117,10 +117,13 @@ func (d *deriver) typed(t reflect.Type) *Object {
 // field is a field as encoding/json writes it.
 type field struct {
 	name     string
-	optional bool
+	optional bool         // omitempty or omitzero: nil is left out
+	within   bool         // of an embedded pointer, without which it is left out
 	in       reflect.Type // the struct that declares it
 	reflect.StructField
 	depth int
+	// embedded: it is in an embedded pointer, and absent where that is nil.
+	embedded bool
 }
 
 // fieldsOf returns the fields that are written, those of embedded structs in their place.
@@ -136,12 +139,15 @@ func fieldsOf(t reflect.Type, depth int) []field {
 		switch {
 		case name == "-" && options == "":
 		case f.Anonymous && name == "" && embedded.Kind() == reflect.Struct && shapes[embedded] == nil:
-			all = append(all, fieldsOf(embedded, depth+1)...)
+			for _, inner := range fieldsOf(embedded, depth+1) {
+				inner.within = inner.within || f.Type.Kind() == reflect.Pointer
+				all = append(all, inner)
+			}
 		case f.IsExported():
 			if name == "" {
 				name = f.Name
 			}
-			all = append(all, field{name, strings.Contains(options, "omit"), t, f, depth})
+			all = append(all, field{name: name, optional: strings.Contains(options, "omit"), in: t, StructField: f, depth: depth})
 		}
 	}
 	if depth > 0 {
@@ -168,14 +174,21 @@ func (d *deriver) structure(t reflect.Type) *Object {
 	fields := fieldsOf(t, 0)
 	for _, f := range fields {
 		p := d.typed(f.Type)
-		if f.Type.Kind() == reflect.Pointer && !f.optional {
-			p = nullable(p)
+		switch f.Type.Kind() {
+		case reflect.Pointer:
+			if !f.optional || d.reading {
+				p = nullable(p)
+			}
+		case reflect.Map, reflect.Slice:
+			if d.reading { // null reads as none
+				p = nullable(p)
+			}
 		}
 		if text := d.comments.Field(f.in, f.Name); text != "" {
 			p.set("description", inJSON(text, fields))
 		}
 		properties.set(f.name, p)
-		if !f.optional {
+		if !f.optional && !f.within {
 			required = append(required, f.name)
 		}
 	}
@@ -256,13 +269,18 @@ func (d *deriver) document(kind string) *Object {
 
 func documentName(kind string) string { return strings.ToUpper(kind[:1]) + kind[1:] + "Document" }
 
-// dropName takes out what a document does not have: its name and its tenant are in the path.
+// dropName takes out what a document does not have, because its name and its tenant are in the path, and adds that its secrets can be
+// sent back as they were shown.
 func (d *deriver) dropName(o *Object) {
 	properties := &Object{}
 	for _, name := range o.Object("properties").Names() {
 		if name != "name" && name != "tenant" {
 			properties.set(name, o.Object("properties").Value(name))
 		}
+	}
+	if secrets := properties.Object("secrets"); secrets.Object("items") != nil {
+		shown := object("type", "object", "description", "A secret that stays, as an answer shows it.", "properties", object("id", object("type", "string")), "required", []any{"id"})
+		secrets.set("items", object("anyOf", []any{secrets.Object("items"), shown}))
 	}
 	o.set("properties", properties)
 	var required []any

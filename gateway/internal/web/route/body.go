@@ -5,8 +5,8 @@ type (
 	// OneOf is a body that has one of several forms: that of one of its values.
 	OneOf []any
 
-	// Optional is a request's body that may be left out: that of Of.
-	Optional struct{ Of any }
+	// Optional is a body that may be absent.
+	Optional struct{ Body any }
 
 	// Media are the forms of a body by its Content-Type, where it is not application/json alone.
 	Media map[string]any

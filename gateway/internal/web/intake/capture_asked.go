@@ -1,0 +1,200 @@
+package intake
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// captureKind is the kind of the settings that hold until when a source captures requests because somebody asked for it; the name is
+// the source's. All replicas watch them.
+const captureKind = "capture"
+
+const (
+	// MaxCapture is for how long somebody can ask a source to capture requests.
+	MaxCapture = 24 * time.Hour
+	// captureSweep is how often all of these settings are read again, in case that a change was missed.
+	captureSweep = time.Minute
+	// captureForget is how long after its end such a setting is deleted.
+	captureForget = time.Hour
+	// captureTries is how often a write is tried again that meets another one.
+	captureTries = 5
+)
+
+// asked are until when sources capture because somebody asked for it.
+type asked struct {
+	mu  sync.RWMutex
+	all map[ofSource]time.Time
+}
+
+type ofSource struct{ tenant, name string }
+
+func (a *asked) until(tenant, name string) time.Time {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.all[ofSource{tenant, name}]
+}
+
+func (a *asked) set(tenant, name string, until time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	next := maps.Clone(a.all)
+	if next == nil {
+		next = map[ofSource]time.Time{}
+	}
+	if until.IsZero() {
+		delete(next, ofSource{tenant, name})
+	} else {
+		next[ofSource{tenant, name}] = until
+	}
+	a.all = next
+}
+
+func (a *asked) replace(all map[ofSource]time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.all = all
+}
+
+// storedCapture is the value of such a setting.
+type storedCapture struct {
+	Until time.Time `json:"until"`
+}
+
+// captureOf reads a setting; zero: it cannot be read. No setting lasts longer than somebody can ask for.
+func captureOf(value []byte, now time.Time) time.Time {
+	var s storedCapture
+	if json.Unmarshal(value, &s) != nil || s.Until.After(now.Add(MaxCapture)) {
+		return time.Time{}
+	}
+	return s.Until
+}
+
+// Capture lets a source capture requests from now on, on all replicas, for at most MaxCapture; 0 ends what was asked for before. What
+// the configuration says of the source stays. It returns until when the source captures; zero: it does not.
+func (d *Door) Capture(ctx context.Context, tenant, name string, lasts time.Duration) (until time.Time, err error) {
+	for range captureTries {
+		now := d.Clock.Now().UTC()
+		var version uint64
+		kept, err := d.Store.Get(ctx, tenant, captureKind, name)
+		switch {
+		case err == nil:
+			version = kept.Version
+		case !errors.Is(err, state.ErrNotFound):
+			return time.Time{}, fmt.Errorf("capture requests of %s: %w", name, err)
+		}
+		until = time.Time{}
+		if lasts > 0 {
+			until = now.Add(min(lasts, MaxCapture))
+			value, err := json.Marshal(storedCapture{until})
+			if err != nil {
+				return time.Time{}, err
+			}
+			_, err = d.Store.Put(ctx, tenant, captureKind, name, value, version)
+			if errors.Is(err, state.ErrConflict) {
+				continue
+			}
+			if err != nil {
+				return time.Time{}, fmt.Errorf("capture requests of %s: %w", name, err)
+			}
+		} else if version > 0 {
+			err = d.Store.Delete(ctx, tenant, captureKind, name, version)
+			if errors.Is(err, state.ErrConflict) {
+				continue
+			}
+			if err != nil && !errors.Is(err, state.ErrNotFound) {
+				return time.Time{}, fmt.Errorf("capture no more requests of %s: %w", name, err)
+			}
+		}
+		d.asked.set(tenant, name, until)
+		return d.CaptureUntil(tenant, name), nil
+	}
+	return time.Time{}, state.ErrConflict
+}
+
+// WatchCaptures follows what is asked for on any replica until ctx ends.
+func (d *Door) WatchCaptures(ctx context.Context) {
+	var changes <-chan state.Change
+	for {
+		if changes == nil {
+			var err error
+			if changes, err = d.Store.Watch(ctx, "*"); err != nil && ctx.Err() == nil {
+				d.Log.Warn("cannot watch which sources capture requests: other replicas' captures begin later", "err", err)
+			}
+		}
+		if err := d.readCaptures(ctx); err != nil && ctx.Err() == nil {
+			d.Log.Warn("cannot read which sources capture requests", "err", err)
+		}
+		if !d.followCaptures(ctx, changes) {
+			return
+		}
+	}
+}
+
+// followCaptures applies changes until the next sweep. It returns false when ctx ended or the store was closed.
+func (d *Door) followCaptures(ctx context.Context, changes <-chan state.Change) bool {
+	sweep, stop := d.Clock.After(captureSweep)
+	defer stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-sweep:
+			return true
+		case c, open := <-changes:
+			if !open {
+				<-ctx.Done()
+				return false
+			}
+			if c.Kind == captureKind {
+				d.readCapture(ctx, c.Tenant, c.Name)
+			}
+		}
+	}
+}
+
+// readCapture reads one setting. One that cannot be read now is read by the next sweep.
+func (d *Door) readCapture(ctx context.Context, tenant, name string) {
+	kept, err := d.Store.Get(ctx, tenant, captureKind, name)
+	switch {
+	case err == nil:
+		d.asked.set(tenant, name, captureOf(kept.Value, d.Clock.Now()))
+	case errors.Is(err, state.ErrNotFound):
+		d.asked.set(tenant, name, time.Time{})
+	}
+}
+
+// readCaptures reads all settings, and deletes those whose time is long over.
+func (d *Door) readCaptures(ctx context.Context) error {
+	last, err := d.Store.LastChanges(ctx, captureKind)
+	if err != nil {
+		return err
+	}
+	all := map[ofSource]time.Time{}
+	for _, l := range last {
+		kept, err := d.Store.List(ctx, l.Tenant, captureKind)
+		if err != nil {
+			return err
+		}
+		now := d.Clock.Now()
+		for _, setting := range kept {
+			until := captureOf(setting.Value, now)
+			if now.Before(until) {
+				all[ofSource{l.Tenant, setting.Name}] = until
+			} else if now.After(until.Add(captureForget)) {
+				err := d.Store.Delete(ctx, l.Tenant, captureKind, setting.Name, setting.Version)
+				if err != nil && !errors.Is(err, state.ErrConflict) && !errors.Is(err, state.ErrNotFound) {
+					return err
+				}
+			}
+		}
+	}
+	d.asked.replace(all)
+	return nil
+}
