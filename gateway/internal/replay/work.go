@@ -184,12 +184,16 @@ func (w *work) batch(ctx context.Context) (wait time.Duration, done bool, err er
 
 // waits stores why the job does nothing at this moment.
 func (w *work) waits(ctx context.Context, destination, reason string) error {
-	text := fmt.Sprintf("`%s` is on hold: %s", destination, reason)
+	text := holdText(destination, reason)
 	if w.run.Waits == text {
 		return nil
 	}
 	w.run.Waits = text
 	return w.run.Save(ctx, &w.p)
+}
+
+func holdText(destination, reason string) string {
+	return fmt.Sprintf("`%s` is on hold: %s", destination, reason)
 }
 
 // isHeld reports whether a hold puts off a replay. A rate that a product set ends soon, and is one that live deliveries wait for too.
@@ -308,9 +312,8 @@ func (w *work) putAway(ctx context.Context, units []string) (time.Duration, erro
 	if w.putOff < w.run.Left() {
 		return w.interval(len(units)), nil // looking at them is work for the store
 	}
-	for _, destination := range slices.Sorted(maps.Keys(w.held)) {
-		w.run.Waits = fmt.Sprintf("`%s` is on hold: %s", destination, w.held[destination])
-		break
+	if names := slices.Sorted(maps.Keys(w.held)); len(names) > 0 {
+		w.run.Waits = holdText(names[0], w.held[names[0]])
 	}
 	w.putOff, w.held = 0, map[string]string{}
 	return heldFor, nil
