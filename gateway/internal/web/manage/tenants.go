@@ -44,7 +44,8 @@ func tenantRows() []row {
 		}},
 		{(*Management).deleteTenant, route.Route{
 			Method: fiber.MethodDelete, Path: one, Scope: access.Admin, Operator: true, TenantIn: "id", Query: []string{"cascade"},
-			For: "delete its record; 409 while it owns anything", Status: fiber.StatusNoContent, Statuses: conflict,
+			For: "delete its record; 409 while it owns anything, unless `cascade=true` deletes that too, as a job", Out: view.Job{},
+			Status: fiber.StatusAccepted, Statuses: append(conflict, fiber.StatusNoContent),
 		}},
 	}
 }
