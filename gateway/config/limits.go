@@ -19,10 +19,8 @@ func defaultLimits() Limits {
 	return Limits{Webhooks: 100, Connections: 20, Sources: 50, Rules: 100, Tokens: 50}
 }
 
-// Portal is how links to the portal are made.
+// Portal is what links to the portal may ask for.
 type Portal struct {
-	// URL is the gateway's public address, without a path; empty: links begin with the address that they were asked for at.
-	URL string
 	// Origins are the pages that may show the portal in a frame.
 	Origins []string
 }
@@ -45,12 +43,8 @@ func (l *loader) limits(f *fileSettings) {
 }
 
 func (l *loader) portal(f *fileSettings) {
-	l.config.Portal = Portal{URL: f.Portal.URL, Origins: f.Portal.Origins}
-	node := f.Node.Key("portal")
-	if at := node.Key("url"); at != nil && !at.Unset && !l.hasFault(at) && !IsOrigin(f.Portal.URL) {
-		l.fault(at.Fault("`url` is not an address without a path", "write it as https://hooks.example.com"))
-	}
-	at := node.Key("origins")
+	l.config.Portal = Portal{Origins: f.Portal.Origins}
+	at := f.Node.Key("portal").Key("origins")
 	if at == nil || at.Unset || l.hasFault(at) {
 		return
 	}

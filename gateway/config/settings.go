@@ -339,9 +339,6 @@ type limitsSettings struct {
 
 // portalSettings is for links to the portal.
 type portalSettings struct {
-	// URL is the gateway's public address, such as `https://hooks.example.com`, which links to the portal begin with; without it,
-	// the address that the link was asked for at.
-	URL string `yaml:"url,omitempty"`
 	// Origins are the pages that may show the portal in a frame, such as `https://app.example.com`; without any, none may.
 	Origins []string `yaml:"origins,omitempty"`
 }

@@ -13,9 +13,9 @@ import (
 const (
 	// sweepEvery is how often the store is asked whether tokens or tenants changed: one small read of each. A message of the store
 	// makes it ask at once; without one, a change is known after this time.
-	sweepEvery = 500 * time.Millisecond
+	sweepEvery = 250 * time.Millisecond
 	// restAfter is how long it does not ask after a sweep, as a multiple of the time that the sweep took.
-	restAfter = 10
+	restAfter = 3
 )
 
 // Register keeps the tokens and tenants of the store in memory. All fields are required.

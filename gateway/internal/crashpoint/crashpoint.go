@@ -6,6 +6,8 @@ package crashpoint
 const (
 	// KeyMade: the key of the vault is on disk, and nothing is sealed with it yet.
 	KeyMade = "key-made"
+	// DocumentChecked: a change of a tenant's documents passed all checks, and nothing of it is written yet.
+	DocumentChecked = "document-checked"
 	// DocumentRead: a changed document of a tenant is in the store and was read, and no decision is made with it yet.
 	DocumentRead = "document-read"
 	// Appended: events are durable, and their sender has no answer yet.
@@ -28,5 +30,5 @@ const (
 
 // Points are all of them, in the order in which a gateway passes them.
 func Points() []string {
-	return []string{KeyMade, DocumentRead, Appended, Claimed, TokenFetched, Sent, Committed, JobSelected, JobIntended, JobScheduled}
+	return []string{KeyMade, DocumentChecked, DocumentRead, Appended, Claimed, TokenFetched, Sent, Committed, JobSelected, JobIntended, JobScheduled}
 }

@@ -103,7 +103,7 @@ func (x *Explanation) attach(deliveries []state.Delivery, holds []state.Destinat
 			if h.Destination == d.Destination && d.State == state.Waiting && (h.Hold.Until.IsZero() || h.Hold.Until.After(x.At)) {
 				step.Hold = &view.ExplainedHold{
 					Kind: h.Hold.Kind, Reason: h.Hold.Reason, Since: h.Hold.Since, Until: h.Hold.Until,
-					Hint: view.HoldHint(&h.Hold, d.Destination, d.Connector),
+					Hint: view.HoldHint(&h.Hold, d.Destination, d.Connector, documentOf(today, d)),
 				}
 			}
 		}
@@ -259,4 +259,13 @@ func plural(n int, one, many string) string {
 		return "1 " + one
 	}
 	return fmt.Sprintf("%d %s", n, many)
+}
+
+// documentOf returns the name of the document that defines the destination of a delivery; empty if a file does.
+func documentOf(plan *decide.Plan, d *state.Delivery) string {
+	if of := plan.Destination(d.Tenant, d.Destination); of != nil {
+		document, _ := view.DocumentOf(of)
+		return document
+	}
+	return ""
 }

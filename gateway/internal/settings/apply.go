@@ -14,6 +14,7 @@ import (
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/audit"
+	"github.com/surveygate/surveygate/gateway/internal/crashpoint"
 	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
@@ -177,6 +178,9 @@ func (b *Book) plan(ctx context.Context, tenant string, changes []Change, how Ho
 		b.makeSecrets(base, p, whole)
 	}
 	if err := p.check(was); err != nil {
+		return nil, err
+	}
+	if err := p.asksTooMany(was); err != nil {
 		return nil, err
 	}
 	for _, c := range p.changes {
@@ -394,6 +398,7 @@ func (b *Book) write(ctx context.Context, p *planned) error {
 	if err := b.announce(ctx, p); err != nil {
 		return err
 	}
+	crashpoint.At(crashpoint.DocumentChecked)
 	slices.SortStableFunc(order, func(x, y *change) int { return rank(x) - rank(y) })
 	for _, c := range order {
 		if err := b.writeOne(ctx, p, c); err != nil {

@@ -161,3 +161,32 @@ func TestBookRefuses(t *testing.T) {
 		t.Errorf("%+v, %v", results, err)
 	}
 }
+
+// An address that is itself a credential is shown as a mask, which stands for it when it is sent back.
+func TestCredentialAddressIsMasked(t *testing.T) {
+	t.Parallel()
+	b := newBook(t, local(t))
+	const address = "https://hooks.zapier.com/hooks/catch/1/abcdef"
+	if _, err := b.one(t, Change{Name: "webhook/a", Spec: []byte(`{"url": "` + address + `", "signature": "none", "events": ["response.completed"]}`)}, byTest); err != nil {
+		t.Fatal(err)
+	}
+	shown, err := b.Get(t.Context(), "acme", "webhook/a")
+	if err != nil || strings.Contains(string(shown.Spec), "abcdef") || !strings.Contains(string(shown.Spec), dots) {
+		t.Fatalf("%s, %v", shown.Spec, err)
+	}
+	if again, err := b.one(t, Change{Name: "webhook/a", Spec: shown.Spec}, byTest); err != nil || again.Would != WouldNothing {
+		t.Errorf("%+v, %v", again, err)
+	}
+	patched, err := b.one(t, Change{Name: "webhook/a", Patch: true, Spec: []byte(`{"timeout": "5s"}`)}, byTest)
+	if err != nil || patched.Would != WouldUpdate {
+		t.Fatalf("%+v, %v", patched, err)
+	}
+	all, err := b.documents(t.Context(), "acme")
+	if err != nil || all["webhook/a"].Secrets["url"].Expose() != address {
+		t.Errorf("%s, %v", all["webhook/a"].Spec, err)
+	}
+	lines, err := b.Audit.Lines(t.Context(), "acme", 0, -1)
+	if err != nil || len(lines) != 2 || strings.Contains(string(lines[0].After)+string(lines[1].After), "abcdef") {
+		t.Errorf("%+v, %v", lines, err)
+	}
+}

@@ -62,7 +62,8 @@ func mergePatch(target, patch any) any {
 	return into
 }
 
-// texts calls do for every text below v with its path, and puts the result in its place. An error ends it.
+// texts calls do for every text below v with its path, and puts the result in its place. An error ends it, and so does a mask as
+// a key.
 func texts(v any, path []string, do func(path []string, text string) (string, error)) (any, error) {
 	switch v := v.(type) {
 	case string:
@@ -77,6 +78,9 @@ func texts(v any, path []string, do func(path []string, text string) (string, er
 		}
 	case map[string]any:
 		for _, key := range slices.Sorted(maps.Keys(v)) {
+			if isMask(key) {
+				return nil, &MaskError{document.JoinPath(path)}
+			}
 			each, err := texts(v[key], append(path[:len(path):len(path)], key), do)
 			if err != nil {
 				return nil, err

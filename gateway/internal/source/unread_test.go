@@ -90,3 +90,14 @@ unmapped: {meta: of the delivery}
 		t.Errorf("%v, %v", got, err)
 	}
 }
+
+// TestUnreadStops: the search ends before the next place when it is told to, and says so.
+func TestUnreadStops(t *testing.T) {
+	t.Parallel()
+	s := open(t, profile(t, "smartsurvey"), Settings{})
+	asked := 0
+	got, complete, err := s.Unread(request([]byte(`[{"id":1,"x":1,"y":1},{"id":2,"z":1}]`)), noon, func() bool { asked++; return asked > 2 })
+	if err != nil || complete || asked != 3 {
+		t.Errorf("asked %d times, complete %t, %v, %v", asked, complete, got, err)
+	}
+}

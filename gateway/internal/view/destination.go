@@ -130,7 +130,8 @@ func NewHold(d *config.Destination, hold *state.Hold) *Hold {
 }
 
 func newHold(h *state.Hold, d *config.Destination) *Hold {
-	v := &Hold{Kind: string(h.Kind), Reason: h.Reason, Since: Time{h.Since}, Until: Time{h.Until}, Hint: HoldHint(h, d.Name, d.Product)}
+	document, _ := DocumentOf(d)
+	v := &Hold{Kind: string(h.Kind), Reason: h.Reason, Since: Time{h.Since}, Until: Time{h.Until}, Hint: HoldHint(h, d.Name, d.Product, document)}
 	if !d.Enabled {
 		v.Hint += " And it is switched off: take " + enable(d)
 	}
@@ -140,7 +141,7 @@ func newHold(h *state.Hold, d *config.Destination) *Hold {
 // enable says what to take out of where, so that a destination is switched on.
 func enable(d *config.Destination) string {
 	hint := "`enabled: false` out of " + definedIn(d)
-	if _, ofDocument := documentOf(d); ofDocument {
+	if _, ofDocument := DocumentOf(d); ofDocument {
 		return hint + "."
 	}
 	return hint + " and reload."
@@ -148,7 +149,7 @@ func enable(d *config.Destination) string {
 
 // definedIn names the place of a destination in the configuration.
 func definedIn(d *config.Destination) string {
-	if document, ok := documentOf(d); ok {
+	if document, ok := DocumentOf(d); ok {
 		return "the tenant's document " + document
 	}
 	if d.At.File == "" {
@@ -157,8 +158,8 @@ func definedIn(d *config.Destination) string {
 	return fmt.Sprintf("%s:%d", d.At.File, d.At.Line)
 }
 
-// documentOf returns the name of the document that defines a destination.
-func documentOf(d *config.Destination) (string, bool) {
+// DocumentOf returns the name of the document that defines a destination.
+func DocumentOf(d *config.Destination) (string, bool) {
 	return strings.CutPrefix(d.At.File, config.StorePrefix)
 }
 

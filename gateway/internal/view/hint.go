@@ -34,7 +34,7 @@ var own = []struct {
 	begins string
 	cause  connectors.Cause
 }{
-	{"no longer configured", connectors.Cause{Fix: connectors.FixConfiguration, Hint: "The configuration no longer has its step: put that back first."}},
+	{"no longer configured", connectors.Cause{Fix: connectors.FixConfiguration, Hint: "Neither a file nor a document has its step any more: put that back first."}},
 	{decide.BrokenDestination, connectors.Cause{Fix: connectors.FixConfiguration, Hint: "Correct the document of its destination: what waits is delivered then."}},
 	{decide.BrokenRule, connectors.Cause{Fix: connectors.FixConfiguration, Hint: "Correct the document of its rule: what waits is delivered then."}},
 	{"cannot be built", connectors.Cause{Fix: connectors.FixConfiguration, Hint: "No request can be made of the event with today's step: correct the rule or the connection first."}},
@@ -51,7 +51,12 @@ func causeOf(connector, reason string) (connectors.Cause, bool) {
 }
 
 // HoldHint is what lifts a destination's hold. Product is the connector that the destination is served with.
-func HoldHint(h *state.Hold, destination, product string) string {
+// document is the name of the document that defines it; empty: a file does.
+func HoldHint(h *state.Hold, destination, product, document string) string {
+	changed := "changed and reloaded"
+	if document != "" {
+		changed = "changed in the tenant's document " + document
+	}
 	resume := "surveygate destinations resume " + destination
 	switch h.Kind {
 	case state.HoldPaused:
@@ -61,14 +66,14 @@ func HoldHint(h *state.Hold, destination, product string) string {
 	case state.HoldRate:
 		return destination + " asked to be left alone; it goes on by itself" + at(h.Until) + "."
 	case state.HoldGone:
-		return "The receiver asked never to be called again. When `url` is changed and reloaded, what waits goes out by itself; to ask the same one again: " + resume
+		return "The receiver asked never to be called again. When `url` is " + changed + ", what waits goes out by itself; to ask the same one again: " + resume
 	}
 	// A reason without an access token itself says what to do.
 	if strings.Contains(h.Reason, "surveygate token set ") {
 		return "When the refresh token of " + destination + " is stored, what waits goes out by itself."
 	}
 	if strings.HasPrefix(h.Reason, "token endpoint: ") {
-		return "When the credentials of " + destination + " are changed and reloaded, what waits goes out by itself; after a correction in the product: " + resume
+		return "When the credentials of " + destination + " are " + changed + ", what waits goes out by itself; after a correction in the product: " + resume
 	}
 	cause, known := causeOf(product, h.Reason)
 	if !known {
@@ -83,7 +88,7 @@ func HoldHint(h *state.Hold, destination, product string) string {
 		if cause.Fix == connectors.FixConfiguration {
 			what = "the settings of " + destination
 		}
-		return hint + "When " + what + " are changed and reloaded, what waits goes out by itself."
+		return hint + "When " + what + " are " + changed + ", what waits goes out by itself."
 	}
 	return hint + "Then, to let what waits go out: " + resume
 }

@@ -51,7 +51,7 @@ func TestHintsByCause(t *testing.T) {
 		if row.held == "" {
 			continue
 		}
-		got = HoldHint(&state.Hold{Kind: state.HoldRevoked, Reason: row.reason}, "crm", row.connector)
+		got = HoldHint(&state.Hold{Kind: state.HoldRevoked, Reason: row.reason}, "crm", row.connector, "")
 		if !strings.Contains(got, row.held) || !strings.Contains(got, row.says) || row.held == resume && strings.Contains(got, "credentials") {
 			t.Errorf("held, %s %s: %s", row.connector, row.reason, got)
 		}
@@ -63,7 +63,7 @@ func TestHintsByCause(t *testing.T) {
 		"goes on by itself at 2026-01-02 12:00:10 UTC": {Kind: state.HoldRate, Until: until},
 		"to ask the same one again: " + resume:         {Kind: state.HoldGone},
 	} {
-		if got := HoldHint(&h, "crm", "webhook"); !strings.Contains(got, want) {
+		if got := HoldHint(&h, "crm", "webhook", ""); !strings.Contains(got, want) {
 			t.Errorf("%s: %s", h.Kind, got)
 		}
 	}
@@ -84,8 +84,21 @@ func TestHintsByCause(t *testing.T) {
 		"token endpoint: invalid_grant: the refresh token is no longer valid; obtain … and store it with `surveygate token set crm`": "When the refresh token of crm is stored",
 		"there is no refresh token yet: obtain a refresh token from the product and store it with `surveygate token set crm`":        "When the refresh token of crm is stored",
 	} {
-		if got := HoldHint(&state.Hold{Kind: state.HoldRevoked, Reason: reason}, "crm", "salesforce"); !strings.Contains(got, want) || strings.Contains(got, "request is wrong") {
+		if got := HoldHint(&state.Hold{Kind: state.HoldRevoked, Reason: reason}, "crm", "salesforce", ""); !strings.Contains(got, want) || strings.Contains(got, "request is wrong") {
 			t.Errorf("held, %s: %s", reason, got)
+		}
+	}
+}
+
+// What is lifted by a change names the document that has the setting, which no reload reads.
+func TestHoldHintOfDocument(t *testing.T) {
+	t.Parallel()
+	for _, h := range []state.Hold{
+		{Kind: state.HoldRevoked, Reason: "401"}, {Kind: state.HoldGone}, {Kind: state.HoldRevoked, Reason: "token endpoint: 401"},
+	} {
+		got := HoldHint(&h, "crm", "hubspot", "connection/crm")
+		if strings.Contains(got, "reload") || !strings.Contains(got, "changed in the tenant's document connection/crm") {
+			t.Error(got)
 		}
 	}
 }

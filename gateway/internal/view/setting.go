@@ -31,7 +31,8 @@ type Setting struct {
 	Warnings []SettingProblem `json:"warnings,omitempty"`
 	Created  *Written         `json:"created,omitempty"`
 	Updated  *Written         `json:"updated,omitempty"`
-	// Spec is the document as a file would hold it, with masks in place of secrets.
+	// Spec is the document as a file would hold it, with masks in place of secrets. Of what a file defines it has the settings that are
+	// also fields of the answer, and not those that are not shown.
 	Spec json.RawMessage `json:"spec,omitempty"`
 	// Standing is there for destinations, where it was asked for.
 	Standing *Standing `json:"standing,omitempty"`

@@ -535,14 +535,14 @@ func TestPortalLinkRefusals(t *testing.T) {
 	}
 	only := r.makeToken(t, acmeAdminToken, "", `{"name":"links","scopes":["admin","read"]}`)
 	r.does(t, ask{method: "POST", path: "/v1/tenants/acme/portal-links", token: only, body: `{"capabilities":["webhooks"]}`}, 403, "needs the scope `write settings`")
-	r.does(t, ask{method: "POST", path: "/v1/tenants/acme/portal-links", socket: true, body: `{"capabilities":["webhooks"]}`}, 422, "portal: {url")
+	r.does(t, ask{method: "POST", path: "/v1/tenants/acme/portal-links", socket: true, body: `{"capabilities":["webhooks"]}`}, 422, "set `public_url`")
 }
 
 // In a frame, browsers keep the cookie apart for each site that shows the portal.
 func TestPortalLinkInAFrame(t *testing.T) {
 	t.Parallel()
 	r := &rig{}
-	r.plan.Store(load(t, "portal: {url: \"https://hooks.example.com\", origins: [\"https://app.example.com\"]}\n"+someSettings))
+	r.plan.Store(load(t, "public_url: https://hooks.example.com\nportal: {origins: [\"https://app.example.com\"]}\n"+someSettings))
 	r.open(t)
 	made := decoded[view.MadePortalLink](t, r.does(t, ask{method: "POST", path: "/v1/tenants/acme/portal-links", socket: true,
 		body: `{"capabilities":["webhooks"],"origin":"https://app.example.com"}`}, 201, `"url":"https://hooks.example.com/portal/open?k=`))
@@ -600,4 +600,28 @@ func TestPortalRoutesExist(t *testing.T) {
 			t.Errorf("%s: who gives %s need not have the scope %s", name, each.Capability(), each.Scope)
 		}
 	}
+}
+
+// A plan bounds what is published by API, and nothing of other tenants in the same body.
+func TestEventsPerMinute(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.does(t, ask{method: "PUT", path: "/v1/tenants/acme", token: operatorToken, body: `{"limits":{"events_per_minute":3}}`}, 201)
+	event := func(id, tenant string) string {
+		return `{"type":"response.completed","id":"` + id + `","tenant":"` + tenant + `"}`
+	}
+	r.does(t, ask{method: "POST", path: "/v1/events", token: operatorToken, body: "[" + event("1", "acme") + "," + event("2", "acme") + "]"}, 200, `"accepted"`)
+	got := r.does(t, ask{method: "POST", path: "/v1/events", token: operatorToken, body: "[" + event("3", "acme") + "," + event("4", "default") + "," + event("5", "acme") + "]"}, 200,
+		`"type":"rate_limited"`, "at most 3 events a minute")
+	if n := strings.Count(got.body, `"accepted"`); n != 1 {
+		t.Errorf("%d accepted: %s", n, got.body)
+	}
+	r.does(t, ask{method: "POST", path: "/v1/events", token: acmeToken, body: event("6", "acme")}, 200)
+	got = r.does(t, ask{method: "POST", path: "/v1/events", token: acmeToken, body: event("7", "acme")}, 429, `"loc":["limits","events_per_minute"]`)
+	if got.header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+	// A platform's own requests are never refused by a plan.
+	body := pollqr("r1", 3)
+	r.does(t, ask{method: "POST", path: "/t/acme/in/branch", header: map[string]string{"Content-Type": "application/json", "X-PollQR-Signature": sign("acme-"+pollqrSecret, body)}, body: body}, 200)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/connectors/webhook"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
+	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
@@ -304,6 +305,9 @@ func TestCompatibleRefusals(t *testing.T) {
 			t.Errorf("department %s: %d %s", name, got.status, got.body)
 		}
 	}
+	if got := r.ask(t, ask{path: "/department/nobody/webhook/", token: platformWide}); got.status != 404 {
+		t.Errorf("a department that does not exist: %d %s", got.status, got.body)
+	}
 	// A token of every tenant reaches each department by its path.
 	for tenant, want := range map[string]int{"acme": 4, "default": 1} {
 		got := r.ask(t, ask{path: "/department/" + tenant + "/webhook/", token: platformWide})
@@ -527,8 +531,9 @@ func TestCompatibleAndOwn(t *testing.T) {
 		t.Errorf("a mask was moved: %d %s", got.status, got.body)
 	}
 	// A rule names it, so it stays.
-	if got := r.editor(t, "PUT", "/v1/rules/needs", `{"when": "nps_score <= 6", "send": ["plain"]}`); got.status != 201 {
-		t.Fatalf("%d %s", got.status, got.body)
+	rule := settings.Change{Name: "rule/needs", Spec: []byte(`{"when": "nps_score <= 6", "send": ["plain"]}`)}
+	if _, err := r.app.options.Book.Apply(t.Context(), "acme", []settings.Change{rule}, settings.How{}); err != nil {
+		t.Fatal(err)
 	}
 	if got := r.editor(t, "DELETE", departments+"plain", nil); got.status != 409 || !strings.Contains(got.body, "rule/needs") {
 		t.Errorf("%d %s", got.status, got.body)
@@ -558,6 +563,35 @@ func TestCompatibleBrokenDocuments(t *testing.T) {
 		}
 		if got := r.editor(t, "DELETE", departments+name, nil); got.status != 204 {
 			t.Errorf("%s: %d %s", name, got.status, got.body)
+		}
+	}
+}
+
+// TestCompatibleSessions: a browser's session does as well as a token, from pages of the gateway, with the scopes of its token.
+func TestCompatibleSessions(t *testing.T) {
+	t.Parallel()
+	r := newCompat(t, nobody)
+	editor, viewer := r.session(t, editorToken), r.session(t, viewerToken)
+	body := `{"name": "n", "url": "https://a.example/", "events": ["SURVEY_COMPLETED"]}`
+	own := []string{"Sec-Fetch-Site", "same-origin"}
+	for _, row := range []struct {
+		method, path, cookie string
+		header               []string
+		status               int
+	}{
+		{"GET", departments, editor, nil, 200},
+		{"GET", departments, viewer, nil, 200},
+		{"GET", departments, "__Host-sg=wrong", nil, 401},
+		{"POST", departments, editor, own, 201},
+		{"POST", departments, editor, nil, 403},
+		{"POST", departments, editor, []string{"Sec-Fetch-Site", "cross-site"}, 403},
+		{"POST", departments, viewer, own, 403},
+		{"POST", "/department/globex/webhook/", editor, own, 403},
+		{"GET", "/department/globex/webhook/", editor, nil, 403},
+	} {
+		got := r.ask(t, ask{method: row.method, path: row.path, header: withCookie(row.cookie, row.header...), body: map[string]string{"POST": body}[row.method]})
+		if got.status != row.status {
+			t.Errorf("%s %s with %v: %d %s, want %d", row.method, row.path, row.header, got.status, got.body, row.status)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/access"
@@ -32,7 +33,7 @@ func matrixTokens() string {
 		}
 		fmt.Fprintf(&b, "  - {name: %s, secret: %s, tenant: %q, scopes: [%s]%s}\n", name, secretOf(name), tenant, strings.Join(scopes, ", "), sources)
 	}
-	add("overseer", access.AnyTenant, config.Scopes)
+	add("every-tenant", access.AnyTenant, config.Scopes)
 	add("stranger", "acme", config.Scopes)
 	add("victims", "victim", config.Scopes)
 	for _, scope := range config.Scopes {
@@ -69,7 +70,7 @@ func newVictim(t *testing.T) *victim {
 		for _, o := range owned {
 			spec := strings.NewReplacer("MARK", of.mark, "PREFIX", of.prefix).Replace(o.spec)
 			path := "/v1/" + o.collection + "/" + of.prefix + "-" + o.name
-			if got := r.ask(t, ask{method: "PUT", path: path + "?tenant=" + of.tenant, token: secretOf("overseer"), body: spec}); got.status != http.StatusCreated {
+			if got := r.ask(t, ask{method: "PUT", path: path + "?tenant=" + of.tenant, token: secretOf("every-tenant"), body: spec}); got.status != http.StatusCreated {
 				t.Fatalf("PUT %s: %d %s", path, got.status, got.body)
 			}
 		}
@@ -78,7 +79,7 @@ func newVictim(t *testing.T) *victim {
 		})
 	}
 	body := `{"type":"response.completed","id":"r-` + mark + `","feedback":"` + mark + `","email":"` + mark + `@example.com"}`
-	got := r.ask(t, ask{method: "POST", path: "/v1/events?tenant=victim", token: secretOf("overseer"), body: body})
+	got := r.ask(t, ask{method: "POST", path: "/v1/events?tenant=victim", token: secretOf("every-tenant"), body: body})
 	if got.status != http.StatusOK {
 		t.Fatalf("publish: %d %s", got.status, got.body)
 	}
@@ -88,7 +89,7 @@ func newVictim(t *testing.T) *victim {
 	}}
 	o := r.decide(t, state.Dead)
 	v.names["deliveries"] = o.Deliveries[0].ID
-	got = r.ask(t, ask{method: "POST", path: "/v1/replays?tenant=victim", token: secretOf("overseer"), body: `{"of":{"events":["` + v.names["events"] + `"],"state":"delivered"}}`})
+	got = r.ask(t, ask{method: "POST", path: "/v1/replays?tenant=victim", token: secretOf("every-tenant"), body: `{"of":{"events":["` + v.names["events"] + `"],"state":"delivered"}}`})
 	var job view.Job
 	if err := json.Unmarshal([]byte(got.body), &job); err != nil || got.status != http.StatusAccepted {
 		t.Fatalf("replay: %d %s", got.status, got.body)
@@ -197,7 +198,7 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 			refused("by one tenant", ask{path: path, token: secretOf("victims")}, 403, 404)
 		}
 		if !r.AllTenants && !r.Operator {
-			refused("for all tenants", ask{path: path + "?tenant=*", token: secretOf("overseer")}, 403, 404, 422)
+			refused("for all tenants", ask{path: path + "?tenant=*", token: secretOf("every-tenant")}, 403, 404, 422)
 		}
 	}
 	if after := v.picture(t); before != after {
@@ -217,7 +218,12 @@ func TestTenantsNeverMeet(t *testing.T) {
 	before := v.picture(t)
 	try := func(r *route.Route, path, body string, secrets ...string) told {
 		t.Helper()
-		got := v.r.ask(t, ask{method: r.Method, path: path, token: secretOf("stranger"), body: body})
+		asked := ask{method: r.Method, path: path, token: secretOf("stranger"), body: body}
+		got := v.r.ask(t, asked)
+		if got.status == http.StatusTooManyRequests { // of tests, which the gateway's clock counts
+			v.r.clock.Advance(time.Minute)
+			got = v.r.ask(t, asked)
+		}
 		if got.status == http.StatusTooManyRequests || got.status == http.StatusInternalServerError {
 			t.Errorf("%s %s with %s: %d %s", r.Method, path, body, got.status, got.body)
 		}

@@ -246,3 +246,83 @@ func TestTryOneAtATime(t *testing.T) {
 		t.Errorf("%d answered, %d refused", ok.Load(), busy.Load())
 	}
 }
+
+// TestTryAStoredDocument: a draft may hold the masks of the document that it changes, at their places; the secrets stay hidden; a
+// document that others need cannot be tried away.
+func TestTryAStoredDocument(t *testing.T) {
+	t.Parallel()
+	r, _ := tryRig(t)
+	r.store.(*sealedStore).sealed.Store(false)
+	const key = "key-0123456789-0123456789"
+	put := func(path, body string) {
+		t.Helper()
+		if got := r.ask(t, ask{method: "PUT", path: path, token: editToken, body: body}); got.status != 201 {
+			t.Fatalf("%d %s", got.status, got.body)
+		}
+	}
+	put("/v1/webhooks/mine", `{"url": "https://mine.example.com/", "events": ["response.completed"], "signature": "none", "headers": {"X-Api-Key": "`+key+`"}}`)
+	put("/v1/rules/tomine", `{"when": "nps_score <= 2", "send": ["mine"]}`)
+	r.store.(*sealedStore).sealed.Store(true)
+	var w view.Webhook
+	decode(t, r.ask(t, ask{path: "/v1/webhooks/mine", token: editToken}).body, &w)
+	draft := func(kind, name, spec string) string {
+		return `{"draft": {"` + kind + `": {"` + name + `": ` + spec + `}}, "events": {"last": 500}}`
+	}
+	changed := strings.Replace(string(w.Spec), `https://mine.example.com/`, `https://other.example.com/`, 1)
+	v, got := r.try(t, editToken, draft("webhooks", "mine", changed))
+	// It is sent all ten events by itself, and those with 0 to 2 by the rule.
+	if got.status != 200 || v.Difference.Before != 13 || v.Difference.Changed != 13 || v.Difference.Added != 0 || strings.Contains(got.body, key) {
+		t.Errorf("%d %+v", got.status, v.Difference)
+	}
+	if len(v.Requests) != 13 || !strings.Contains(v.Requests[0].Text, "X-Api-Key: [secret]") {
+		t.Errorf("%+v", v.Requests)
+	}
+	if v, got = r.try(t, editToken, draft("webhooks", "mine", string(w.Spec))); got.status != 200 || v.Draft[0].Would != "nothing" || v.Difference.Changed != 0 || v.Difference.Now != 13 {
+		t.Errorf("%d %+v", got.status, v.Difference)
+	}
+	moved := strings.Replace(string(w.Spec), "X-Api-Key", "X-Other", 1)
+	if _, got = r.try(t, editToken, draft("webhooks", "mine", moved)); got.status != 422 || !strings.Contains(got.body, "masked value") {
+		t.Errorf("a mask at another place: %d %s", got.status, got.body)
+	}
+	if _, got = r.try(t, editToken, draft("webhooks", "mine", "null")); got.status != 409 {
+		t.Errorf("deleting what a rule needs: %d %s", got.status, got.body)
+	}
+	if _, got = r.try(t, editToken, draft("rules", "detractor", `{"send": ["alarms"]}`)); got.status != 403 || !strings.Contains(got.body, "defined_in_file") {
+		t.Errorf("what a file defines: %d %s", got.status, got.body)
+	}
+	both := `{"draft": {"webhooks": {"mine": null}, "rules": {"tomine": null}}, "events": {"last": 500}, "show": ["difference"]}`
+	if v, got = r.try(t, editToken, both); got.status != 200 || v.Difference.Removed != 13 || v.Difference.Now != 0 {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	// The source of a draft reads a body that was not published.
+	body := `{"draft": {"sources": {"pollqr2": {"profile": "pollqr", "secrets": ["0123456789abcdef0123456789abcdef"]}}}, "events": {"source": "pollqr2", "body": ` + pollqr("x", 1) + `}, "show": ["explain", "difference"]}`
+	if v, got = r.try(t, editToken, body); got.status != 200 || v.Asked != 1 || strings.Contains(got.body, "0123456789abcdef0123456789abcdef") {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
+// TestTryASource: the roles of a draft are applied to the bodies that came before.
+func TestTryASource(t *testing.T) {
+	t.Parallel()
+	r, _ := tryRig(t)
+	r.store.(*sealedStore).sealed.Store(false)
+	source := `{"profile": "pollqr", "secrets": ["` + pollqrSecret + `"]}`
+	if got := r.ask(t, ask{method: "PUT", path: "/v1/sources/own", token: editToken, body: source}); got.status != 201 {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	body := pollqr("own", 3)
+	r.until(t, "the source is there", func() bool {
+		return r.ask(t, ask{method: "POST", path: "/in/own", header: signed(body), body: body}).status == 200
+	})
+	r.store.(*sealedStore).sealed.Store(true)
+	draft := `{"draft": {"sources": {"own": ` + strings.Replace(source, "}", `, "roles": {"2": "response.feedback"}}`, 1) + `},
+		"rules": {"slow": {"when": "feedback == 'slow'", "send": ["alarms"]}}}, "events": {"last": 500, "source": "own"}}`
+	v, got := r.try(t, editToken, draft)
+	if got.status != 200 || v.Asked != 1 {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	// The rule detractor owes a delivery without the draft too; its text has the feedback, which is new.
+	if d := v.Difference; d.Before != 1 || d.Now != 2 || d.Added != 1 || d.Changed != 1 || d.Samples[1].Rule != "slow" {
+		t.Errorf("%+v", d)
+	}
+}

@@ -148,6 +148,9 @@ func New(o Options) *App {
 		Explain:   &explain.Asker{Store: o.Store, Plan: o.Plan, PlanOf: o.PlanOf, Clock: o.Clock},
 		Normalise: &renormalise.Normaliser{Store: o.Store, Plan: o.Plan, Clock: o.Clock, Ended: o.Stats.Ended},
 		Ended:     o.Stats.Ended,
+		TakeEvents: func(tenant string, n int) error {
+			return a.guard.TakeEvents(tenant, n, o.Tenants.EventsPerMinute(tenant))
+		},
 	})
 	links := &access.Links{Store: o.Store, Clock: o.Clock}
 	a.callers = &route.Callers{Access: o.Access, Sessions: &access.Sessions{Vault: o.Vault, Clock: o.Clock}, Links: links}

@@ -50,9 +50,11 @@ type Options struct {
 	// Sender sends the requests that check connections.
 	Sender *outbound.Sender
 	// Door accepts events.
-	Door  *intake.Door
-	Clock clock.Clock
-	Log   *slog.Logger
+	Door *intake.Door
+	// TakeEvents counts events that a tenant publishes against its plan. It returns the answer to one that publishes too many.
+	TakeEvents func(tenant string, n int) error
+	Clock      clock.Clock
+	Log        *slog.Logger
 	// Reload reads the configuration now; force uses it even if it removes much.
 	Reload func(ctx context.Context, force bool) (view.Reloaded, error)
 	// Due and HoldsChanged are act.Options'.
@@ -182,7 +184,7 @@ func table() []row {
 		}},
 		{(*API).resume, route.Route{Method: fiber.MethodPost, Path: "/v1/destinations/:name/resume", Scope: access.Write, Once: true, For: "lift whatever holds it", Out: view.Destination{}}},
 		{(*API).test, route.Route{
-			Method: fiber.MethodPost, Path: "/v1/destinations/:name/test", Scope: access.Write, Once: true,
+			Method: fiber.MethodPost, Path: "/v1/destinations/:name/test", Scope: access.Write, Once: true, TestSend: true,
 			Query: []string{"email"}, For: "send it a test delivery, which says that it is one; `email` is whose record products write",
 			Out: view.Delivery{},
 		}},

@@ -186,6 +186,10 @@ func (a *API) accept(c *route.Call, parsed []event.Parsed, alone bool, body []by
 		valid = append(valid, p.Event)
 		at = append(at, i)
 	}
+	valid, at, err := a.withinPlan(valid, at, results)
+	if err != nil {
+		return err
+	}
 	if len(valid) > 0 {
 		appended, err := a.Door.Append(valid, len(body), started)
 		if err != nil {
@@ -199,6 +203,38 @@ func (a *API) accept(c *route.Call, parsed []event.Parsed, alone bool, body []by
 		}
 	}
 	return answer.JSON(c.Ctx, fiber.StatusOK, view.Results{Results: results})
+}
+
+// withinPlan leaves out the events of tenants that publish more than their plans allow, and says so in their results. It returns the
+// error of the last one if none is left.
+func (a *API) withinPlan(valid []*event.Event, at []int, results []view.Result) (within []*event.Event, places []int, err error) {
+	counts := map[string]int{}
+	for _, ev := range valid {
+		counts[ev.Tenant]++
+	}
+	refused := map[string]error{}
+	for tenant, n := range counts {
+		if err := a.TakeEvents(tenant, n); err != nil {
+			refused[tenant] = err
+		}
+	}
+	if len(refused) == 0 {
+		return valid, at, nil
+	}
+	for i, ev := range valid {
+		over := refused[ev.Tenant]
+		if over == nil {
+			within, places = append(within, ev), append(places, at[i])
+			continue
+		}
+		err = over
+		d := answer.FromError(over).Detail[0]
+		results[at[i]] = view.Result{Status: "invalid", Error: &view.ResultError{Msg: d.Msg, Type: d.Type, Loc: d.Loc}}
+	}
+	if len(within) > 0 {
+		err = nil
+	}
+	return within, places, err
 }
 
 // warnOfTenants warns a caller who may publish for every tenant of tenants that the configuration does not name: with a

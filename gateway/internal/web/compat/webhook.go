@@ -1,7 +1,6 @@
 package compat
 
 import (
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -205,7 +204,7 @@ func (a *API) create(c *route.Call) error {
 	none := uint64(0)
 	for range attempts {
 		var done *settings.Entry
-		done, err = a.apply(c, settings.Change{Name: kind + "/wh_" + strings.ToLower(rand.Text()[:12]), If: &none}, members)
+		done, err = a.apply(c, settings.Change{Name: kind + "/" + manage.NewWebhookName(), If: &none}, members)
 		if err == nil {
 			return answer.JSON(c.Ctx, fiber.StatusCreated, changed(c, done))
 		}

@@ -53,7 +53,7 @@ func (i *Inspection) try(c *route.Call) error {
 	defer leave()
 	tried, err := i.tryer.Try(c.Base, *ask)
 	if err != nil {
-		return inDraft(manage.Refusal(err), err)
+		return inDraft(manage.Refusal(err), err, ask.Draft)
 	}
 	return answer.JSON(c.Ctx, fiber.StatusOK, tried)
 }
@@ -215,15 +215,20 @@ func draftOf(d *view.Draft) ([]settings.Change, error) {
 }
 
 // inDraft puts the place of a document in front of what a refusal of it is about.
-func inDraft(refused, err error) error {
+func inDraft(refused, err error, draft []settings.Change) error {
 	problem, ok := errors.AsType[*answer.Problem](refused)
-	var faults *settings.FaultsError
-	if !ok || !errors.As(err, &faults) {
+	if !ok || problem.Status != fiber.StatusUnprocessableEntity {
 		return refused
 	}
+	name := ""
+	if faults, ok := errors.AsType[*settings.FaultsError](err); ok {
+		name = faults.Name
+	} else if len(draft) == 1 {
+		name = draft[0].Name
+	}
 	for _, k := range kinds {
-		if k.kind == settings.Kind(faults.Name) {
-			return under(problem, "draft", k.plural, settings.Title(faults.Name))
+		if k.kind == settings.Kind(name) {
+			return under(problem, "draft", k.plural, settings.Title(name))
 		}
 	}
 	return refused

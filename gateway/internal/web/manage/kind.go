@@ -1,6 +1,7 @@
 package manage
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 
@@ -84,10 +85,14 @@ func (k kind) views(plan *decide.Plan, tenant, name string, showSecrets bool) []
 
 // ofFiles returns those that files define.
 func (k kind) ofFiles(plan *decide.Plan, tenant, name string, showSecrets bool) []shown {
-	return slices.DeleteFunc(k.views(plan, tenant, name, showSecrets), func(v shown) bool {
+	all := slices.DeleteFunc(k.views(plan, tenant, name, showSecrets), func(v shown) bool {
 		at := v.Common().At
 		return at != nil && strings.HasPrefix(at.File, config.StorePrefix)
 	})
+	for _, v := range all {
+		v.Common().Spec = fileSpec(v)
+	}
+	return all
 }
 
 // view returns the view of a document. A document that does not compile has what is common to all.
@@ -149,4 +154,44 @@ func (k kind) page() any {
 	default:
 		return view.Page[view.Rule]{}
 	}
+}
+
+// fileSpec returns the settings of what a file defines, as far as its view has them: a file may hold others, which are not shown.
+func fileSpec(v shown) json.RawMessage {
+	spec := map[string]any{}
+	set := func(key string, value any, is bool) {
+		if is {
+			spec[key] = value
+		}
+	}
+	switch v := v.(type) {
+	case *view.Source:
+		set("profile", v.Profile, true)
+		set("unverified", true, v.Unverified)
+		set("redis_stream", v.Stream, v.Stream != "")
+		set("enabled", false, !v.Enabled)
+	case *view.Connection:
+		set(v.Product, map[string]any{}, v.Product != "")
+		set("enabled", false, !v.Enabled)
+	case *view.Webhook:
+		set("url", v.URL, true)
+		set("events", v.Events, len(v.Events) > 0)
+		set("when", v.When, v.When != "")
+		set("enabled", false, !v.Enabled)
+	case *view.Rule:
+		set("events", v.Events, len(v.Events) > 0)
+		set("when", v.When, v.When != "")
+		set("delay", v.Delay, v.Delay != "")
+		steps := make([]string, len(v.Send))
+		for i, s := range v.Send {
+			steps[i] = s.Step
+		}
+		set("send", steps, true)
+		set("enabled", false, !v.Enabled)
+	}
+	text, err := json.Marshal(spec)
+	if err != nil { // texts, lists and booleans can be written
+		return nil
+	}
+	return text
 }

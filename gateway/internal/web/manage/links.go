@@ -109,19 +109,16 @@ func (m *Management) makeLink(c *route.Call) error {
 
 // portalURL returns the address that links begin with.
 func (m *Management) portalURL(c *route.Call) (string, error) {
-	if configured := m.Plan().Config.Portal.URL; configured != "" {
+	if configured := m.Plan().Config.PublicURL; configured != "" {
 		return configured, nil
 	}
-	if c.Open {
-		return "", answer.Invalid("over the control socket the gateway does not know its public address: set `portal: {url: https://…}` in the configuration", "url")
-	}
-	host := string(c.Request().Host())
+	host := strings.ToLower(string(c.Request().Host()))
 	for _, scheme := range []string{"https://", "http://"} {
-		if address := scheme + strings.ToLower(host); config.IsOrigin(address) && (scheme == "http://" || !route.IsLocal(host)) {
-			return address, nil
+		if !c.Open && config.IsOrigin(scheme+host) && (scheme == "http://" || !route.IsLocal(host)) {
+			return scheme + host, nil
 		}
 	}
-	return "", answer.Invalid("the gateway does not know its public address: set `portal: {url: https://…}` in the configuration", "url")
+	return "", answer.Invalid("the gateway does not know its public address: set `public_url` in the configuration", "url")
 }
 
 // checkLink returns the link that is asked for.

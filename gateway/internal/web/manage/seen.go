@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/config"
-	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/stats"
 	"github.com/surveygate/surveygate/gateway/internal/view"
@@ -85,7 +84,7 @@ func (m *Management) publicURL(c *route.Call) string {
 	switch {
 	case configured.PublicURL != "":
 		return configured.PublicURL
-	case c.Grant != access.Socket:
+	case !c.Open:
 		caller := url.URL{Scheme: c.Protocol(), Host: string(c.Request().Host())}
 		if text := caller.String(); config.CheckPublicURL(text) == nil {
 			return text

@@ -1,6 +1,7 @@
 package manage
 
 import (
+	"cmp"
 	"errors"
 	"net/url"
 	"strings"
@@ -120,11 +121,11 @@ func (m *Management) openLink(c *fiber.Ctx) error {
 	if err := m.Book.Audit.Add(m.Guard.Context, link.Tenant, audit.Line{By: by, Did: "portal-link.open", Of: "portal-link/" + link.ID}); err != nil {
 		return err
 	}
-	at := link.At
-	if at == "" {
-		at = "/"
+	var below string // where a proxy serves the gateway below a path
+	if public, err := url.Parse(m.Plan().Config.PublicURL); err == nil {
+		below = public.Path
 	}
-	return c.Redirect("/portal"+at, fiber.StatusSeeOther)
+	return c.Redirect(below+"/portal"+cmp.Or(link.At, "/"), fiber.StatusSeeOther)
 }
 
 // linkEnded leads a browser whose link has ended to where it gets another one; link is nil where it is not known.

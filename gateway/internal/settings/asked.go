@@ -1,0 +1,45 @@
+package settings
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/document"
+)
+
+// MaxAsked is how many rules and webhooks of a tenant's documents may be asked about one event.
+const MaxAsked = 200
+
+// asksTooMany refuses changes by which more than MaxAsked rules and webhooks would be asked about events of one type. Those that are
+// there already, and that others need, may still be changed so that they are fewer.
+func (p *planned) asksTooMany(was *config.TenantConfig) error {
+	if len(p.overlay.Rules) <= MaxAsked {
+		return nil
+	}
+	for _, c := range p.changes {
+		for _, r := range p.overlay.Rules {
+			if c.Delete || r.Match.Disabled || r.At.File != storeName(c.Name) {
+				continue
+			}
+			for _, eventType := range r.Match.Events {
+				if n := asked(p.overlay, eventType); n > MaxAsked && n > asked(was, eventType) {
+					return &FaultsError{c.Name, document.Faults{document.At(storeName(c.Name),
+						fmt.Sprintf("%d rules and webhooks of the tenant would be asked about `%s`; at most %d are", n, eventType, MaxAsked),
+						"name fewer types under `events`, or delete or disable others")}}
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// asked counts the rules and webhooks that are asked about a type, or about all that a pattern matches.
+func asked(o *config.TenantConfig, eventType string) (n int) {
+	for _, r := range o.Rules {
+		if !r.Match.Disabled && (slices.Contains(r.Match.Events, eventType) || r.Match.AcceptsType(eventType)) {
+			n++
+		}
+	}
+	return n
+}
