@@ -6,6 +6,7 @@ package rules
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/surveygate/surveygate/rules/event"
@@ -142,10 +143,7 @@ func ExpandEvents(names []string, aliases map[string][]string) ([]string, error)
 
 // knownPrefix reports whether a `prefix.*` matches any canonical type.
 func knownPrefix(pattern string) bool {
-	if pattern == event.GatewayPrefix+"*" {
-		return true
-	}
-	for _, t := range event.Types {
+	for _, t := range slices.Concat(event.Types, event.NoticeTypes) {
 		if pattern != "*" && pattern != t && TypeMatches(pattern, t) {
 			return true
 		}
@@ -154,8 +152,8 @@ func knownPrefix(pattern string) bool {
 }
 
 func nearestEvent(name string, aliases map[string][]string) string {
-	known := append([]string{}, event.Types...)
-	for _, t := range event.Types {
+	known := slices.Concat(event.Types, event.NoticeTypes)
+	for _, t := range known[:len(known):len(known)] {
 		if prefix, _, ok := strings.Cut(t, "."); ok {
 			known = append(known, prefix+".*")
 		}

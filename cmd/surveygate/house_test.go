@@ -48,7 +48,7 @@ var floors = [][]string{
 	{"gateway/internal/web/intake", "gateway/internal/web/sse", "gateway/internal/web/route"},
 	{"gateway/internal/web/api", "gateway/internal/web/manage", "gateway/internal/web/openapi"},
 	{"gateway/internal/web/docs"},
-	{"gateway/internal/web/compat", "gateway/internal/web/inspect"},
+	{"gateway/internal/web/compat", "gateway/internal/web/inspect", "gateway/internal/web/observe"},
 	{"gateway/internal/web"},
 	{"gateway/client", "gateway/offline", "gateway/receiver"},
 	{"gateway/internal/run"},

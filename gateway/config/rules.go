@@ -364,7 +364,7 @@ func (l *loader) given(r *Rule, n *document.Node, body []byte) {
 	if n.HasUnset() {
 		return
 	}
-	_, err := event.ParseOne(body, event.Defaults{Tenant: firstOf(r), AnyTenant: true, Source: "api", Type: completed, Received: epoch})
+	_, err := event.ParseOne(body, event.Defaults{Tenant: firstOf(r), AnyTenant: true, Source: "api", Type: completed, Received: epoch, Notices: true})
 	var field *event.FieldError
 	switch {
 	case err == nil:

@@ -38,7 +38,7 @@ func Explain(o Options, tenant, source string, body []byte) ([]*Explanation, err
 func eventsOf(c *config.Config, tenant, source string, body []byte) ([]*event.Event, error) {
 	now := clock.System().Now().UTC()
 	if source == "" {
-		ev, err := event.ParseOne(body, event.Defaults{Tenant: tenant, Source: "api", Received: now, Verified: "token"})
+		ev, err := event.ParseOne(body, event.Defaults{Tenant: tenant, Source: "api", Received: now, Verified: "token", Notices: true})
 		if err != nil {
 			return nil, err
 		}

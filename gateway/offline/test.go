@@ -83,7 +83,7 @@ func given(c *config.Config, r *config.Rule, t config.Test) ([]*event.Event, err
 		if err != nil {
 			return nil, err
 		}
-		ev, err := event.ParseOne(body, event.Defaults{Tenant: tenant, Source: "api", Received: now, Verified: "token"})
+		ev, err := event.ParseOne(body, event.Defaults{Tenant: tenant, Source: "api", Received: now, Verified: "token", Notices: true})
 		if err != nil {
 			return nil, fmt.Errorf("given: %w", err)
 		}

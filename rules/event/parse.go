@@ -25,6 +25,9 @@ type Defaults struct {
 	Received time.Time
 	// Verified is the proof of the publisher: `token` for the gateway's API (see Header.Verified).
 	Verified string
+	// Notices allows what only the gateway itself makes: events of NoticeTypes, for looking at rules that get them. Such an event must
+	// not be stored.
+	Notices bool
 }
 
 // ParseOne parses an event in the gateway's own JSON format: either the data at top level, where Shortcuts are allowed, or a
@@ -38,7 +41,7 @@ func ParseOne(body []byte, d Defaults) (*Event, error) {
 }
 
 func parse(body []byte, d Defaults) (*Event, error) {
-	p := parser{event: jsonpath.Parse(body), kind: "application/json"}
+	p := parser{event: jsonpath.Parse(body), kind: "application/json", notices: d.Notices}
 	if p.event.Kind() != jsonpath.Object {
 		return nil, &FieldError{Path: "event", Problem: "must be an object, not " + p.event.Kind().String()}
 	}
@@ -61,16 +64,17 @@ func parse(body []byte, d Defaults) (*Event, error) {
 
 // parser holds the state of parsing one event.
 type parser struct {
-	event jsonpath.Result
-	data  Data
-	head  [5]string // headKeys as the event gives them
-	given [5]bool
-	seen  uint64 // nodes that were visited
-	at    string // the path of the data in the body: empty, or `data.`
-	kind  string // content type
-	cloud bool
-	bare  string  // the first required attribute that a CloudEvent lacks
-	own   *Header // the attributes that an envelope of ours has beside those; nil without any
+	event   jsonpath.Result
+	data    Data
+	head    [5]string // headKeys as the event gives them
+	given   [5]bool
+	seen    uint64 // nodes that were visited
+	at      string // the path of the data in the body: empty, or `data.`
+	kind    string // content type
+	cloud   bool
+	notices bool    // Defaults.Notices
+	bare    string  // the first required attribute that a CloudEvent lacks
+	own     *Header // the attributes that an envelope of ours has beside those; nil without any
 
 	answersAt, leadsAt []string
 }
@@ -120,7 +124,7 @@ func (p *parser) member(path, key string, n *node, v jsonpath.Result) error {
 	switch {
 	case next == nil:
 		return p.unknown(path, key, n)
-	case next.Path == pathNotice:
+	case next.Path == pathNotice && !p.notices:
 		return &FieldError{Path: pathNotice, Problem: "is kept for the gateway's own notices"}
 	case p.seen&next.bit != 0:
 		problem := "stands twice"
@@ -213,7 +217,7 @@ func (p *parser) finish(body []byte, d Defaults) (*Event, error) {
 	if t := p.head[givenType]; t != "" {
 		h.Type = t
 	}
-	if err := checkType(h.Type); err != nil {
+	if err := checkType(h.Type); err != nil && !(d.Notices && slices.Contains(NoticeTypes, h.Type)) {
 		return nil, err
 	}
 	if t := p.head[givenTenant]; t != "" && t != h.Tenant {

@@ -398,3 +398,20 @@ func TestNothingIsAskedWhereNobodyHears(t *testing.T) {
 		r.want("acme")
 	})
 }
+
+// The page has each notice with its definition.
+func TestDefinitionsAreOnThePage(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../API.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, d := range Definitions {
+		if d.Type != event.NoticeTypes[i] {
+			t.Errorf("definition %d is of %s, and the type is %s", i, d.Type, event.NoticeTypes[i])
+		}
+		if row := "| `" + d.Type + "` | " + d.Meaning + " |\n"; !strings.Contains(string(page), row) {
+			t.Errorf("API.md lacks %s", row)
+		}
+	}
+}

@@ -63,6 +63,9 @@ func TestMalformedIsNever500(t *testing.T) {
 	}
 	odd := []string{"%00", "%ff", "..%2f..", "a%2fb", strings.Repeat("x", 3000), "dl_", "dl__", "dl_%00_a", "*", "'", "%"}
 	for _, route := range Routes() {
+		if route.Path == "/v1/live" { // its answer has no end
+			continue
+		}
 		for _, name := range odd {
 			path := strings.NewReplacer(":id", name, ":name", name).Replace(route.Path)
 			req := ask{method: route.Method, path: path, token: platformWide, body: "x"}

@@ -65,16 +65,10 @@ func (a *App) ready(c *fiber.Ctx, whole bool) error {
 		return max(now.Sub(then), 0).Round(time.Millisecond).Seconds()
 	}
 	r := readiness{
-		Status: "ready", Warnings: h.Warnings, Pending: h.Pending, OldestPendingS: since(h.Oldest),
+		Status: "ready", Warnings: a.warnings(whole), Pending: h.Pending, OldestPendingS: since(h.Oldest),
 		Waiting: h.Waiting, OldestWaitingS: since(h.OldestWaiting), Dead: h.Dead,
 		Generation: a.options.Plan().Config.Generation,
 	}
-	var problems []view.Warning
-	if a.options.Problems != nil {
-		problems = a.options.Problems()
-	}
-	problems = slices.Concat(problems, a.door.Problems())
-	r.Warnings = slices.Concat(r.Warnings, a.tcp.connections.Problems(), a.socket.connections.Problems(), view.Sentences(problems, whole))
 	if h.Err != nil {
 		r.Reasons = append(r.Reasons, "the store cannot make events durable: "+h.Err.Error())
 	}
@@ -89,6 +83,18 @@ func (a *App) ready(c *fiber.Ctx, whole bool) error {
 		r.Status, status = "not ready", fiber.StatusServiceUnavailable
 	}
 	return answer.JSON(c, status, r)
+}
+
+// warnings are what a person should look at. whole: with the names of all tenants and of what they have.
+func (a *App) warnings(whole bool) []string {
+	ctx, cancel := context.WithTimeout(context.Background(), lookFor)
+	defer cancel()
+	var problems []view.Warning
+	if a.options.Problems != nil {
+		problems = a.options.Problems()
+	}
+	problems = slices.Concat(problems, a.door.Problems())
+	return slices.Concat(a.options.Stats.Health(ctx).Warnings, a.tcp.connections.Problems(), a.socket.connections.Problems(), view.Sentences(problems, whole))
 }
 
 func (a *App) metrics(c *fiber.Ctx, whole bool) error {

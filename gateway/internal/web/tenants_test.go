@@ -238,7 +238,8 @@ func TestTenantsNeverMeet(t *testing.T) {
 			t.Fatalf("%s %s: a stranger changed something of another tenant:\n%s\n%s", r.Method, r.Path, before, after)
 		}
 	}
-	routes := Routes()
+	// The answer of /v1/live has no end: TestLiveIsOfTheTenant.
+	routes := slices.DeleteFunc(Routes(), func(r route.Route) bool { return r.Path == "/v1/live" })
 	// In the paths. As long as the stranger makes nothing, no answer holds a name of the victim either.
 	for i := range routes {
 		r := &routes[i]

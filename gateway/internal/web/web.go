@@ -39,6 +39,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/web/intake"
 	"github.com/surveygate/surveygate/gateway/internal/web/listener"
 	"github.com/surveygate/surveygate/gateway/internal/web/manage"
+	"github.com/surveygate/surveygate/gateway/internal/web/observe"
 	"github.com/surveygate/surveygate/gateway/internal/web/route"
 	"github.com/surveygate/surveygate/gateway/internal/web/sse"
 )
@@ -167,6 +168,11 @@ func New(o Options) *App {
 		inspect.New(inspect.Options{Store: o.Store, Plan: o.Plan, Book: o.Book, Door: a.door, Clock: o.Clock, Log: o.Log}).Bound(),
 		compat.New(compat.Options{Plan: o.Plan, Book: o.Book, Sender: o.Sender, Clock: o.Clock}).Bound(),
 	)
+	a.guard.Audit = o.Book.Audit
+	routes = append(routes, observe.New(observe.Options{
+		Store: o.Store, Plan: o.Plan, Stats: o.Stats, Audit: o.Book.Audit, Clock: o.Clock, Log: o.Log,
+		Streams: func() *sse.Streams { return a.streams }, Warnings: func() []string { return a.warnings(true) },
+	}).Bound()...)
 	bounds := o.Bounds.orDefaults()
 	a.options.writeTimeout = cmp.Or(o.writeTimeout, writeTimeout)
 	o.streams.WriteTimeout = a.options.writeTimeout

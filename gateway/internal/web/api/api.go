@@ -146,7 +146,7 @@ func table() []row {
 		}},
 		{(*API).dropEvent, route.Route{Method: fiber.MethodPost, Path: "/v1/events/:id/drop", Scope: access.Write, Query: ofEvent, For: "take it out of the dead letters", Out: view.Event{}}},
 		{(*API).replays, route.Route{
-			Method: fiber.MethodPost, Path: "/v1/replays", Scope: access.Write, Once: true,
+			Method: fiber.MethodPost, Path: "/v1/replays", Scope: access.Write, Once: true, Recorded: true,
 			Query: params([]string{"normalise", "again", "dry_run", "source"}, spanQuery, []string{"cursor"}),
 			For:   "deliver again what the body selects, as a job; with `normalise=true`, read the raw bodies of many events again, a page at a time",
 			In:    route.Optional{Body: view.ReplayRequest{}}, Out: route.OneOf{view.Job{}, view.WouldReplay{}, view.NormalisedPage{}},
@@ -155,7 +155,7 @@ func table() []row {
 		{(*API).replayList, route.Route{Method: fiber.MethodGet, Path: "/v1/replays", Scope: access.Read, Query: pageQuery, For: "list replays, newest first", Out: view.Page[view.Job]{}}},
 		{(*API).replayOne, route.Route{Method: fiber.MethodGet, Path: "/v1/replays/:id", Scope: access.Read, For: "one replay, and how far it came", Out: view.Job{}}},
 		{(*API).replayCancel, route.Route{
-			Method: fiber.MethodPost, Path: "/v1/replays/:id/cancel", Scope: access.Write, For: "end a replay; what it scheduled stays so",
+			Method: fiber.MethodPost, Path: "/v1/replays/:id/cancel", Scope: access.Write, Recorded: true, For: "end a replay; what it scheduled stays so",
 			Out: view.Job{}, Statuses: []int{fiber.StatusConflict},
 		}},
 		{(*API).recoverWebhook, recoverRoute("webhooks", "webhook")},

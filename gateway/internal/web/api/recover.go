@@ -16,7 +16,7 @@ var wall = clock.System()
 
 func recoverRoute(collection, one string) route.Route {
 	return route.Route{
-		Method: fiber.MethodPost, Path: "/v1/" + collection + "/:name/recover", Scope: access.Write, Once: true,
+		Method: fiber.MethodPost, Path: "/v1/" + collection + "/:name/recover", Scope: access.Write, Once: true, Recorded: true,
 		For: "send this " + one + " again what failed since a time, or since a delivery, as a job; `dry_run` counts it",
 		In:  view.RecoverRequest{}, Out: route.OneOf{view.Job{}, view.WouldReplay{}},
 		Status: fiber.StatusAccepted, Statuses: []int{fiber.StatusOK, fiber.StatusConflict},

@@ -145,7 +145,7 @@ func (i *Inspection) read(c *route.Call, plan *decide.Plan, e *view.TrialEvents)
 		return nil, answer.NewProblem(fiber.StatusRequestEntityTooLarge, view.TooLarge, "an event has at most 1 MiB", "events", "body")
 	}
 	if e.Source == "" {
-		ev, err := event.ParseOne(e.Body, event.Defaults{Tenant: c.Tenant, Source: event.DefaultSource, Received: now, Verified: event.VerifiedAPI})
+		ev, err := event.ParseOne(e.Body, event.Defaults{Tenant: c.Tenant, Source: event.DefaultSource, Received: now, Verified: event.VerifiedAPI, Notices: true})
 		if err != nil {
 			return nil, under(err, "events", "body")
 		}

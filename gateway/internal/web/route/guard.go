@@ -11,6 +11,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/surveygate/surveygate/gateway/internal/access"
+	"github.com/surveygate/surveygate/gateway/internal/audit"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
@@ -26,6 +27,8 @@ type Options struct {
 	Rates Rates
 	// Remote returns the address that a request came from.
 	Remote func(*fiber.Ctx) netip.Addr
+	// Audit records what callers did.
+	Audit *audit.Log
 	// Context ends when the gateway does.
 	Context context.Context
 }
@@ -81,6 +84,9 @@ func (g *Guard) handler(r *Bound, open bool) fiber.Handler {
 			err := r.Serve(call)
 			if err == nil && (r.Scope == access.Write || r.Scope == access.Secrets) {
 				g.acted(&r.Route, call)
+			}
+			if err == nil {
+				g.record(&r.Route, call)
 			}
 			return err
 		}

@@ -26,6 +26,8 @@ type Route struct {
 	// AllTenants: a token of every tenant may ask it with `tenant=*`. The handler is then called with the tenant
 	// access.AnyTenant. It answers states, and never what a respondent wrote.
 	AllTenants bool
+	// Recorded: its handler adds to the audit itself, because it knows more of what was done than the route.
+	Recorded bool
 	// Operator: it is of the gateway and not of a tenant, so that only a token of every tenant reaches it.
 	Operator bool
 	// NewTenant: it may be asked for a tenant that does not exist.

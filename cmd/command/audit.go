@@ -1,0 +1,66 @@
+package command
+
+import (
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+)
+
+func (g *globals) audit() *cobra.Command {
+	var of, by, since, cursor string
+	var limit int
+	cmd := &cobra.Command{
+		Use:   "audit",
+		Short: "List who changed what, and who did what by hand",
+		Long: "List who changed what, and who did what by hand, newest first.\n" +
+			"With --tenant '*' it lists what was done to the gateway itself, such as a reload. It needs the scope `admin`.",
+		Args: cobra.NoArgs,
+		Example: `  surveygate audit --since 24h
+  surveygate audit --of webhook:crm
+  surveygate audit --by token:ci`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			q := url.Values{}
+			for name, value := range map[string]string{"of": of, "by": by, "since": since, "cursor": cursor} {
+				if value != "" {
+					q.Set(name, value)
+				}
+			}
+			if limit > 0 {
+				q.Set("limit", strconv.Itoa(limit))
+			}
+			gw, err := g.dial()
+			if err != nil {
+				return err
+			}
+			defer gw.Close()
+			page, err := gw.Audit(cmd.Context(), q)
+			if err != nil {
+				return err
+			}
+			if g.json {
+				return g.print(page)
+			}
+			w := tabwriter.NewWriter(g.out, 0, 0, 2, ' ', 0)
+			for i := range page.Data {
+				l := &page.Data[i]
+				_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", l.At, l.By, l.Did, l.Of, strings.Join(l.Changed, " "))
+			}
+			_ = w.Flush()
+			if page.Next != nil {
+				_, _ = fmt.Fprintf(g.out, "there is more: --cursor %s\n", *page.Next)
+			}
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&of, "of", "", "of this, as KIND:NAME or KIND, such as webhook:crm")
+	f.StringVar(&by, "by", "", "by them, such as token:ci, portal:jo@example.com or socket")
+	f.StringVar(&since, "since", "", "since then: a time, or how long ago, as 24h")
+	f.StringVar(&cursor, "cursor", "", "continue a list")
+	f.IntVar(&limit, "limit", 0, "at most so many (default 50)")
+	return cmd
+}
