@@ -47,7 +47,7 @@ func (n *Node) Prepend(key string, value *Node) *Node {
 }
 
 // Put sets the value at a path to a secret, which then counts as written ${PATH}: it is masked, and its value is no part of
-// digests. Steps of the path are separated by full stops, and a full stop within a key is written `\.`. Where the path leads to
+// digests. It is read as if it stood in the document: a value with {{ }} has its holes. Steps of the path are separated by full stops, and a full stop within a key is written `\.`. Where the path leads to
 // a list, a step is a place in it, from 0. Lists and mappings on the way are made if they are absent. It must be called before
 // the tree is bound.
 func (n *Node) Put(path string, secret connectors.Secret) Faults {
@@ -57,7 +57,7 @@ func (n *Node) Put(path string, secret connectors.Secret) Faults {
 		child := at.step(step)
 		if i == len(steps)-1 {
 			value := &Node{
-				Kind: Scalar, Style: Double, At: at.At, file: n.file, placed: true,
+				Kind: Scalar, Style: Double, At: at.At, file: n.file, placed: true, apart: true,
 				Text:    secret.Expose(), //nolint:forbidigo // as the value of a ${…} stands in the text of a node
 				written: "${" + strings.NewReplacer("{", "(", "}", ")").Replace(path) + "}", spans: []span{{0, 0, true}},
 			}

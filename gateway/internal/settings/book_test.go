@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/config"
@@ -188,5 +189,28 @@ func TestCredentialAddressIsMasked(t *testing.T) {
 	lines, err := b.Audit.Lines(t.Context(), "acme", 0, -1)
 	if err != nil || len(lines) != 2 || strings.Contains(string(lines[0].After)+string(lines[1].After), "abcdef") {
 		t.Errorf("%+v, %v", lines, err)
+	}
+}
+
+// A secret with `${` in it stays what it is when the gateway itself changes the document, and when it is sent back as it was shown.
+func TestSecretsWithDollarBraces(t *testing.T) {
+	t.Parallel()
+	b := newBook(t, local(t))
+	if _, err := b.one(t, Change{Name: "webhook/a", Spec: []byte(`{"url": "https://a.example.com/", "signature": "github", "secrets": ["sec$${ret}-0123456789"], "headers": {"X-Key": "pa$${s}"}}`)}, byTest); err != nil {
+		t.Fatal(err)
+	}
+	shown, err := b.Get(t.Context(), "acme", "webhook/a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := b.one(t, Change{Name: "webhook/a", Spec: shown.Spec}, byTest); err != nil || r.Would != WouldNothing {
+		t.Errorf("sent back: %+v, %v", r, err)
+	}
+	if _, err := b.AddSecret(t.Context(), "acme", "webhook/a", time.Hour, nil, byTest); err != nil {
+		t.Fatal(err)
+	}
+	all, err := b.documents(t.Context(), "acme")
+	if got := all["webhook/a"].Secrets; err != nil || got["headers.X-Key"].Expose() != "pa${s}" || got["secrets.0"].Expose() != "sec${ret}-0123456789" || len(got) != 3 {
+		t.Errorf("%v, %v", all, err)
 	}
 }

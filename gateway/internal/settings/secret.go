@@ -194,7 +194,7 @@ func takeSecrets(tree any, current *read) (found bool, err error) {
 		if at < 0 {
 			return true, &MaskError{secretPath(i)}
 		}
-		list[i] = current.Secrets[secretPath(at)].Expose() //nolint:forbidigo // it goes back to where it was
+		list[i] = document.EscapeVariables(current.Secrets[secretPath(at)].Expose()) //nolint:forbidigo // it goes back to where it was
 	}
 	return found, nil
 }
@@ -217,7 +217,7 @@ func whole(r *read) (any, error) {
 		return nil, err
 	}
 	for _, path := range slices.SortedFunc(maps.Keys(r.Secrets), byPlace) {
-		tree = place(tree, document.SplitPath(path), r.Secrets[path].Expose()) //nolint:forbidigo // it goes back to where it was
+		tree = place(tree, document.SplitPath(path), document.EscapeVariables(r.Secrets[path].Expose())) //nolint:forbidigo // it goes back to where it was
 	}
 	return tree, nil
 }
