@@ -120,6 +120,8 @@ func (l *loader) product(e document.Entry[connectionSettings]) *document.Entry[*
 			l.fault(p.Key.Fault(fmt.Sprintf("`%s` is a product, but has a value instead of settings", p.Name), remedy))
 			return nil
 		case found != nil:
+			document.Pair{Key: found.Key, Value: found.Node}.Conceal()
+			document.Pair{Key: p.Key, Value: p.Node}.Conceal()
 			l.fault(p.Key.Fault(fmt.Sprintf("a connection has one product, and this one has `%s` already", found.Name), "make it a separate connection with its own name"))
 			return nil
 		}

@@ -164,6 +164,50 @@ func (n *Node) path() []any {
 	return path
 }
 
+// Clear returns the paths of the values that are, or may be, secrets and stand in the text of the document: Put placed none of them.
+func (n *Node) Clear() []string { return n.clear(nil, nil) }
+
+func (n *Node) clear(path, found []string) []string {
+	if n.secret && !n.apart {
+		found = append(found, JoinPath(path))
+	}
+	for i, item := range n.Items {
+		found = item.clear(append(path[:len(path):len(path)], strconv.Itoa(i)), found)
+	}
+	for _, p := range n.Pairs {
+		found = p.Value.clear(append(path[:len(path):len(path)], p.Key.Text), found)
+	}
+	return found
+}
+
+// Mark marks the values at paths as secrets, as binding does.
+func (n *Node) Mark(paths []string) {
+	for _, path := range paths {
+		at := n
+		for _, step := range SplitPath(path) {
+			if at = at.step(step); at == nil {
+				break
+			}
+		}
+		if at != nil {
+			at.conceal()
+		}
+	}
+}
+
+// ConcealTexts marks all texts below as secrets: what they are is not known, so that each may be one.
+func (n *Node) ConcealTexts() {
+	if n.Kind == Scalar && !n.IsNumber() && !n.IsBool() {
+		n.conceal()
+	}
+	for _, item := range n.Items {
+		item.ConcealTexts()
+	}
+	for _, p := range n.Pairs {
+		p.Value.ConcealTexts()
+	}
+}
+
 // Split returns a copy of a tree that was bound, without its secrets, and the secrets by their path, as Put takes them. Lists of
 // secrets become empty, and a mapping of secrets stays a mapping.
 func (n *Node) Split() (public *Node, secrets map[string]connectors.Secret) {
