@@ -202,12 +202,8 @@ func listed(all map[string]*read) []config.Document {
 
 // masked returns the settings of a document with masks in place of secrets. A document that cannot be read is null.
 func (b *Book) masked(r *read) any {
-	spec := specJSON(r)
-	if spec == nil { // what is a secret in it is not known
-		return nil
-	}
-	tree, err := parseTree(spec)
-	if err != nil {
+	tree, err := parseTree(r.Spec)
+	if err != nil || specJSON(r) == nil { // what is a secret in it is not known
 		return nil
 	}
 	for _, path := range slices.SortedFunc(maps.Keys(r.Secrets), byPlace) {
