@@ -227,7 +227,6 @@ func next(t *testing.T, lines <-chan string, name string) string {
 	}
 }
 
-// Signals reach the tenant that they concern, and those who may listen to all.
 // The bound of streams is of one caller: those of another tenant's token of the same name do not count.
 func TestLiveOfTwoTenants(t *testing.T) {
 	t.Parallel()
@@ -241,6 +240,7 @@ func TestLiveOfTwoTenants(t *testing.T) {
 	r.signalsOf(t, "", other)
 }
 
+// Signals reach the tenant that they concern, and those who may listen to all.
 func TestLiveIsOfTheTenant(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

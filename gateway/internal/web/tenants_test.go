@@ -95,6 +95,11 @@ func newVictim(t *testing.T) *victim {
 		t.Fatalf("replay: %d %s", got.status, got.body)
 	}
 	v.names["replays"] = job.ID
+	v.r.does(t, ask{method: "POST", path: "/v1/sources/vic-forms/capture?tenant=victim", token: secretOf("every-tenant"), body: `{"for":"24h"}`}, 200)
+	v.r.does(t, ask{method: "POST", path: "/t/victim/in/vic-forms", body: `{"answer":"` + mark + `"}`}, 401)
+	for _, kept := range []string{"captured", "rejected"} {
+		v.r.does(t, ask{path: "/v1/sources/vic-forms/" + kept, token: secretOf("victims")}, 200, mark)
+	}
 	return v
 }
 
