@@ -445,8 +445,10 @@ func TestLoginWithoutAKey(t *testing.T) {
 func TestPortalLink(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	got := r.does(t, ask{method: "POST", path: "/v1/tenants/acme/portal-links", token: acmeAdminToken,
-		body: `{"actor":"jo@acme.example","capabilities":["webhooks","deliveries"],"session":"1h","at":"/webhooks","refresh_url":"https://app.example.com/again?x=1"}`}, 201, `"expires":"2026-01-02T12:05:00.000Z"`)
+	got := r.does(t, ask{
+		method: "POST", path: "/v1/tenants/acme/portal-links", token: acmeAdminToken,
+		body: `{"actor":"jo@acme.example","capabilities":["webhooks","deliveries"],"session":"1h","at":"/webhooks","refresh_url":"https://app.example.com/again?x=1"}`,
+	}, 201, `"expires":"2026-01-02T12:05:00.000Z"`)
 	link := decoded[view.MadePortalLink](t, got)
 	_, key, _ := strings.Cut(link.URL, "?k=")
 	if !strings.HasPrefix(link.URL, "https://gateway/portal/open?k=acme.pl_") {
@@ -479,8 +481,15 @@ func TestPortalLink(t *testing.T) {
 	r.does(t, ask{path: "/v1/deliveries", header: mine}, 200)
 	r.does(t, ask{path: "/v1/webhooks?tenant=default", header: mine}, 403)
 	for _, a := range []ask{
-		{path: "/v1/tokens"}, {path: "/v1/events"}, {path: "/v1/sources"}, {method: "PUT", path: "/v1/connections/x"}, {method: "POST", path: "/v1/tokens"},
-		{path: "/v1/tenants/acme"}, {method: "POST", path: "/v1/tenants/acme/portal-links"}, {method: "POST", path: "/v1/events"}, {method: "POST", path: "/v1/deliveries/x/retry"},
+		{path: "/v1/tokens"},
+		{path: "/v1/events"},
+		{path: "/v1/sources"},
+		{method: "PUT", path: "/v1/connections/x"},
+		{method: "POST", path: "/v1/tokens"},
+		{path: "/v1/tenants/acme"},
+		{method: "POST", path: "/v1/tenants/acme/portal-links"},
+		{method: "POST", path: "/v1/events"},
+		{method: "POST", path: "/v1/deliveries/x/retry"},
 	} {
 		a.header = mine
 		r.does(t, a, 403, "this portal link does not allow that")
@@ -546,8 +555,10 @@ func TestPortalLinkInAFrame(t *testing.T) {
 	r := &rig{}
 	r.plan.Store(load(t, "public_url: https://hooks.example.com\nportal: {origins: [\"https://app.example.com\"]}\n"+someSettings))
 	r.open(t)
-	made := decoded[view.MadePortalLink](t, r.does(t, ask{method: "POST", path: "/v1/tenants/acme/portal-links", socket: true,
-		body: `{"capabilities":["webhooks"],"origin":"https://app.example.com"}`}, 201, `"url":"https://hooks.example.com/portal/open?k=`))
+	made := decoded[view.MadePortalLink](t, r.does(t, ask{
+		method: "POST", path: "/v1/tenants/acme/portal-links", socket: true,
+		body: `{"capabilities":["webhooks"],"origin":"https://app.example.com"}`,
+	}, 201, `"url":"https://hooks.example.com/portal/open?k=`))
 	_, key, _ := strings.Cut(made.URL, "?k=")
 	set := r.does(t, ask{path: "/portal/open?k=" + key}, 303).header.Get("Set-Cookie")
 	for _, part := range []string{"__Host-sg=", "SameSite=None", "secure", "Partitioned", "HttpOnly"} {

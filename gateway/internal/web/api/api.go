@@ -111,8 +111,14 @@ var (
 		"application/cloudevents-batch+json": []json.RawMessage{},
 	}
 	statsForms = route.OneOf{
-		view.Stats[view.DestinationStat]{}, view.Stats[view.SourceStat]{}, view.Stats[view.RuleStat]{}, view.Stats[view.SurveyStat]{},
-		view.StatsByName[view.DestinationStat]{}, view.StatsByName[view.SourceStat]{}, view.StatsByName[view.RuleStat]{}, view.StatsByName[view.SurveyStat]{},
+		view.Stats[view.DestinationStat]{},
+		view.Stats[view.SourceStat]{},
+		view.Stats[view.RuleStat]{},
+		view.Stats[view.SurveyStat]{},
+		view.StatsByName[view.DestinationStat]{},
+		view.StatsByName[view.SourceStat]{},
+		view.StatsByName[view.RuleStat]{},
+		view.StatsByName[view.SurveyStat]{},
 	}
 )
 
