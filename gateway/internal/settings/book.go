@@ -251,14 +251,10 @@ func (b *Book) unmask(tree any, current *read) (whole any, found bool, err error
 	return whole, found, err
 }
 
-// sameList reports whether two paths are the same, or places in the same list.
+// sameList reports whether two paths are the same, or differ in places of lists alone: a step of a rule may move, and its mask with it.
 func sameList(a, b string) bool {
-	if a == b {
-		return true
-	}
 	x, y := document.SplitPath(a), document.SplitPath(b)
-	last := len(x) - 1
-	return len(x) == len(y) && slices.Equal(x[:last], y[:last]) && isIndex(x[last]) && isIndex(y[last])
+	return slices.EqualFunc(x, y, func(x, y string) bool { return x == y || isIndex(x) && isIndex(y) })
 }
 
 func isIndex(step string) bool {

@@ -239,8 +239,20 @@ func TestSecretsOfRules(t *testing.T) {
 	if again, err := b.one(t, Change{Name: "rule/r", Spec: shown.Spec}, byTest); err != nil || again.Would != WouldNothing {
 		t.Errorf("sent back: %+v, %v", again, err)
 	}
+	// A step before it moves it; another destination does not get it.
+	moved := strings.Replace(string(shown.Spec), `"send":[`, `"send":[{"a":{},"as":"x"},`, 1)
+	if r, err := b.one(t, Change{Name: "rule/r", Spec: []byte(moved)}, byTest); err != nil || r.Would != WouldUpdate {
+		t.Errorf("moved: %+v, %v", r, err)
+	}
+	if all, err = b.documents(t.Context(), "acme"); err != nil || all["rule/r"].Secrets[`send.1.a.headers.X-Rule`].Expose() != "rules-secret-01" {
+		t.Errorf("%v, %v", all["rule/r"], err)
+	}
+	var mask *MaskError
+	if _, err := b.one(t, Change{Name: "rule/r", Spec: []byte(strings.Replace(string(shown.Spec), `{"a":`, `{"b":`, 1))}, byTest); !errors.As(err, &mask) {
+		t.Errorf("for another destination: %v", err)
+	}
 	lines, err := b.Audit.Lines(t.Context(), "acme", 0, -1)
-	if err != nil || len(lines) != 2 || strings.Contains(string(lines[0].After)+string(lines[1].After), "rules-secret") {
+	if err != nil || len(lines) != 3 || strings.Contains(string(lines[0].After)+string(lines[1].After)+string(lines[2].After), "rules-secret") {
 		t.Errorf("%+v, %v", lines, err)
 	}
 }
