@@ -126,7 +126,14 @@ func (t *Tokens) Delete(ctx context.Context, tenant, name string) error {
 	for again := range 2 {
 		found := t.Named(tenant, name)
 		if found != nil {
-			if err := t.all.remove(ctx, found.id, found.version); err != nil && !errors.Is(err, state.ErrNotFound) {
+			err := t.all.remove(ctx, found.id, found.version)
+			if errors.Is(err, state.ErrConflict) && again == 0 { // it was written back into a store that had lost it
+				if err := t.all.sweep(ctx); err != nil {
+					return err
+				}
+				continue
+			}
+			if err != nil && !errors.Is(err, state.ErrNotFound) {
 				return err
 			}
 			if used, err := t.store.Get(ctx, tenant, kindUsed, found.id); err == nil {

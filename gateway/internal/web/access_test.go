@@ -606,7 +606,7 @@ func TestPortalRoutesExist(t *testing.T) {
 			t.Errorf("there is no route %s", name)
 			continue
 		}
-		if each.Operator || each.AllTenants || each.TenantIn != "" || each.Scope&(access.Admin|access.Secrets|access.Publish) != 0 {
+		if each.Operator || each.TenantIn != "" || each.Scope&(access.Admin|access.Secrets|access.Publish) != 0 {
 			t.Errorf("%s is not for a portal", name)
 		}
 		if needs, ok := access.ScopeFor(each.Capability()); !ok || needs&each.Scope != each.Scope {
