@@ -19,7 +19,7 @@ import (
 func (g *gateway) newDeleter() *deletion.Deleter {
 	return &deletion.Deleter{Options: deletion.Options{
 		Store: g.store, First: []deletion.Part{g.deleteTokens, g.deleteLinks, g.cancelJobs, g.deleteDocuments},
-		Last: []deletion.Part{g.deleteRemains, g.deleteRecord},
+		Last:  []deletion.Part{g.deleteRemains, g.deleteRecord},
 		Ended: func(d *state.Delivery) { g.stats.Ended(d, time.Time{}) },
 	}}
 }

@@ -229,7 +229,7 @@ func next(t *testing.T, lines <-chan string, name string) string {
 // Signals reach the tenant that they concern, and those who may listen to all.
 func TestLiveIsOfTheTenant(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newPort(t)
 	r.accept(t, pollqr("r1", 3))
 	r.decide(t, state.Dead)
 	mine, acme, all := r.signalsOf(t, "", everyToken), r.signalsOf(t, "", acmeToken), r.signalsOf(t, "?tenant=*", platformWide)
