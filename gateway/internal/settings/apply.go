@@ -51,7 +51,8 @@ type How struct {
 	DryRun bool
 	// Locked also changes documents that another owner has locked: their tenant is deleted.
 	Locked bool
-	// MakeSecrets gives a secret to a new webhook that has none and whose signature needs one: see Result.Made.
+	// MakeSecrets gives a secret to a webhook that comes without one and whose signature needs one, unless it has some already: see
+	// Result.Made.
 	MakeSecrets bool
 }
 

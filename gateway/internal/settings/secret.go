@@ -222,11 +222,12 @@ func whole(r *read) (any, error) {
 	return tree, nil
 }
 
-// makeSecrets gives a secret to each new webhook that has none and whose signature needs one.
+// makeSecrets gives a secret to each new webhook that comes without one and whose signature needs one. One that is there already keeps
+// its secrets, so that the same request does the same again.
 func (b *Book) makeSecrets(base *config.Config, p *planned, all map[string]*read) {
 	for _, c := range p.changes {
 		d := compiled(p.overlay, c.Name)
-		if c.Delete || c.current != nil || !isWebhook(c.Name) || d == nil || d.State != config.Broken {
+		if c.Delete || c.Patch || !isWebhook(c.Name) || d == nil || d.State != config.Broken {
 			continue
 		}
 		tree, err := parseTree(specJSON(all[c.Name]))
@@ -237,18 +238,42 @@ func (b *Book) makeSecrets(base *config.Config, p *planned, all map[string]*read
 		if list, isList := settings[secretsKey].([]any); settings[secretsKey] != nil && (!isList || len(list) > 0) {
 			continue
 		}
-		private, _ := signature.NewKeyPair()
-		for _, secret := range []connectors.Secret{signature.NewSecret(), private} {
-			settings[secretsKey] = []any{secret.Expose()} //nolint:forbidigo // it is sealed before it is kept
+		compiles := func(secrets []any) bool {
+			settings[secretsKey] = secrets
 			with := maps.Clone(all)
 			with[c.Name] = &read{Document: config.Document{Name: c.Name, Spec: writeTree(settings), Version: c.version()}}
 			overlay := config.Overlay(base, p.tenant, listed(with))
-			if d := compiled(overlay, c.Name); d != nil && d.State != config.Broken {
-				all[c.Name], p.overlay, c.made = with[c.Name], overlay, secret
+			if d := compiled(overlay, c.Name); d == nil || d.State == config.Broken {
+				return false
+			}
+			all[c.Name], p.overlay = with[c.Name], overlay
+			return true
+		}
+		if c.current != nil {
+			if former := secretsIn(c.current); settings[secretsKey] == nil && len(former) > 0 {
+				compiles(former)
+			}
+			continue
+		}
+		private, _ := signature.NewKeyPair()
+		for _, secret := range []connectors.Secret{signature.NewSecret(), private} {
+			if compiles([]any{secret.Expose()}) { //nolint:forbidigo // it is sealed before it is kept
+				c.made = secret
 				break
 			}
 		}
 	}
+}
+
+// secretsIn returns the secrets in the settings of a webhook, as they stand there.
+func secretsIn(r *read) []any {
+	tree, err := whole(r)
+	settings, ok := tree.(map[string]any)
+	if err != nil || !ok {
+		return nil
+	}
+	list, _ := settings[secretsKey].([]any)
+	return list
 }
 
 // specJSON returns the settings of a document as JSON; nil if they cannot be read.

@@ -243,7 +243,7 @@ func TestLiveOfTwoTenants(t *testing.T) {
 // Signals reach the tenant that they concern, and those who may listen to all.
 func TestLiveIsOfTheTenant(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newPort(t)
 	r.accept(t, pollqr("r1", 3))
 	r.decide(t, state.Dead)
 	mine, acme, all := r.signalsOf(t, "", everyToken), r.signalsOf(t, "", acmeToken), r.signalsOf(t, "?tenant=*", platformWide)
