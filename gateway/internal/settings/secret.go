@@ -243,7 +243,8 @@ func (b *Book) makeSecrets(base *config.Config, p *planned, all map[string]*read
 			with := maps.Clone(all)
 			with[c.Name] = &read{Document: config.Document{Name: c.Name, Spec: writeTree(settings), Version: c.version()}}
 			overlay := config.Overlay(base, p.tenant, listed(with))
-			if d := compiled(overlay, c.Name); d == nil || d.State == config.Broken {
+			// Where the secret fits and the document has other faults, the answer names those alone.
+			if d := compiled(overlay, c.Name); d == nil || slices.ContainsFunc(d.Faults, isOfSecrets) {
 				return false
 			}
 			all[c.Name], p.overlay = with[c.Name], overlay
@@ -275,6 +276,9 @@ func secretsIn(r *read) []any {
 	list, _ := settings[secretsKey].([]any)
 	return list
 }
+
+// isOfSecrets reports whether a fault is one of the secrets of a webhook.
+func isOfSecrets(f document.Fault) bool { return len(f.Loc) > 0 && f.Loc[0] == secretsKey }
 
 // specJSON returns the settings of a document as JSON; nil if they cannot be read.
 func specJSON(r *read) []byte {

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -119,7 +120,7 @@ func FromError(err error) *Problem {
 func fromHTTP(err *fiber.Error) *Problem {
 	switch err.Code {
 	case fiber.StatusNotFound:
-		return NewProblem(err.Code, view.NotFound, "no such path")
+		return NewProblem(err.Code, view.NotFound, "no such path; /docs shows all of them")
 	case fiber.StatusMethodNotAllowed:
 		return NewProblem(err.Code, view.Validation, "this path does not know that method")
 	case fiber.StatusRequestEntityTooLarge:
@@ -174,7 +175,12 @@ func (p *Problem) Write(c *fasthttp.RequestCtx) {
 	if p.RetryAfter > 0 {
 		c.Response.Header.Set(fasthttp.HeaderRetryAfter, strconv.Itoa(int((p.RetryAfter+time.Second-1)/time.Second)))
 	}
-	body, err := event.Marshal(view.Problem{Status: p.Status, Detail: p.Detail, RequestID: id})
+	detail := p.Detail
+	if allowed := c.Response.Header.Peek(fasthttp.HeaderAllow); p.Status == fiber.StatusMethodNotAllowed && len(allowed) > 0 && len(detail) == 1 {
+		detail = slices.Clone(detail)
+		detail[0].Msg += "; it takes " + string(allowed)
+	}
+	body, err := event.Marshal(view.Problem{Status: p.Status, Detail: detail, RequestID: id})
 	if err != nil { // a struct of texts and a number can be written
 		body = []byte(`{"status":500,"detail":[{"msg":"something went wrong here","type":"internal"}]}`)
 	}

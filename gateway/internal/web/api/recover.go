@@ -34,7 +34,7 @@ func (a *API) recover(c *route.Call, what string) error {
 		return answer.NoSuch(what, name, a.destinationNames(c.Tenant))
 	}
 	var req view.RecoverRequest
-	if err := strictBody(c, &req); err != nil {
+	if err := route.ReadJSON(c.Body(), &req); err != nil {
 		return err
 	}
 	if req.Since == "" {

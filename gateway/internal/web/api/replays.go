@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 	"slices"
 	"time"
 
@@ -43,7 +42,7 @@ func (a *API) replays(c *route.Call) error {
 		return answer.Invalid("say in the body what is replayed, as in {\"of\": {\"destination\": \"crm\", \"state\": \"dead\"}}; `normalise=true` reads raw bodies again", "of")
 	}
 	var req view.ReplayRequest
-	if err := strictBody(c, &req); err != nil {
+	if err := route.ReadJSON(c.Body(), &req); err != nil {
 		return err
 	}
 	spec, err := a.specOf(&req, a.Clock.Now())
@@ -54,27 +53,6 @@ func (a *API) replays(c *route.Call) error {
 		return err
 	}
 	return a.replayAs(c, spec, req.DryRun)
-}
-
-// strictBody reads the body of a request. A name that it does not know is an error: without a filter that was misspelt, more would be
-// replayed than was meant.
-func strictBody(c *route.Call, into any) error {
-	decoder := json.NewDecoder(bytes.NewReader(bytes.Clone(c.Body())))
-	decoder.DisallowUnknownFields()
-	err := decoder.Decode(into)
-	if err == nil && decoder.More() {
-		err = errors.New("more than one value")
-	}
-	if errors.Is(err, io.EOF) {
-		return answer.Invalid("the body is empty")
-	}
-	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" {
-		return answer.Invalid("this is "+wrong.Value+", and should be "+wrong.Type.String(), wrong.Field)
-	}
-	if err != nil {
-		return answer.Invalid("the body is not as it should be: " + err.Error())
-	}
-	return nil
 }
 
 func (a *API) specOf(req *view.ReplayRequest, now time.Time) (*replay.Spec, error) {

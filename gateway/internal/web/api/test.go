@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"sync/atomic"
 	"time"
@@ -50,8 +49,8 @@ func (a *API) testNow(c *route.Call) error {
 	}
 	var asked view.Test
 	if body := c.Body(); len(body) > 0 {
-		if err := json.Unmarshal(body, &asked); err != nil {
-			return answer.NewProblem(fiber.StatusBadRequest, view.Validation, `the body is not JSON such as {"type": "response.completed"}`)
+		if err := route.ReadJSON(body, &asked); err != nil {
+			return err
 		}
 	}
 	if asked.EventID != "" && (asked.Type != "" || asked.Email != "") {

@@ -4,23 +4,14 @@ package inspect
 
 import (
 	"bytes"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"log/slog"
 	"slices"
-	"strings"
-
-	"github.com/gofiber/fiber/v2"
 
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/try"
-	"github.com/surveygate/surveygate/gateway/internal/view"
-	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/gateway/internal/web/intake"
 	"github.com/surveygate/surveygate/gateway/internal/web/route"
 )
@@ -84,35 +75,4 @@ const MaxBody = 2 * intake.MaxBody
 func TakesLong(path []byte) bool {
 	path = bytes.TrimSuffix(path, []byte("/"))
 	return string(path) == "/v1/try" || bytes.HasPrefix(path, []byte("/v1/sources/")) && bytes.HasSuffix(path, []byte("/test"))
-}
-
-// decode reads the JSON of a body into a struct. An unknown field is refused, because it would otherwise be ignored.
-func decode(c *route.Call, into any) error {
-	body := bytes.Clone(c.Body()) // what is decoded outlives the request
-	if len(bytes.TrimSpace(body)) == 0 {
-		return answer.NewProblem(fiber.StatusBadRequest, view.Validation, "the body is empty: write a JSON object")
-	}
-	if !json.Valid(body) {
-		return answer.NewProblem(fiber.StatusBadRequest, view.Validation, "the body is not JSON")
-	}
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.DisallowUnknownFields()
-	err := d.Decode(into)
-	if err == nil {
-		if _, more := d.Token(); errors.Is(more, io.EOF) {
-			return nil
-		}
-		return answer.Invalid("the body is more than one JSON value")
-	}
-	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		if wrong.Field == "" {
-			return answer.Invalid("the body is a JSON object")
-		}
-		return answer.Invalid(fmt.Sprintf("a JSON %s does not fit here", wrong.Value), strings.Split(wrong.Field, ".")...)
-	}
-	if name, unknown := strings.CutPrefix(err.Error(), "json: unknown field "); unknown {
-		name = strings.Trim(name, `"`)
-		return answer.Invalid("`"+name+"` is not a field here", name)
-	}
-	return answer.Invalid("the body cannot be read: " + err.Error())
 }

@@ -55,7 +55,7 @@ func (i *Inspection) capture(c *route.Call) error {
 		return err
 	}
 	var ask view.CaptureAsk
-	if err := decode(c, &ask); err != nil {
+	if err := route.ReadJSON(c.Body(), &ask); err != nil {
 		return err
 	}
 	lasts, err := time.ParseDuration(ask.For)
@@ -91,7 +91,7 @@ func (i *Inspection) test(c *route.Call) error {
 		return err
 	}
 	var t view.SourceTest
-	if err := decode(c, &t); err != nil {
+	if err := route.ReadJSON(c.Body(), &t); err != nil {
 		return err
 	}
 	if len(t.Body) == 0 {

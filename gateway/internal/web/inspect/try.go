@@ -39,7 +39,7 @@ const (
 
 func (i *Inspection) try(c *route.Call) error {
 	var t view.Trial
-	if err := decode(c, &t); err != nil {
+	if err := route.ReadJSON(c.Body(), &t); err != nil {
 		return err
 	}
 	ask, err := i.askOf(c, &t)

@@ -82,7 +82,7 @@ var (
 
 func (m *Management) makeLink(c *route.Call) error {
 	var asked view.NewPortalLink
-	if err := readJSON(c.Body(), &asked); err != nil {
+	if err := route.ReadJSON(c.Body(), &asked); err != nil {
 		return err
 	}
 	base, err := m.portalURL(c)
@@ -174,7 +174,7 @@ func lengthOf(text string, otherwise, most time.Duration, name string) (time.Dur
 	}
 	d, ok := duration(text)
 	if !ok || d < time.Second || d > most {
-		return 0, answer.Invalid("this is a length of 1s to "+most.String()+", as 5m", name)
+		return 0, answer.Invalid("this is how long, as 5m: from 1s to "+strconv.Itoa(int(most.Hours()))+"h", name)
 	}
 	return d, nil
 }

@@ -1,7 +1,6 @@
 package manage
 
 import (
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -97,8 +96,8 @@ func (m *Management) addSecret(c *route.Call) error {
 func overlapOf(body []byte) (time.Duration, error) {
 	var asked view.NewWebhookSecret
 	if len(body) > 0 {
-		if err := json.Unmarshal(body, &asked); err != nil {
-			return 0, answer.NewProblem(fiber.StatusBadRequest, view.Validation, "the body is not JSON such as {\"overlap\": \"24h\"}")
+		if err := route.ReadJSON(body, &asked); err != nil {
+			return 0, err
 		}
 	}
 	if asked.Overlap == "" {

@@ -58,7 +58,7 @@ func (m *Management) login(c *fiber.Ctx) error {
 			return answer.NewProblem(fiber.StatusBadRequest, view.Validation, "the body is not a form")
 		}
 		asked.Token = values.Get("token")
-	} else if err := readJSON(c.Body(), &asked); err != nil {
+	} else if err := route.ReadJSON(c.Body(), &asked); err != nil {
 		return err
 	}
 	token := strings.TrimSpace(asked.Token)

@@ -111,7 +111,7 @@ func showTenant(c *route.Call, status int, v view.Tenant) error {
 
 func (m *Management) putTenant(c *route.Call) error {
 	var spec view.TenantSpec
-	if err := readJSON(c.Body(), &spec); err != nil {
+	if err := route.ReadJSON(c.Body(), &spec); err != nil {
 		return err
 	}
 	return m.changeTenant(c, func(*access.Tenant) (*view.TenantSpec, error) { return &spec, nil })
@@ -119,7 +119,7 @@ func (m *Management) putTenant(c *route.Call) error {
 
 func (m *Management) patchTenant(c *route.Call) error {
 	patch := body(c)
-	if err := readJSON(patch, &map[string]any{}); err != nil {
+	if err := route.ReadJSON(patch, &map[string]any{}); err != nil {
 		return err
 	}
 	return m.changeTenant(c, func(record *access.Tenant) (*view.TenantSpec, error) {
@@ -132,7 +132,7 @@ func (m *Management) patchTenant(c *route.Call) error {
 			return nil, answer.Invalid("the merge patch cannot be read")
 		}
 		spec := &view.TenantSpec{}
-		return spec, readJSON(patched, spec)
+		return spec, route.ReadJSON(patched, spec)
 	})
 }
 
@@ -291,7 +291,7 @@ func (m *Management) deleteTenant(c *route.Call) error {
 	case len(owned) > 0 && cascade && m.Cascade != nil:
 		return m.Cascade(c)
 	case len(owned) > 0:
-		return answer.Conflict("it still owns " + strings.Join(owned, ", ") + ": delete that first")
+		return answer.Conflict("it still owns " + strings.Join(owned, ", ") + ": delete that first, or add `cascade=true` to delete all of it")
 	case record == nil && m.Tenants.Named(c.Tenant) == access.InFile:
 		return answer.NewProblem(fiber.StatusForbidden, view.DefinedInFile, "a file of the configuration names this tenant; take it out there and reload")
 	case record == nil:

@@ -124,7 +124,7 @@ const maxSources = 100
 // makeToken makes a token of the tenant. Nobody gives what they do not have: scopes, sources, or time.
 func (m *Management) makeToken(c *route.Call) error {
 	var asked view.NewToken
-	if err := readJSON(c.Body(), &asked); err != nil {
+	if err := route.ReadJSON(c.Body(), &asked); err != nil {
 		return err
 	}
 	now := m.Clock.Now().UTC()
