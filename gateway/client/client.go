@@ -89,6 +89,10 @@ type Call struct {
 	// Body is sent as ContentType.
 	Body        []byte
 	ContentType string
+	// Header is sent besides Content-Type and Authorization.
+	Header map[string]string
+	// Status receives the status of an answer below 400; nil discards it.
+	Status *int
 	// Into receives the body of the answer: a *[]byte its bytes, any other pointer its decoded JSON. nil discards it.
 	Into any
 }
@@ -111,6 +115,9 @@ func (c *Client) Do(ctx context.Context, call Call) error {
 	}
 	if call.ContentType != "" {
 		req.Header.Set("Content-Type", call.ContentType)
+	}
+	for name, value := range call.Header {
+		req.Header.Set(name, value)
 	}
 	if !c.token.IsZero() {
 		req.Header.Set("Authorization", "Bearer "+c.token.Expose())
@@ -141,7 +148,10 @@ func (c *Client) Do(ctx context.Context, call Call) error {
 		refusal.Status = res.StatusCode
 		return refusal
 	}
-	if call.Into == nil {
+	if call.Status != nil {
+		*call.Status = res.StatusCode
+	}
+	if call.Into == nil || len(text) == 0 && res.StatusCode == http.StatusNoContent {
 		return nil
 	}
 	if raw, ok := call.Into.(*[]byte); ok {
