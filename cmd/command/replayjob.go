@@ -241,8 +241,15 @@ func filterOf(j *client.Job) (text string) {
 	}
 	of := j.Of
 	for _, part := range [][2]string{
-		{"destination", of.Destination}, {"state", of.State}, {"verdict", of.Verdict}, {"status", of.Status}, {"rule", of.Rule},
-		{"type", of.Type}, {"source", of.Source}, {"since", of.Since}, {"until", of.Until},
+		{"destination", of.Destination},
+		{"state", of.State},
+		{"verdict", of.Verdict},
+		{"status", of.Status},
+		{"rule", of.Rule},
+		{"type", of.Type},
+		{"source", of.Source},
+		{"since", of.Since},
+		{"until", of.Until},
 	} {
 		if part[1] != "" {
 			text += " " + part[0] + " " + part[1]

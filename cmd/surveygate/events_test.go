@@ -10,7 +10,9 @@ import (
 func TestFindEvents(t *testing.T) {
 	t.Parallel()
 	p := start(t, t.TempDir(), `
-connections: {alarms: {slack: {webhook: "https://hooks.slack.com/services/T/B/X"}}}
+connections:
+  alarms: {slack: {webhook: "https://hooks.slack.com/services/T/B/X"}}
+  theirs: {slack: {webhook: "https://hooks.slack.com/services/T/B/X"}, tenant: acme}
 rules:
   - {name: detractor, when: nps_score <= 6, delay: 1h, send: [alarms]}
 `)

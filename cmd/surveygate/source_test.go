@@ -47,7 +47,7 @@ func TestSourceCommands(t *testing.T) {
 	}{
 		{args: "source list", says: []string{"pollqr  pollqr  /in/pollqr  no event", "typos   popsee  /in/typos   last event 20"}, not: "branch"},
 		{args: "source list --tenant acme", says: []string{"branch", "/t/acme/in/branch"}, not: "typos"},
-		{args: "source list --tenant nobody", says: []string{"none"}},
+		{args: "source list --tenant nobody", code: 4, says: []string{"no such tenant"}},
 		{args: "source rejected pollqr", says: []string{"401  signature", "failed: the signature does not match", "signed: {body}", "given:  0000", "POST /in/pollqr  from 127.0.0.1", "of /in/pollqr"}, not: "pollqr-secret"},
 		{args: "source rejected branch --tenant acme", says: []string{"of /t/acme/in/branch"}, not: "branch-secret"},
 		{args: "source rejected branch", code: 4, says: []string{"no such source"}, not: "mean"},

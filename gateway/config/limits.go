@@ -32,8 +32,12 @@ func (l *loader) limits(f *fileSettings) {
 		value *int
 		into  *int
 	}{
-		{"webhooks", s.Webhooks, &into.Webhooks}, {"connections", s.Connections, &into.Connections}, {"sources", s.Sources, &into.Sources},
-		{"rules", s.Rules, &into.Rules}, {"tokens", s.Tokens, &into.Tokens}, {"events_per_minute", s.EventsPerMinute, &into.EventsPerMinute},
+		{"webhooks", s.Webhooks, &into.Webhooks},
+		{"connections", s.Connections, &into.Connections},
+		{"sources", s.Sources, &into.Sources},
+		{"rules", s.Rules, &into.Rules},
+		{"tokens", s.Tokens, &into.Tokens},
+		{"events_per_minute", s.EventsPerMinute, &into.EventsPerMinute},
 	} {
 		put(n.into, n.value)
 		if at := node.Key(n.name); *n.into < 0 && at != nil && !at.Unset && !l.hasFault(at) {

@@ -181,12 +181,12 @@ func (n *Node) split(path []string, secrets map[string]connectors.Secret) *Node 
 		c.Text = n.written
 	}
 	for i, item := range n.Items {
-		if part := item.split(append(path[:len(path):len(path)], strconv.Itoa(i)), secrets); part != nil {
+		if part := item.split(append(slices.Clip(path), strconv.Itoa(i)), secrets); part != nil {
 			c.addItem(part)
 		}
 	}
 	for _, p := range n.Pairs {
-		if part := p.Value.split(append(path[:len(path):len(path)], p.Key.Text), secrets); part != nil {
+		if part := p.Value.split(append(slices.Clip(path), p.Key.Text), secrets); part != nil {
 			c.addPair(&Node{Kind: Scalar, Text: p.Key.Text, At: p.Key.At, file: n.file}, part)
 		}
 	}

@@ -92,9 +92,9 @@ func (n *Notifier) tellChanges(ctx context.Context) error {
 }
 
 func oneChange(l *audit.Line) event.Notice {
-	data := event.Notice{Setting: l.Of, Act: l.Did, By: l.By.Name, Count: number(1), Since: moment(l.At)}
+	data := event.Notice{Setting: l.Of, Act: l.Did, By: l.Name, Count: number(1), Since: moment(l.At)}
 	verb := l.Did[strings.LastIndexByte(l.Did, '.')+1:]
-	data.Summary = fmt.Sprintf("%s: %s %s", l.By.Name, verb, l.Of)
+	data.Summary = fmt.Sprintf("%s: %s %s", l.Name, verb, l.Of)
 	if len(l.Changed) > 0 {
 		data.Reason = "changed: " + few(l.Changed)
 		data.Summary += " (" + clip(few(l.Changed)) + ")"
@@ -106,7 +106,7 @@ func manyChanges(c *changed) event.Notice {
 	var names, by []string
 	for i := range c.lines {
 		names = append(names, c.lines[i].Of)
-		by = append(by, c.lines[i].By.Name)
+		by = append(by, c.lines[i].Name)
 	}
 	slices.Sort(by)
 	by = slices.Compact(by)

@@ -29,14 +29,17 @@ func TestRhythm(t *testing.T) {
 			}
 		}
 	}
+	hourly := map[time.Duration]int64{}
+	for hour := range 10 {
+		hourly[time.Duration(hour+1)*time.Hour] = 1
+	}
 	for _, tt := range []struct {
 		name            string
 		hours           map[time.Duration]int64
 		median, longest time.Duration
 	}{
 		{"nothing is usual", map[time.Duration]int64{time.Hour: 9}, 0, 0},
-		{"each hour", map[time.Duration]int64{1 * time.Hour: 1, 2 * time.Hour: 1, 3 * time.Hour: 1, 4 * time.Hour: 1, 5 * time.Hour: 1, 6 * time.Hour: 1,
-			7 * time.Hour: 1, 8 * time.Hour: 1, 9 * time.Hour: 1, 10 * time.Hour: 1}, time.Hour, time.Hour},
+		{"each hour", hourly, time.Hour, time.Hour},
 		{"weekends are usual", office, 20 * time.Minute, 65 * time.Hour},
 	} {
 		newest, median, longest := rhythm(nil, counts(tt.hours))

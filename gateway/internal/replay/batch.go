@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -213,7 +214,7 @@ func (b *batch) away(ctx context.Context) (units []string, err error) {
 	}
 	for i := range standings {
 		// A hold that ended since others were put off for it stays one, so that the order of what is owed stays.
-		if hold := standings[i].Hold; hold.Kind != "" && hold.Kind != state.HoldRate {
+		if hold := standings[i].Hold; isHeld(hold) {
 			b.held[names[i]] = hold.Reason
 		}
 	}
@@ -254,9 +255,7 @@ func (b *batch) newIntent() *intent {
 	in := &intent{Before: map[string]int64{}}
 	for i := range b.owed {
 		in.Units = append(in.Units, b.owed[i].unit)
-		for id, at := range b.owed[i].before {
-			in.Before[id] = at
-		}
+		maps.Copy(in.Before, b.owed[i].before)
 	}
 	return in
 }

@@ -161,6 +161,15 @@ func (w *work) turnPage(ctx context.Context) (done bool, err error) {
 
 // batch schedules the next deliveries, unless their destinations cannot take them.
 func (w *work) batch(ctx context.Context) (wait time.Duration, done bool, err error) {
+	if name := w.spec.Of.Destination; name != "" { // nothing else is selected: nothing has to be put off
+		standing, err := w.Store.Standing(ctx, w.run.Tenant, []string{name})
+		if err != nil {
+			return 0, false, fmt.Errorf("look at the destination: %w", err)
+		}
+		if hold := standing[0].Hold; isHeld(hold) {
+			return heldFor, false, w.waits(ctx, name, hold.Reason)
+		}
+	}
 	behind, err := w.behind(ctx)
 	if err != nil {
 		return 0, false, err
@@ -172,6 +181,23 @@ func (w *work) batch(ctx context.Context) (wait time.Duration, done bool, err er
 	w.slower = min(w.slower*1.25, 1)
 	return w.begin(ctx, min(w.size(), len(w.p.Current)))
 }
+
+// waits stores why the job does nothing at this moment.
+func (w *work) waits(ctx context.Context, destination, reason string) error {
+	text := holdText(destination, reason)
+	if w.run.Waits == text {
+		return nil
+	}
+	w.run.Waits = text
+	return w.run.Save(ctx, &w.p)
+}
+
+func holdText(destination, reason string) string {
+	return fmt.Sprintf("`%s` is on hold: %s", destination, reason)
+}
+
+// isHeld reports whether a hold puts off a replay. A rate that a product set ends soon, and is one that live deliveries wait for too.
+func isHeld(h state.Hold) bool { return h.Kind != "" && h.Kind != state.HoldRate }
 
 // size is how many are scheduled at once: those of a window.
 func (w *work) size() int {
@@ -284,11 +310,10 @@ func (w *work) putAway(ctx context.Context, units []string) (time.Duration, erro
 		w.p.Current, w.rotated = nil, 0
 	}
 	if w.putOff < w.run.Left() {
-		return 0, nil
+		return w.interval(len(units)), nil // looking at them is work for the store
 	}
-	for _, destination := range slices.Sorted(maps.Keys(w.held)) {
-		w.run.Waits = fmt.Sprintf("`%s` is on hold: %s", destination, w.held[destination])
-		break
+	if names := slices.Sorted(maps.Keys(w.held)); len(names) > 0 {
+		w.run.Waits = holdText(names[0], w.held[names[0]])
 	}
 	w.putOff, w.held = 0, map[string]string{}
 	return heldFor, nil

@@ -16,6 +16,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/audit"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/deletion"
 	"github.com/surveygate/surveygate/gateway/internal/deliver"
 	"github.com/surveygate/surveygate/gateway/internal/files"
 	"github.com/surveygate/surveygate/gateway/internal/job"
@@ -256,7 +257,9 @@ func open(ctx context.Context, o Options) (_ *gateway, err error) {
 	g.leaving = g.newLeaving()
 	g.book = g.newBook()
 	replayer := &replay.Replayer{Options: replay.Options{Store: g.store, Plan: g.plan.Load, Clock: g.clock, Due: g.loop.Wake}}
-	g.jobs = job.New(job.Options{Store: g.store, Clock: g.clock, Log: traffic, Kinds: map[string]job.Kind{replay.Kind: replayer.Work}, Holder: holder})
+	g.jobs = job.New(job.Options{Store: g.store, Clock: g.clock, Log: traffic, Holder: holder, Kinds: map[string]job.Kind{
+		replay.Kind: replayer.Work, deletion.Kind: g.newDeleter().Work,
+	}})
 	g.web = web.New(web.Options{
 		Jobs: g.jobs, Replay: replayer,
 		Store: g.store, Plan: g.plan.Load, PlanOf: g.planOf, Access: g.access, Tenants: g.register.Tenants, Stats: g.stats, Clock: g.clock, Log: traffic,

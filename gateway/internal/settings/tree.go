@@ -13,9 +13,6 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/document"
 )
 
-// maxDepth bounds how deep a document may nest, as the parser of documents does.
-const maxDepth = document.MaxDepth
-
 // parseTree reads one JSON value, with numbers as they are written.
 func parseTree(text []byte) (any, error) {
 	d := json.NewDecoder(bytes.NewReader(text))
@@ -70,7 +67,7 @@ func texts(v any, path []string, do func(path []string, text string) (string, er
 		return do(path, v)
 	case []any:
 		for i := range v {
-			each, err := texts(v[i], append(path[:len(path):len(path)], strconv.Itoa(i)), do)
+			each, err := texts(v[i], append(slices.Clip(path), strconv.Itoa(i)), do)
 			if err != nil {
 				return nil, err
 			}
@@ -81,7 +78,7 @@ func texts(v any, path []string, do func(path []string, text string) (string, er
 			if isMask(key) {
 				return nil, &MaskError{document.JoinPath(path)}
 			}
-			each, err := texts(v[key], append(path[:len(path):len(path)], key), do)
+			each, err := texts(v[key], append(slices.Clip(path), key), do)
 			if err != nil {
 				return nil, err
 			}
@@ -133,7 +130,7 @@ func differing(a, b any, path []string) []string {
 	}
 	var all []string
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
-		below := append(path[:len(path):len(path)], key)
+		below := append(slices.Clip(path), key)
 		value, inX := x[key]
 		other, inY := y[key]
 		if inX != inY {

@@ -73,7 +73,7 @@ func TestTenantIsMadeChangedAndDeleted(t *testing.T) {
 	do("PATCH", `{"title":"x"}`, "", 404)
 	do("PUT", `{"title":"Globex","limits":{"webhooks":1,"events_per_minute":5},"metadata":{"plan":"team"}}`, `"3"`, 412)
 	first := do("PUT", `{"title":"Globex","limits":{"webhooks":1,"events_per_minute":5},"metadata":{"plan":"team"}}`, "", 201,
-		`"id":"globex"`, `"provenance":"api"`, `"limits":{"webhooks":1,"events_per_minute":5}`, `"metadata":{"plan":"team"}`, `"rules":100`, `"by":"token:operator"`).header.Get("ETag")
+		`"id":"globex"`, `"provenance":"api"`, `"limits":{"webhooks":1,"events_per_minute":5}`, `"metadata":{"plan":"team"}`, `"rules":100`, `"by":"token:platform-admin"`).header.Get("ETag")
 	if again := do("PUT", `{"title":"Globex","limits":{"webhooks":1,"events_per_minute":5},"metadata":{"plan":"team"}}`, "", 200).header.Get("ETag"); again != first {
 		t.Errorf("an equal record got version %s, not %s", again, first)
 	}
@@ -443,8 +443,10 @@ func TestLoginWithoutAKey(t *testing.T) {
 func TestPortalLink(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	got := r.does(t, ask{method: "POST", path: "/v1/tenants/acme/portal-links", token: acmeAdminToken,
-		body: `{"actor":"jo@acme.example","capabilities":["webhooks","deliveries"],"session":"1h","at":"/webhooks","refresh_url":"https://app.example.com/again?x=1"}`}, 201, `"expires":"2026-01-02T12:05:00.000Z"`)
+	got := r.does(t, ask{
+		method: "POST", path: "/v1/tenants/acme/portal-links", token: acmeAdminToken,
+		body: `{"actor":"jo@acme.example","capabilities":["webhooks","deliveries"],"session":"1h","at":"/webhooks","refresh_url":"https://app.example.com/again?x=1"}`,
+	}, 201, `"expires":"2026-01-02T12:05:00.000Z"`)
 	link := decoded[view.MadePortalLink](t, got)
 	_, key, _ := strings.Cut(link.URL, "?k=")
 	if !strings.HasPrefix(link.URL, "https://gateway/portal/open?k=acme.pl_") {
@@ -477,8 +479,15 @@ func TestPortalLink(t *testing.T) {
 	r.does(t, ask{path: "/v1/deliveries", header: mine}, 200)
 	r.does(t, ask{path: "/v1/webhooks?tenant=default", header: mine}, 403)
 	for _, a := range []ask{
-		{path: "/v1/tokens"}, {path: "/v1/events"}, {path: "/v1/sources"}, {method: "PUT", path: "/v1/connections/x"}, {method: "POST", path: "/v1/tokens"},
-		{path: "/v1/tenants/acme"}, {method: "POST", path: "/v1/tenants/acme/portal-links"}, {method: "POST", path: "/v1/events"}, {method: "POST", path: "/v1/deliveries/x/retry"},
+		{path: "/v1/tokens"},
+		{path: "/v1/events"},
+		{path: "/v1/sources"},
+		{method: "PUT", path: "/v1/connections/x"},
+		{method: "POST", path: "/v1/tokens"},
+		{path: "/v1/tenants/acme"},
+		{method: "POST", path: "/v1/tenants/acme/portal-links"},
+		{method: "POST", path: "/v1/events"},
+		{method: "POST", path: "/v1/deliveries/x/retry"},
 	} {
 		a.header = mine
 		r.does(t, a, 403, "this portal link does not allow that")
@@ -544,8 +553,10 @@ func TestPortalLinkInAFrame(t *testing.T) {
 	r := &rig{}
 	r.plan.Store(load(t, "public_url: https://hooks.example.com\nportal: {origins: [\"https://app.example.com\"]}\n"+someSettings))
 	r.open(t)
-	made := decoded[view.MadePortalLink](t, r.does(t, ask{method: "POST", path: "/v1/tenants/acme/portal-links", socket: true,
-		body: `{"capabilities":["webhooks"],"origin":"https://app.example.com"}`}, 201, `"url":"https://hooks.example.com/portal/open?k=`))
+	made := decoded[view.MadePortalLink](t, r.does(t, ask{
+		method: "POST", path: "/v1/tenants/acme/portal-links", socket: true,
+		body: `{"capabilities":["webhooks"],"origin":"https://app.example.com"}`,
+	}, 201, `"url":"https://hooks.example.com/portal/open?k=`))
 	_, key, _ := strings.Cut(made.URL, "?k=")
 	set := r.does(t, ask{path: "/portal/open?k=" + key}, 303).header.Get("Set-Cookie")
 	for _, part := range []string{"__Host-sg=", "SameSite=None", "secure", "Partitioned", "HttpOnly"} {

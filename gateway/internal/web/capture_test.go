@@ -3,11 +3,13 @@ package web
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 )
 
@@ -82,6 +84,41 @@ func TestCaptureOnEveryReplica(t *testing.T) {
 	lines, err := r.app.options.Book.Audit.Lines(t.Context(), "default", 0, 10)
 	if err != nil || len(lines) != 3 || lines[0].Did != "source.capture" || lines[0].Of != "source/pollqr" {
 		t.Errorf("%+v, %v", lines, err)
+	}
+}
+
+// TestStoredCaptures: a setting that cannot be read, or lasts too long, captures nothing and is left alone; one that is over for long is
+// deleted.
+func TestStoredCaptures(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	put := func(name, value string) {
+		t.Helper()
+		if _, err := r.store.Put(t.Context(), "default", "capture", name, []byte(value), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("pollqr", `{"until": "2099-01-02T12:00:00Z"}`)
+	put("poltio", `[1]`)
+	put("off", `{"until": "2026-01-02T10:59:00Z"}`)
+	put("anyone", `{"until": "2026-01-02T12:30:00Z"}`)
+	r.watchCaptures(t)
+	r.until(t, "the settings are read", func() bool {
+		_, err := r.store.Get(t.Context(), "default", "capture", "off")
+		return errors.Is(err, state.ErrNotFound)
+	})
+	r.until(t, "one captures", func() bool {
+		var page view.CapturedPage
+		r.into(t, &page, "/v1/sources/anyone/captured")
+		return !page.CaptureUntil.IsZero()
+	})
+	if !r.captured(t, "", readToken).CaptureUntil.IsZero() {
+		t.Error("a capture without end")
+	}
+	for _, name := range []string{"pollqr", "poltio"} {
+		if _, err := r.store.Get(t.Context(), "default", "capture", name); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

@@ -31,7 +31,7 @@ func (r *rig) postInto(t testing.TB, path, token, body string, status int, into 
 // ended waits until a replay has ended.
 func (r *rig) ended(t testing.TB, token, id string) view.Job {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) { //nolint:forbidigo // a job of its own goroutine
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		got := r.ask(t, ask{path: "/v1/replays/" + id, token: token})
 		var j view.Job
 		if err := json.Unmarshal([]byte(got.body), &j); err != nil || got.status != 200 {
@@ -126,6 +126,44 @@ func sorted(ids []string) string {
 		}
 	}
 	return strings.Join(some, "\n")
+}
+
+// A replay schedules nothing to a destination on hold, says so, and goes on when the hold is lifted. It can be cancelled meanwhile.
+func TestReplayWaitsForAHold(t *testing.T) {
+	t.Parallel()
+	for _, of := range []string{`{"destination": "alarms"}`, `{"state": "dead"}`} {
+		t.Run(of, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			r.accept(t, pollqr("r1", 3))
+			r.decide(t, state.Dead)
+			r.clock.Advance(time.Minute)
+			paused := state.Hold{Kind: state.HoldPaused, Reason: "moving", Since: noon}
+			if err := r.store.Hold(context.Background(), "default", "alarms", paused, nil); err != nil {
+				t.Fatal(err)
+			}
+			var kept, cancelled view.Job
+			r.postInto(t, "/v1/replays", everyToken, `{"of": `+of+`}`, 202, &kept)
+			r.postInto(t, "/v1/replays", everyToken, `{"of": `+of+`}`, 202, &cancelled)
+			for _, id := range []string{kept.ID, cancelled.ID} {
+				r.until(t, "it says why it waits", func() bool {
+					var j view.Job
+					r.into(t, &j, "/v1/replays/"+id)
+					return j.Waits == "`alarms` is on hold: moving"
+				})
+			}
+			r.postInto(t, "/v1/replays/"+cancelled.ID+"/cancel", everyToken, "", 200, nil)
+			if j := r.ended(t, everyToken, cancelled.ID); j.State != "cancelled" || j.Done != 0 || len(r.replayed(t, "default")) > 0 {
+				t.Errorf("cancelled: %+v", j)
+			}
+			if err := r.store.Hold(context.Background(), "default", "alarms", state.Hold{}, nil); err != nil {
+				t.Fatal(err)
+			}
+			if j := r.ended(t, everyToken, kept.ID); j.State != "done" || j.Done != 1 || len(r.replayed(t, "default")) != 1 {
+				t.Errorf("ended: %+v", j)
+			}
+		})
+	}
 }
 
 // A fresh replay makes new deliveries, and one by today's configuration makes what that owes.

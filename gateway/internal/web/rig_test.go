@@ -90,7 +90,7 @@ tokens:
   - {name: settings, secret: ` + settingsToken + `, tenant: default, scopes: [read, write, settings]}
   - {name: admin, secret: ` + adminToken + `, tenant: default, scopes: [read, write, publish, secrets, settings, admin]}
   - {name: acme-admin, secret: ` + acmeAdminToken + `, tenant: acme, scopes: [read, write, settings, admin]}
-  - {name: operator, secret: ` + operatorToken + `, tenant: "*", scopes: [read, write, publish, secrets, settings, admin], sources: ["*"]}
+  - {name: platform-admin, secret: ` + operatorToken + `, tenant: "*", scopes: [read, write, publish, secrets, settings, admin], sources: ["*"]}
   - {name: wide, secret: ` + platformWide + `, tenant: "*", scopes: [read, write, publish, secrets, settings]}
 `
 

@@ -111,8 +111,14 @@ var (
 		"application/cloudevents-batch+json": []json.RawMessage{},
 	}
 	statsForms = route.OneOf{
-		view.Stats[view.DestinationStat]{}, view.Stats[view.SourceStat]{}, view.Stats[view.RuleStat]{}, view.Stats[view.SurveyStat]{},
-		view.StatsByName[view.DestinationStat]{}, view.StatsByName[view.SourceStat]{}, view.StatsByName[view.RuleStat]{}, view.StatsByName[view.SurveyStat]{},
+		view.Stats[view.DestinationStat]{},
+		view.Stats[view.SourceStat]{},
+		view.Stats[view.RuleStat]{},
+		view.Stats[view.SurveyStat]{},
+		view.StatsByName[view.DestinationStat]{},
+		view.StatsByName[view.SourceStat]{},
+		view.StatsByName[view.RuleStat]{},
+		view.StatsByName[view.SurveyStat]{},
 	}
 )
 
@@ -157,6 +163,9 @@ func table() []row {
 		{(*API).replayCancel, route.Route{
 			Method: fiber.MethodPost, Path: "/v1/replays/:id/cancel", Scope: access.Write, Recorded: true, For: "end a replay; what it scheduled stays so",
 			Out: view.Job{}, Statuses: []int{fiber.StatusConflict},
+		}},
+		{(*API).deletionOne, route.Route{
+			Method: fiber.MethodGet, Path: "/v1/jobs/:id", Scope: access.Admin, Operator: true, For: "the deletion of a tenant, and how far it came", Out: view.Job{},
 		}},
 		{(*API).recoverWebhook, recoverRoute("webhooks", "webhook")},
 		{(*API).recoverConnection, recoverRoute("connections", "connection")},

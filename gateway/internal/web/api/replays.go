@@ -94,11 +94,16 @@ func replayError(err error) error {
 	if invalid, ok := errors.AsType[*replay.InvalidError](err); ok {
 		return answer.Invalid(invalid.Problem, invalid.Loc...)
 	}
+	return jobError(err, "replay")
+}
+
+// jobError turns an error of package job into an answer; what is the kind of job.
+func jobError(err error, what string) error {
 	switch {
 	case errors.Is(err, job.ErrNoJob):
-		return answer.NotFound("replay")
+		return answer.NotFound(what)
 	case errors.Is(err, job.ErrTooMany):
-		return answer.Conflict("too many replays wait or run already: cancel one, or ask again when one has ended")
+		return answer.Conflict("too many jobs wait or run already: cancel one, or ask again when one has ended")
 	case errors.Is(err, job.ErrEnded):
 		return answer.Conflict("it has ended already")
 	}

@@ -4,8 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -21,10 +20,7 @@ import (
 )
 
 const (
-	// testsEach is how many tests a tenant may send within testsPer, through each replica; testsAtOnce is how many are waited for at
-	// once.
-	testsEach   = 10
-	testsPer    = time.Minute
+	// testsAtOnce is how many tests are waited for at once.
 	testsAtOnce = 32
 	// testWait is how long the first attempt of a test is waited for; testLook is how often it is looked for at first.
 	testWait = 10 * time.Second
@@ -35,7 +31,7 @@ func testRows() []row {
 	var rows []row
 	for _, kind := range []string{"webhooks", "connections"} {
 		rows = append(rows, row{(*API).testNow, route.Route{
-			Method: fiber.MethodPost, Path: "/v1/" + kind + "/:name/test", Scope: access.Write, Once: true,
+			Method: fiber.MethodPost, Path: "/v1/" + kind + "/:name/test", Scope: access.Write, Once: true, TestSend: true,
 			For: "send it a test delivery on the way of every other, and answer with its first attempt; 202 if that takes longer than 10s",
 			In:  view.Test{}, Out: view.Tested{}, Statuses: []int{fiber.StatusAccepted, fiber.StatusConflict},
 		}})
@@ -61,7 +57,7 @@ func (a *API) testNow(c *route.Call) error {
 	if asked.EventID != "" && (asked.Type != "" || asked.Email != "") {
 		return answer.Invalid("an event that was received has a type and a respondent of its own", "event_id")
 	}
-	if err := a.tests.begin(c.Tenant, a.Clock.Now()); err != nil {
+	if err := a.tests.begin(); err != nil {
 		return err
 	}
 	defer a.tests.end()
@@ -138,44 +134,16 @@ func (a *API) firstAttempt(c *route.Call, d *state.Delivery) (now *state.Deliver
 	}
 }
 
-// tests counts the tests of each tenant. The zero value is ready.
-type tests struct {
-	mu      sync.Mutex
-	running int
-	sent    map[string][]time.Time // within testsPer, the oldest first
-}
+// tests counts the tests that are waited for. The zero value is ready.
+type tests struct{ running atomic.Int32 }
 
-// begin returns nil if a tenant may send a test now; end must follow. Otherwise it returns the refusal.
-func (t *tests) begin(tenant string, now time.Time) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for name, times := range t.sent { // at most as many as tenants that sent one within testsPer
-		for len(times) > 0 && now.Sub(times[0]) >= testsPer {
-			times = times[1:]
-		}
-		if t.sent[name] = times; len(times) == 0 {
-			delete(t.sent, name)
-		}
-	}
-	times := t.sent[tenant]
-	switch {
-	case len(times) >= testsEach:
-		problem := answer.NewProblem(fiber.StatusTooManyRequests, view.RateLimited, fmt.Sprintf("a tenant sends at most %d tests a minute", testsEach))
-		problem.RetryAfter = times[0].Add(testsPer).Sub(now)
-		return problem
-	case t.running >= testsAtOnce:
+// begin returns nil if one more may be waited for; end must follow. Otherwise it returns the refusal.
+func (t *tests) begin() error {
+	if t.running.Add(1) > testsAtOnce {
+		t.running.Add(-1)
 		return answer.Unavailable("other tests are being sent: try again in a moment", answer.DefaultRetryAfter, nil)
 	}
-	if t.sent == nil {
-		t.sent = map[string][]time.Time{}
-	}
-	t.sent[tenant] = append(times, now)
-	t.running++
 	return nil
 }
 
-func (t *tests) end() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.running--
-}
+func (t *tests) end() { t.running.Add(-1) }

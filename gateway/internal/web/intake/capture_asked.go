@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/state"
@@ -27,39 +28,42 @@ const (
 	captureTries = 5
 )
 
-// asked are until when sources capture because somebody asked for it.
+// asked are until when sources capture because somebody asked for it. Every request reads them, so that nothing may block there.
 type asked struct {
-	mu  sync.RWMutex
-	all map[ofSource]time.Time
+	all     atomic.Pointer[map[ofSource]time.Time] // never changed
+	writing sync.Mutex
 }
 
 type ofSource struct{ tenant, name string }
 
 func (a *asked) until(tenant, name string) time.Time {
-	a.mu.RLock()
-	defer a.mu.RUnlock()
-	return a.all[ofSource{tenant, name}]
+	all := a.all.Load()
+	if all == nil || len(*all) == 0 {
+		return time.Time{}
+	}
+	return (*all)[ofSource{tenant, name}]
 }
 
+// set notes until when one source captures; zero: it does not.
 func (a *asked) set(tenant, name string, until time.Time) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	next := maps.Clone(a.all)
-	if next == nil {
-		next = map[ofSource]time.Time{}
+	a.writing.Lock()
+	defer a.writing.Unlock()
+	next := map[ofSource]time.Time{}
+	if all := a.all.Load(); all != nil {
+		maps.Copy(next, *all)
 	}
 	if until.IsZero() {
 		delete(next, ofSource{tenant, name})
 	} else {
 		next[ofSource{tenant, name}] = until
 	}
-	a.all = next
+	a.all.Store(&next)
 }
 
 func (a *asked) replace(all map[ofSource]time.Time) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.all = all
+	a.writing.Lock()
+	defer a.writing.Unlock()
+	a.all.Store(&all)
 }
 
 // storedCapture is the value of such a setting.
@@ -67,13 +71,14 @@ type storedCapture struct {
 	Until time.Time `json:"until"`
 }
 
-// captureOf reads a setting; zero: it cannot be read. No setting lasts longer than somebody can ask for.
-func captureOf(value []byte, now time.Time) time.Time {
+// captureOf reads a setting. It returns false for one that it cannot read, or that lasts longer than somebody can ask for: another
+// version may have written it, and it is left alone.
+func captureOf(value []byte, now time.Time) (until time.Time, ok bool) {
 	var s storedCapture
-	if json.Unmarshal(value, &s) != nil || s.Until.After(now.Add(MaxCapture)) {
-		return time.Time{}
+	if json.Unmarshal(value, &s) != nil || s.Until.IsZero() || s.Until.After(now.Add(MaxCapture)) {
+		return time.Time{}, false
 	}
-	return s.Until
+	return s.Until, true
 }
 
 // Capture lets a source capture requests from now on, on all replicas, for at most MaxCapture; 0 ends what was asked for before. What
@@ -164,7 +169,8 @@ func (d *Door) readCapture(ctx context.Context, tenant, name string) {
 	kept, err := d.Store.Get(ctx, tenant, captureKind, name)
 	switch {
 	case err == nil:
-		d.asked.set(tenant, name, captureOf(kept.Value, d.Clock.Now()))
+		until, _ := captureOf(kept.Value, d.Clock.Now())
+		d.asked.set(tenant, name, until)
 	case errors.Is(err, state.ErrNotFound):
 		d.asked.set(tenant, name, time.Time{})
 	}
@@ -184,10 +190,10 @@ func (d *Door) readCaptures(ctx context.Context) error {
 		}
 		now := d.Clock.Now()
 		for _, setting := range kept {
-			until := captureOf(setting.Value, now)
+			until, ok := captureOf(setting.Value, now)
 			if now.Before(until) {
 				all[ofSource{l.Tenant, setting.Name}] = until
-			} else if now.After(until.Add(captureForget)) {
+			} else if ok && now.After(until.Add(captureForget)) {
 				err := d.Store.Delete(ctx, l.Tenant, captureKind, setting.Name, setting.Version)
 				if err != nil && !errors.Is(err, state.ErrConflict) && !errors.Is(err, state.ErrNotFound) {
 					return err

@@ -27,7 +27,7 @@ type TestRequest struct {
 func (d *Door) Test(s *config.Source, t TestRequest, stop func() bool) (*view.SourceTested, error) {
 	receiver, now := s.Receiver, d.Clock.Now()
 	req := &source.Request{
-		Method: fiber.MethodPost, Token: receiver.PathToken.Expose(), //nolint:forbidigo // it is compared with itself
+		Method: fiber.MethodPost, Token: receiver.PathToken.Expose(), // compared with itself
 		Header: func(name string) string { return valueOf(t.Headers, name, strings.EqualFold) },
 		Query:  func(name string) string { return t.Query[name] },
 		Body:   t.Body, ContentType: t.ContentType, Received: now,

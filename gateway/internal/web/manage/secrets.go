@@ -89,7 +89,7 @@ func (m *Management) addSecret(c *route.Call) error {
 	if c.Replay, err = event.Marshal(v); err != nil { // an answer that is kept has no secret
 		return err
 	}
-	v.Secret = result.Made.Expose() //nolint:forbidigo // it is shown once
+	v.Secret = result.Made.Expose()
 	return answer.JSON(c.Ctx, fiber.StatusCreated, v)
 }
 

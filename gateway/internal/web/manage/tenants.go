@@ -44,7 +44,8 @@ func tenantRows() []row {
 		}},
 		{(*Management).deleteTenant, route.Route{
 			Method: fiber.MethodDelete, Path: one, Scope: access.Admin, Operator: true, TenantIn: "id", Query: []string{"cascade"},
-			For: "delete its record; 409 while it owns anything", Status: fiber.StatusNoContent, Statuses: conflict,
+			For: "delete its record; 409 while it owns anything, unless `cascade=true` deletes that too, as a job", Out: view.Job{},
+			Status: fiber.StatusAccepted, Statuses: append(conflict, fiber.StatusNoContent),
 		}},
 	}
 }
@@ -328,8 +329,13 @@ func (m *Management) ownedBy(c *route.Call) ([]string, error) {
 		n    int
 		what string
 	}{
-		{counts["webhook"], "webhook"}, {counts["connection"], "connection"}, {counts["source"], "source"}, {counts["rule"], "rule"},
-		{len(m.Access.Stored.Of(c.Tenant)), "token"}, {len(links), "portal link"}, {waiting, "waiting delivery"},
+		{counts["webhook"], "webhook"},
+		{counts["connection"], "connection"},
+		{counts["source"], "source"},
+		{counts["rule"], "rule"},
+		{len(m.Access.Stored.Of(c.Tenant)), "token"},
+		{len(links), "portal link"},
+		{waiting, "waiting delivery"},
 	} {
 		switch {
 		case o.n == 1:

@@ -62,7 +62,7 @@ func (k kind) write(m *Management, c *route.Call, name string, change settings.C
 		if c.Replay, err = event.Marshal(v); err != nil { // an answer that is kept has no secret
 			return err
 		}
-		v.Common().Secret = result.Made.Expose() //nolint:forbidigo // it is shown once
+		v.Common().Secret = result.Made.Expose()
 	}
 	return show(c, status, v)
 }

@@ -72,7 +72,7 @@ type auditQuery struct {
 
 func (q *auditQuery) matches(l *audit.Line) bool {
 	return (q.of == "" || l.Of == q.of || !strings.Contains(q.of, "/") && strings.HasPrefix(l.Of, q.of+"/")) &&
-		(q.by == "" || l.By.Name == q.by) &&
+		(q.by == "" || l.Name == q.by) &&
 		(q.until.IsZero() || l.At.Before(q.until))
 }
 

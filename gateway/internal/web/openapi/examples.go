@@ -26,7 +26,7 @@ func examplesOf(page []byte, paths Paths) map[string][]Example {
 	last := "" // the operation of the one command of the block above
 	for _, block := range blocks.FindAllStringSubmatch(string(page), -1) {
 		if block[1] == "text" {
-			if n := len(all[last]); last != "" && n > 0 {
+			if n := len(all[last]); last != "" && n > 0 && !strings.Contains(block[2], `"…"`) { // a value left out
 				if answer, err := Parse([]byte(strings.ReplaceAll(block[2], "\n", ""))); err == nil {
 					all[last][n-1].Answer = answer
 				}

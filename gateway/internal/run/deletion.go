@@ -1,0 +1,74 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/internal/access"
+	"github.com/surveygate/surveygate/gateway/internal/audit"
+	"github.com/surveygate/surveygate/gateway/internal/deletion"
+	"github.com/surveygate/surveygate/gateway/internal/settings"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+)
+
+// newDeleter returns what deletes tenants with all that they own. Tokens and links go first, so that nobody makes more of it.
+func (g *gateway) newDeleter() *deletion.Deleter {
+	return &deletion.Deleter{Options: deletion.Options{
+		Store: g.store, First: []deletion.Part{g.deleteTokens, g.deleteLinks, g.deleteDocuments}, Last: []deletion.Part{g.deleteRecord},
+		Ended: func(d *state.Delivery) { g.stats.Ended(d, time.Time{}) },
+	}}
+}
+
+func (g *gateway) deleteTokens(ctx context.Context, tenant string, _ audit.By) error {
+	for _, token := range g.access.Stored.Of(tenant) {
+		if err := g.access.Stored.Delete(ctx, tenant, token.Name); err != nil && !errors.Is(err, state.ErrNotFound) {
+			return fmt.Errorf("delete a token: %w", err)
+		}
+	}
+	return nil
+}
+
+func (g *gateway) deleteLinks(ctx context.Context, tenant string, _ audit.By) error {
+	links := &access.Links{Store: g.store, Clock: g.clock}
+	all, err := links.List(ctx, tenant)
+	if err != nil {
+		return fmt.Errorf("list portal links: %w", err)
+	}
+	for _, link := range all {
+		if err := links.Delete(ctx, tenant, link.ID); err != nil && !errors.Is(err, state.ErrNotFound) {
+			return fmt.Errorf("delete a portal link: %w", err)
+		}
+	}
+	return nil
+}
+
+func (g *gateway) deleteDocuments(ctx context.Context, tenant string, by audit.By) error {
+	all, err := g.store.List(ctx, tenant, state.KindDocument)
+	if err != nil {
+		return fmt.Errorf("list documents: %w", err)
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	changes := make([]settings.Change, len(all))
+	for i := range all {
+		changes[i] = settings.Change{Name: all[i].Name, Delete: true}
+	}
+	if _, err := g.book.Apply(ctx, tenant, changes, settings.How{By: by, Locked: true}); err != nil {
+		return fmt.Errorf("delete documents: %w", err)
+	}
+	return nil
+}
+
+func (g *gateway) deleteRecord(ctx context.Context, tenant string, by audit.By) error {
+	record := g.register.Tenants.Record(tenant)
+	if record == nil {
+		return nil
+	}
+	if err := g.register.Tenants.Delete(ctx, tenant); err != nil && !errors.Is(err, state.ErrNotFound) {
+		return fmt.Errorf("delete the record of a tenant: %w", err)
+	}
+	return g.book.Audit.Add(ctx, access.AnyTenant, audit.Line{By: by, Did: "tenant.delete", Of: "tenant/" + tenant})
+}
