@@ -48,7 +48,7 @@ type row struct {
 
 // table returns the rows of all resources.
 func table() []row {
-	return slices.Concat(documentRows(), secretRows(), enableRows(), tenantRows(), tokenRows(), linkRows())
+	return slices.Concat(documentRows(), secretRows(), enableRows(), tenantRows(), tokenRows(), linkRows(), transferRows())
 }
 
 // Routes returns all routes.
