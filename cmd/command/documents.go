@@ -15,7 +15,7 @@ import (
 var documented = map[client.Kind]struct{ short, settings, example string }{
 	client.WebhookKind:    {"List webhooks, and write those of a tenant", "url: https://hook.example.com/in", "partner"},
 	client.ConnectionKind: {"List connections, and write those of a tenant", `hubspot: {token: "${HUBSPOT_TOKEN}"}`, "crm"},
-	client.SourceKind:     {"Show sources, write those of a tenant, and test profiles of platforms", `{profile: pollqr, secrets: ["${POLLQR_SECRET}"]}`, "pollqr"},
+	client.SourceKind:     {"Show sources, write those of a tenant, and test profiles", `{profile: pollqr, secrets: ["${POLLQR_SECRET}"]}`, "pollqr"},
 	client.RuleKind:       {"List rules, and write those of a tenant", `{when: nps_score <= 6, send: [crm]}`, "detractor"},
 }
 

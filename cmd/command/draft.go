@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -46,10 +47,11 @@ func (g *globals) readDraft(cmd *cobra.Command, file string) (*client.Draft, err
 	return d, nil
 }
 
-// refusedDraft shows what the API refused in the lines of the draft.
+// refusedDraft shows what the API refused in the lines of the draft. Faults in it are a faulty configuration.
 func refusedDraft(d *client.Draft, err error) error {
-	if located := d.Located(err); !errors.Is(located, err) {
-		return &exit{exitUsage, located}
+	err = d.Located(err)
+	if refused, ok := errors.AsType[*client.APIError](err); ok && refused.Status == http.StatusUnprocessableEntity {
+		return &exit{exitUsage, err}
 	}
 	return err
 }

@@ -52,7 +52,9 @@ func (g *globals) table(rows [][]string) {
 			}
 		}
 		for line := range strings.Lines(b.String()) {
-			g.printf("%s\n", strings.TrimRight(line, " \n"))
+			if line = strings.TrimRight(line, " \n"); line != "" {
+				g.printf("%s\n", line)
+			}
 		}
 	}
 }

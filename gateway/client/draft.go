@@ -51,22 +51,44 @@ func (d *Draft) JSON() []byte { return d.node.Escaped().JSON() }
 // Plain returns the settings as JSON, for what is no document: `${` means nothing there.
 func (d *Draft) Plain() []byte { return d.node.JSON() }
 
-// Located returns an error of the API as faults in the lines of the draft, as far as it is about the values that were sent. Any other
-// error stays as it is.
+// Located returns an error of the API as faults in the lines of the draft, as far as it is about what was sent. Any other error stays as
+// it is.
 func (d *Draft) Located(err error) error {
 	refused, ok := errors.AsType[*APIError](err)
-	if !ok || refused.Status != http.StatusUnprocessableEntity || len(refused.Detail) == 0 {
+	if !ok {
+		return err
+	}
+	inBody := refused.Status == http.StatusUnprocessableEntity
+	for _, detail := range refused.Detail {
+		inBody = inBody || len(detail.Loc) > 0 && detail.Type != view.PlanRestriction && d.node.Key(detail.Loc[0]) != nil
+	}
+	if !inBody || len(refused.Detail) == 0 {
 		return err
 	}
 	faults := make(document.Faults, len(refused.Detail))
 	for i, detail := range refused.Detail {
 		faults[i] = d.fault(detail)
 	}
-	return faults
+	return &LocatedError{faults, refused}
 }
+
+// LocatedError is an error of the API, shown in the lines of a draft.
+type LocatedError struct {
+	faults  document.Faults
+	refused *APIError
+}
+
+// Error shows each fault with its place, its line, and what to do.
+func (e *LocatedError) Error() string { return e.faults.Error() }
+
+// Unwrap returns the error of the API.
+func (e *LocatedError) Unwrap() error { return e.refused }
 
 func (d *Draft) fault(detail view.Detail) document.Fault {
 	message, remedy, _ := strings.Cut(detail.Msg, "; ")
+	if len(detail.Loc) == 0 {
+		return document.At(d.node.At.File, message, remedy)
+	}
 	return d.node.FaultOf(detail.Loc, detail.At, message, remedy)
 }
 
