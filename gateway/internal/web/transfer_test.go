@@ -133,7 +133,7 @@ func TestImportIsRefused(t *testing.T) {
 		{"no name", "", "rules:\n  - {send: [a]}", 422, []string{"there is no `name`"}},
 		{"a mask", "", "connections:\n  a: {slack: {webhook: \"••••••••-0123abcd\"}}", 422, []string{"masked value", `"loc":["connections","a","slack","webhook"]`}},
 		{"a hint", "", "webhooks:\n  - {name: a, url: \"https://a.example.com\", secrets: [{id: s_1}]}", 422, []string{"masked value"}},
-		{"a variable", "", "connections:\n  a: {slack: {webhook: \"${HOOK}\"}}", 422, []string{`"loc":["connections","a","slack","webhook"],"line":2,"at":[0,7],"line":2,"column":24`}},
+		{"a variable", "", "connections:\n  a: {slack: {webhook: \"${HOOK}\"}}", 422, []string{`"loc":["connections","a","slack","webhook"],"at":[0,7],"line":2,"column":24`}},
 		{"a name of a file", "", "connections:\n  crm: {slack: {webhook: \"https://hooks.slack.com/services/T9/B9/abcdefghijkl\"}}", 403, []string{`"type":"defined_in_file"`, "surveygate.yaml:", `"line":2`}},
 		{"several", "", "connections:\n  a: {slak: {}}\nwebhooks:\n  - {name: b, url: nothing, events: [respons.updated]}", 422, []string{"slak", `"loc":["webhooks","0","url"],"line":4`, "respons.updated"}},
 		{"no owner", "?mode=replace", "", 422, []string{`"loc":["owner"]`}},
