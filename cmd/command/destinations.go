@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/surveygate/surveygate/gateway/client"
+	"github.com/surveygate/surveygate/gateway/config"
 )
 
 func (g *globals) destinations() *cobra.Command {
@@ -90,20 +90,20 @@ func (g *globals) listDestinations(cmd *cobra.Command) error {
 		g.printf("none\n")
 		return nil
 	}
-	w := tabwriter.NewWriter(g.out, 0, 4, 2, ' ', 0)
+	rows, notes := make([][]string, len(all)), make([]string, len(all))
 	for i := range all {
 		d := &all[i]
 		waits := fmt.Sprintf("%d waiting", d.Waiting)
 		if !d.OldestWaiting.IsZero() {
 			waits += ", oldest of " + d.OldestWaiting.Format(time.DateTime)
 		}
-		why := ""
 		if d.Hold != nil {
-			why = since(d.Hold)
+			notes[i] = since(d.Hold)
 		}
-		_, _ = fmt.Fprintln(w, strings.TrimRight(strings.Join([]string{d.Name, d.Product, d.State, waits, why}, "\t"), "\t"))
+		rows[i] = []string{d.Name, d.Product, d.State, waits}
 	}
-	return w.Flush()
+	g.tableWith(rows, notes)
+	return nil
 }
 
 // destination reads or changes a destination, and shows the result.
@@ -141,7 +141,12 @@ func (g *globals) showDestination(d *client.Destination) {
 		g.printf(", tried again after %s", strings.Join(shorter(d.Retry), " "))
 	}
 	g.printf("\n")
-	if d.At != nil {
+	switch {
+	case d.At == nil:
+	case d.At.Line == 0: // a document
+		kind, _, _ := strings.Cut(strings.TrimPrefix(d.At.File, config.StorePrefix), "/")
+		g.printf("  its settings: surveygate %s show %s\n", kind, d.Name)
+	default:
 		g.printf("  defined in %s:%d\n", d.At.File, d.At.Line)
 	}
 }

@@ -221,6 +221,11 @@ func (g *globals) putDocument(cmd *cobra.Command, gw *client.Client, kind client
 	if err != nil {
 		return refusedDraft(draft, err)
 	}
+	if kind == client.SourceKind && !on.DryRun {
+		if whole, err := gw.Document(cmd.Context(), kind, args[0]); err == nil { // it has the addresses to enter at the platform
+			d.URLs = whole.URLs
+		}
+	}
 	did := "written"
 	switch {
 	case isNew:

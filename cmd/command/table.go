@@ -7,12 +7,15 @@ import (
 
 const (
 	maxNameColumn = 28 // a longer name has a line of its own
-	maxColumn     = 24 // of the columns between the first and the last
+	maxColumn     = 26 // of the columns between the first and the last
 )
 
 // table prints rows in columns that fit the width of a terminal. The first column is never cut, because it is copied; the others are:
 // --json has them whole. The last one takes what is left.
-func (g *globals) table(rows [][]string) {
+func (g *globals) table(rows [][]string) { g.tableWith(rows, nil) }
+
+// tableWith is table with a note for each row, in a line below it; an empty one has none.
+func (g *globals) tableWith(rows [][]string, notes []string) {
 	if len(rows) == 0 {
 		g.printf("none\n")
 		return
@@ -34,7 +37,7 @@ func (g *globals) table(rows [][]string) {
 	for _, n := range widths[:columns-1] {
 		left -= n + 2
 	}
-	for _, row := range rows {
+	for n, row := range rows {
 		var b strings.Builder
 		for i, cell := range row {
 			switch {
@@ -55,6 +58,9 @@ func (g *globals) table(rows [][]string) {
 			if line = strings.TrimRight(line, " \n"); line != "" {
 				g.printf("%s\n", line)
 			}
+		}
+		if notes != nil && notes[n] != "" {
+			g.printf("  %s\n", clipped(notes[n], width-2))
 		}
 	}
 }

@@ -126,7 +126,10 @@ func (g *globals) showTenant(t *client.Tenant) error {
 			text = fmt.Sprintf("%d", has)
 		}
 		if limit := allowed[name]; limit != nil {
-			text = strings.TrimSpace(text + fmt.Sprintf(" of at most %d", *limit))
+			if counted {
+				text += " of "
+			}
+			text += fmt.Sprintf("at most %d", *limit)
 			if own[name] != nil {
 				text += ", its own limit"
 			}

@@ -1,7 +1,6 @@
 package client
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -92,5 +91,11 @@ func (d *Draft) fault(detail view.Detail) document.Fault {
 	return d.node.FaultOf(detail.Loc, detail.At, message, remedy)
 }
 
-// YAML returns JSON as YAML.
-func YAML(text []byte) ([]byte, error) { return document.YAML(bytes.TrimSpace(text)) }
+// YAML returns settings in JSON as YAML.
+func YAML(text []byte) (string, error) {
+	node, faults := document.ParseStored("", text)
+	if len(faults) > 0 {
+		return "", faults
+	}
+	return node.YAML(0), nil
+}

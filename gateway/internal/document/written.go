@@ -1,85 +1,6 @@
 package document
 
-import (
-	"bytes"
-	"errors"
-	"regexp"
-	"strings"
-
-	"go.yaml.in/yaml/v3"
-)
-
-// YAML returns a text in JSON as YAML, with its keys in the same order. Parse reads the same values from it.
-func YAML(text []byte) ([]byte, error) {
-	if !isJSON(text) {
-		return nil, errors.New("this is no JSON")
-	}
-	n, faults := readJSON(newFile("", string(text)), string(text))
-	if len(faults) > 0 {
-		return nil, faults
-	}
-	var out bytes.Buffer
-	encoder := yaml.NewEncoder(&out)
-	encoder.SetIndent(2)
-	if err := encoder.Encode(n.yaml()); err != nil {
-		return nil, err
-	}
-	return out.Bytes(), encoder.Close()
-}
-
-// yaml converts a node to the library's tree.
-func (n *Node) yaml() *yaml.Node {
-	switch n.Kind {
-	case List:
-		y := &yaml.Node{Kind: yaml.SequenceNode}
-		short := true
-		for _, item := range n.Items {
-			y.Content = append(y.Content, item.yaml())
-			short = short && item.Kind == Scalar && len(item.Text) <= maxShort
-		}
-		if short && len(n.Items) <= maxInLine {
-			y.Style = yaml.FlowStyle
-		}
-		return y
-	case Mapping:
-		y := &yaml.Node{Kind: yaml.MappingNode}
-		if len(n.Pairs) == 0 {
-			y.Style = yaml.FlowStyle
-		}
-		for _, p := range n.Pairs {
-			y.Content = append(y.Content, text(p.Key.Text), p.Value.yaml())
-		}
-		return y
-	case Scalar:
-		if n.Style == Plain { // a number, true or false, as it is in JSON
-			return &yaml.Node{Kind: yaml.ScalarNode, Value: n.Text}
-		}
-		return text(n.Text)
-	}
-	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null"}
-}
-
-// A list of at most so many short values is written in one line, in brackets.
-const (
-	maxInLine = 3
-	maxShort  = 24
-)
-
-// oldBool are texts that YAML 1.1 reads as true or false.
-var oldBool = regexp.MustCompile(`(?i)^(y|n|yes|no|on|off)$`)
-
-// text returns a text as YAML's. It is put in quotes where this package, or YAML 1.1, would read something else without them.
-func text(value string) *yaml.Node {
-	y := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: value}
-	plain := &Node{Kind: Scalar, Style: Plain, Text: value}
-	switch {
-	case plain.IsNumber(), plain.IsBool(), oldBool.MatchString(value), value == "", strings.ContainsFunc(value, control), strings.TrimSpace(value) != value:
-		y.Style = yaml.DoubleQuotedStyle
-	case strings.Contains(value, "\n"):
-		y.Style = yaml.LiteralStyle
-	}
-	return y
-}
+import "strings"
 
 // Escaped returns a copy of the tree whose texts are as they are written where variables are expanded again. What was ${…} is written
 // so that its JSON has the same characters: without quotes, +1 would become 1.
@@ -102,13 +23,18 @@ func (n *Node) Escaped() *Node {
 // What a key means to be a secret is masked.
 func (n *Node) FaultOf(path []string, at []int, message, remedy string) Fault {
 	found := n
+	if len(path) == 1 && n.step(path[0]) == nil { // a decoder that refuses an unknown key says its name alone
+		if holder := n.holder(path[0]); holder != nil {
+			found = holder
+		}
+	}
 	for i, step := range path {
 		next := found.step(step)
 		if next == nil {
 			at = nil
 			break
 		}
-		if key := found.Named(step); i == len(path)-1 && len(at) != 2 && key != nil && strings.HasPrefix(message, "`"+step+"`") {
+		if key := found.Named(step); i == len(path)-1 && len(at) != 2 && key != nil && (strings.HasPrefix(message, "`"+step+"`") || strings.Contains(message, "of this name")) {
 			next.concealUnlessNumber() // it may be anything, where the key is not known
 			next = key
 		}
@@ -124,6 +50,35 @@ func (n *Node) FaultOf(path []string, at []int, message, remedy string) Fault {
 		f = found.Fault(message, remedy)
 	}
 	return n.file.guard(Faults{f})[0]
+}
+
+// holder returns the only mapping below that has a key; nil if there is none, or another one.
+func (n *Node) holder(key string) *Node {
+	var found *Node
+	if n.Named(key) != nil {
+		found = n
+	}
+	below := func(child *Node) bool {
+		in := child.holder(key)
+		if in != nil && found != nil {
+			return false
+		}
+		if in != nil {
+			found = in
+		}
+		return true
+	}
+	for _, item := range n.Items {
+		if !below(item) {
+			return nil
+		}
+	}
+	for _, p := range n.Pairs {
+		if !below(p.Value) {
+			return nil
+		}
+	}
+	return found
 }
 
 // concealUnlessNumber masks all texts below.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -51,6 +52,9 @@ type How struct {
 	DryRun bool
 	// Locked also changes documents that another owner has locked: their tenant is deleted.
 	Locked bool
+	// Replace deletes the documents of the tenant that have this owner and are not among the changes; Owner is then required. Their
+	// results follow those of the changes, by name.
+	Replace bool
 	// MakeSecrets gives a secret to a new webhook that has none and whose signature needs one: see Result.Made.
 	MakeSecrets bool
 }
@@ -80,8 +84,9 @@ type Result struct {
 }
 
 // Apply changes documents of a tenant, and returns a result for each change in its order. Either all changes pass all checks, or
-// nothing is written: the errors are those in refusal.go, ErrTooLarge, vault.ErrNoKey and those of the store. If the store fails
-// half-way, the changes before are done; the same call again does the rest.
+// nothing is written: the errors are those in refusal.go, ErrTooLarge, vault.ErrNoKey and those of the store. If several changes are
+// refused, the error is a Refusals with each. If the store fails half-way, the changes before are done; the same call again does the
+// rest.
 func (b *Book) Apply(ctx context.Context, tenant string, changes []Change, how How) (results []Result, err error) {
 	if how.DryRun {
 		p, err := b.plan(ctx, tenant, changes, how)
@@ -138,9 +143,26 @@ func (p *planned) results() []Result {
 			}
 		}
 		r.Entry.compiledIn(p.overlay)
+		if warning := c.ofOther(p.how.Owner); warning != nil {
+			r.Entry.Warnings = append(slices.Clip(r.Entry.Warnings), *warning)
+		}
 		results[i] = r
 	}
 	return results
+}
+
+// ofOther warns about a change of a document that another owner manages.
+func (c *change) ofOther(owner string) *document.Fault {
+	if c.current == nil || c.next == nil || c.would == WouldNothing {
+		return nil
+	}
+	switch of := c.current.meta.Owner; of {
+	case "", owner:
+		return nil
+	default:
+		f := document.At(storeName(c.Name), "`"+of+"` manages this document, and its next import will write over it", "change it there too")
+		return &f
+	}
 }
 
 // plan checks changes, and prepares them.
@@ -153,15 +175,17 @@ func (b *Book) plan(ctx context.Context, tenant string, changes []Change, how Ho
 	was := config.Overlay(base, tenant, listed(all))
 	p := &planned{tenant: tenant, how: how, base: base, was: was}
 	whole := maps.Clone(all) // as the callers wrote them, so that faults have their places
+	if changes, err = how.replacing(all, changes); err != nil {
+		return nil, err
+	}
+	var refused Refusals
 	for _, each := range changes {
-		if slices.ContainsFunc(p.changes, func(c *change) bool { return c.Name == each.Name }) {
-			return nil, notOfKind(each.Name + " (twice)")
-		}
 		c := &change{Change: each, current: all[each.Name]}
-		if err := c.admit(how); err != nil {
-			return nil, err
-		}
 		p.changes = append(p.changes, c)
+		if err := c.admit(how); err != nil {
+			refused = append(refused, err)
+			continue
+		}
 		if c.Delete {
 			c.would = WouldDelete
 			before := compiled(was, c.Name)
@@ -171,7 +195,8 @@ func (b *Book) plan(ctx context.Context, tenant string, changes []Change, how Ho
 		}
 		written, err := b.written(c)
 		if err != nil {
-			return nil, err
+			refused = append(refused, err)
+			continue
 		}
 		whole[c.Name] = &read{Document: config.Document{Name: c.Name, Spec: written, Version: c.version()}}
 	}
@@ -179,8 +204,8 @@ func (b *Book) plan(ctx context.Context, tenant string, changes []Change, how Ho
 	if how.MakeSecrets {
 		b.makeSecrets(base, p, whole)
 	}
-	if err := p.check(was); err != nil {
-		return nil, err
+	if refused = p.check(was, refused); len(refused) > 0 {
+		return nil, refused.err()
 	}
 	if err := p.asksTooMany(was); err != nil {
 		return nil, err
@@ -191,6 +216,30 @@ func (b *Book) plan(ctx context.Context, tenant string, changes []Change, how Ho
 		}
 	}
 	return p, b.fits(ctx, p, all)
+}
+
+// replacing checks changes, and adds the deletions that Replace asks for.
+func (how *How) replacing(all map[string]*read, changes []Change) ([]Change, error) {
+	names := make(map[string]bool, len(changes))
+	for _, c := range changes {
+		if names[c.Name] {
+			return nil, notOfKind(c.Name + " (twice)")
+		}
+		names[c.Name] = true
+	}
+	if !how.Replace {
+		return changes, nil
+	}
+	if how.Owner == "" {
+		return nil, fmt.Errorf("%w: to replace documents, their owner is needed", state.ErrInvalid)
+	}
+	changes = slices.Clip(changes)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if all[name].meta.Owner == how.Owner && !names[name] {
+			changes = append(changes, Change{Name: name, Delete: true})
+		}
+	}
+	return changes, nil
 }
 
 // version is the one that a document is compiled with before it is written: new ones come last.
@@ -264,19 +313,28 @@ func (c *change) edited() ([]byte, error) {
 	return writeTree(settings), nil
 }
 
-// check refuses changes that do not compile, or that break other documents.
-func (p *planned) check(was *config.TenantConfig) error {
+// check adds the changes that do not compile, or that break other documents, to those that are refused already.
+func (p *planned) check(was *config.TenantConfig, refused Refusals) Refusals {
 	changed := map[string]bool{}
+	named := map[string]bool{}
+	for _, err := range refused { // the document as it is may be broken too
+		if f, ok := errors.AsType[*FaultsError](err); ok {
+			named[f.Name] = true
+		}
+	}
 	for _, c := range p.changes {
 		changed[c.Name] = true
 		d := compiled(p.overlay, c.Name)
 		switch {
 		case d == nil: // deleted
 		case d.State == config.Shadowed:
-			return &InFileError{c.Name, d.File}
-		case d.State == config.Broken:
-			return &FaultsError{c.Name, d.Faults}
+			refused = append(refused, &InFileError{c.Name, d.File})
+		case d.State == config.Broken && !named[c.Name]:
+			refused = append(refused, &FaultsError{c.Name, d.Faults})
 		}
+	}
+	if len(refused) > 0 {
+		return refused
 	}
 	var needed []string
 	for i := range p.overlay.Documents {
@@ -289,7 +347,8 @@ func (p *planned) check(was *config.TenantConfig) error {
 		}
 	}
 	if len(needed) > 0 {
-		return &NeededError{p.changes[0].Name, needed}
+		of := max(0, slices.IndexFunc(p.changes, func(c *change) bool { return c.Delete }))
+		return Refusals{&NeededError{p.changes[of].Name, needed}}
 	}
 	return nil
 }
