@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -41,39 +42,83 @@ func (g *globals) tenants() *cobra.Command {
 		},
 	}
 	var on client.Condition
-	var cascade bool
+	var cascade, yes, wait bool
 	remove := &cobra.Command{
 		Use: "delete TENANT", Short: "Delete one that owns nothing, or with --cascade what it owns too", Args: cobra.ExactArgs(1),
 		Example: "  surveygate tenant delete acme --cascade",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if cascade && !yes && !g.json && isTerminal(cmd.InOrStdin()) && !g.confirmed(cmd, "Delete tenant "+args[0]+" and all that it owns?") {
+				return &exit{exitFailed, errors.New("nothing was deleted; --yes skips the question")}
+			}
 			gw, err := g.dialFor("")
 			if err != nil {
 				return err
 			}
 			defer gw.Close()
 			j, err := gw.DeleteTenant(cmd.Context(), args[0], cascade, on)
-			switch {
-			case err != nil:
+			if err != nil {
 				return err
-			case j != nil && g.json:
-				return g.print(j)
-			case j != nil:
-				g.printf("tenant %s: is being deleted, as %s\n", args[0], j.ID)
-			case g.json:
-				return g.print(map[string]string{"deleted": args[0]})
-			default:
-				g.printf("tenant %s: deleted\n", args[0])
 			}
-			return nil
+			if j != nil && wait {
+				if j, err = ended(cmd.Context(), gw, j); err != nil {
+					return err
+				}
+			}
+			return g.deletedTenant(args[0], j)
 		},
 	}
 	remove.Flags().BoolVar(&cascade, "cascade", false, "delete its documents, tokens and waiting deliveries first, as a job")
+	remove.Flags().BoolVar(&wait, "wait", false, "wait for the end of the job")
+	remove.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	put := g.putTenant(&on)
 	for _, c := range []*cobra.Command{put, remove} {
 		c.Flags().Uint64Var(&on.Version, "if-version", 0, "only if this is the version of its record now")
 	}
 	cmd.AddCommand(list, show, put, remove)
 	return cmd
+}
+
+// ended waits until a job has ended.
+func ended(ctx context.Context, gw *client.Client, j *client.Job) (*client.Job, error) {
+	tick := time.NewTicker(followEvery)
+	defer tick.Stop()
+	for j.Ended.IsZero() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		now, err := gw.Job(ctx, j.ID)
+		if err != nil {
+			return nil, fmt.Errorf("%w\nthe job %s goes on", err, j.ID)
+		}
+		j = now
+	}
+	return j, nil
+}
+
+// deletedTenant prints what became of a tenant; j is nil if it was deleted without a job.
+func (g *globals) deletedTenant(id string, j *client.Job) error {
+	switch {
+	case j == nil && g.json:
+		return g.print(map[string]string{"deleted": id})
+	case j == nil || j.State == "done" && !g.json:
+		g.printf("tenant %s: deleted\n", id)
+		return nil
+	case g.json:
+		if err := g.print(j); err != nil {
+			return err
+		}
+	default:
+		g.printf("tenant %s: its deletion is %s, as %s\n", id, progressOf(j), j.ID)
+		if j.Fault != "" {
+			g.printf("  %s\n", j.Fault)
+		}
+	}
+	if j.State == "failed" {
+		return &exit{code: exitFailed}
+	}
+	return nil
 }
 
 func (g *globals) listTenants(cmd *cobra.Command) error {

@@ -68,6 +68,9 @@ func isTerminal(in io.Reader) bool {
 		return false
 	}
 	info, err := file.Stat()
+	if none, fault := os.Stat(os.DevNull); fault == nil && err == nil && os.SameFile(info, none) {
+		return false
+	}
 	return err == nil && info.Mode()&os.ModeCharDevice != 0 && info.Mode()&os.ModeDevice != 0
 }
 

@@ -88,3 +88,9 @@ func (c *Client) DeleteTenant(ctx context.Context, id string, cascade bool, on C
 	}
 	return j, nil
 }
+
+// Job returns a job that deletes a tenant, and how far it came.
+func (c *Client) Job(ctx context.Context, id string) (*Job, error) {
+	j := &Job{}
+	return j, c.Do(ctx, Call{Method: http.MethodGet, Path: "/v1/jobs/" + url.PathEscape(id), Into: j})
+}

@@ -34,7 +34,7 @@ func (n *Node) FaultOf(path []string, at []int, message, remedy string) Fault {
 			at = nil
 			break
 		}
-		if key := found.Named(step); i == len(path)-1 && len(at) != 2 && key != nil && (strings.HasPrefix(message, "`"+step+"`") || strings.Contains(message, "of this name")) {
+		if key := found.Named(step); i == len(path)-1 && len(at) != 2 && key != nil && isAboutKey(message, step, next) {
 			next.concealUnlessNumber() // it may be anything, where the key is not known
 			next = key
 		}
@@ -50,6 +50,12 @@ func (n *Node) FaultOf(path []string, at []int, message, remedy string) Fault {
 		f = found.Fault(message, remedy)
 	}
 	return n.file.guard(Faults{f})[0]
+}
+
+// isAboutKey reports whether a message about a value is better shown at its key.
+func isAboutKey(message, key string, value *Node) bool {
+	named := strings.Index(message, "`"+key+"`")
+	return named == 0 || named > 0 && value.Kind != Scalar || strings.Contains(message, "of this name")
 }
 
 // holder returns the only mapping below that has a key; nil if there is none, or another one.
