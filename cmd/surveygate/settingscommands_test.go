@@ -3,12 +3,16 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/spf13/cobra"
 
 	"github.com/surveygate/surveygate/cmd/command"
 )
@@ -17,8 +21,11 @@ import (
 type atGateway struct {
 	*testing.T
 	dir string
+	// played are the paths of the commands that were played.
+	played map[string]bool
 }
 
+// play
 // play runs a command, and compares its exit code and what it prints: every line of want is a part of it, in this order.
 func (g *atGateway) play(code int, want string, args ...string) string {
 	g.Helper()
@@ -38,6 +45,9 @@ func (g *atGateway) playWith(env []string, code int, want string, args ...string
 
 func (g *atGateway) compare(got int, text string, code int, want string, args []string) {
 	g.Helper()
+	if c, _, err := command.New(io.Discard, io.Discard).Find(args); err == nil {
+		g.played[c.CommandPath()] = true
+	}
 	rest := text
 	for _, line := range strings.Split(want, "\n") {
 		_, after, found := strings.Cut(rest, line)
@@ -81,12 +91,23 @@ webhooks:
 rules:
   - {name: of-a-file, when: nps_score <= 6, send: [warehouse]}
 `)
-	g := &atGateway{t, p.dir}
+	played := map[string]bool{}
 	for name, play := range map[string]func(*atGateway){
 		"tenants": playTenants, "tokens": playTokens, "documents": playDocuments, "every kind": playEveryKind, "secrets": playSecrets,
 		"import": playImport, "faults": playFaults,
 	} {
-		t.Run(name, func(t *testing.T) { play(&atGateway{t, g.dir}) })
+		t.Run(name, func(t *testing.T) { play(&atGateway{t, p.dir, played}) })
+	}
+	for _, group := range command.New(io.Discard, io.Discard).Commands() {
+		if !slices.Contains([]string{"tenant", "token", "webhook", "connection", "source", "rule", "settings"}, group.Name()) {
+			continue
+		}
+		elsewhere := []string{"surveygate token set", "surveygate source test", "surveygate source rejected", "surveygate source captured"} // played by their own tests
+		for _, c := range slices.Concat(group.Commands(), []*cobra.Command{group}) {
+			if !c.HasSubCommands() && !played[c.CommandPath()] && !slices.Contains(elsewhere, c.CommandPath()) {
+				t.Errorf("no test plays %s", c.CommandPath())
+			}
+		}
 	}
 }
 
@@ -221,7 +242,9 @@ func playSecrets(g *atGateway) {
 
 func playImport(g *atGateway) {
 	g.play(0, "created", "tenant", "put", "acme")
-	settings := func(args ...string) []string { return append(append([]string{"settings"}, args...), "--tenant", "acme") }
+	settings := func(args ...string) []string {
+		return append(append([]string{"settings"}, args...), "--tenant", "acme")
+	}
 	const two = "connections:\n  crm: {hubspot: {token: \"${TOKEN}\"}}\n"
 	all := g.file("all.yaml", two+`webhooks:
   - {name: partner, url: "https://p.example/in", events: [response.completed], signature: none, title: "a $${b}"}
