@@ -49,7 +49,7 @@ func (g *atGateway) compare(got int, text string, code int, want string, args []
 		g.played[c.CommandPath()] = true
 	}
 	rest := text
-	for _, line := range strings.Split(want, "\n") {
+	for line := range strings.SplitSeq(want, "\n") {
 		_, after, found := strings.Cut(rest, line)
 		if !found {
 			g.Errorf("surveygate %s: no %q in\n%s", strings.Join(args, " "), line, text)
@@ -59,6 +59,21 @@ func (g *atGateway) compare(got int, text string, code int, want string, args []
 	if got != code {
 		g.Errorf("surveygate %s: exit %d, want %d\n%s", strings.Join(args, " "), got, code, text)
 	}
+}
+
+// pipe is play with a text on stdin.
+func (g *atGateway) pipe(stdin string, code int, want string, args ...string) {
+	g.Helper()
+	var out bytes.Buffer
+	root := command.New(&out, &out)
+	root.SetIn(strings.NewReader(stdin))
+	root.SetArgs(append(args, "--data", filepath.Join(g.dir, "data")))
+	got := 0
+	if err := root.ExecuteContext(g.Context()); err != nil {
+		got = 1
+		out.WriteString(err.Error())
+	}
+	g.compare(got, out.String(), code, want, args)
 }
 
 // file writes a file, and returns its path.
@@ -189,6 +204,10 @@ func playDocuments(g *atGateway) {
 	g.play(0, ": deleted", "rule", "delete", long)
 	g.play(0, `"waiting": 0`, "webhook", "delete", "docs", "--json")
 	g.play(4, "no such webhook", "webhook", "enable", "docs")
+	g.pipe("{when: nps_score <= 6, send: [warehouse]}", 0, "rule piped: created", "rule", "put", "piped")
+	g.pipe(`{"when": "nps_score <= 6", "send": ["warehouse"]}`, 0, "rule piped: unchanged", "rule", "put", "piped", "-")
+	g.pipe("{when: scor, send: [warehouse]}", 1, "stdin:1:8: `scor` is not a name", "rule", "put", "piped", "-")
+	g.play(0, ": deleted", "rule", "delete", "piped")
 }
 
 // Every command of a kind is there for each, with the settings that its help names.
@@ -281,6 +300,8 @@ rules:
 	g.play(0, "detractor", "rule", "list", "--tenant", "acme")
 	g.playWith(env, 0, "done: +0 ~\n-2", settings("import", less, "--owner", "ci", "--replace", "--yes")...)
 	g.play(0, "none", "rule", "list", "--tenant", "acme")
+	g.pipe("rules: [{name: piped, when: nps_score <= 6, send: [crm]}]", 0, "+ rule acme/piped\ndone: +1", settings("import")...)
+	g.pipe("{}", 1, "`connection/crm` is needed as it is by rule/piped", settings("import", "-", "--owner", "ci", "--replace")...)
 	bad := g.file("bad.yaml", "rules:\n  - name: r\n    when: nps_score <= scor\n    send: [nobody]\n")
 	g.play(2, bad+":3:24: `scor` is not a name\n^~~~\n"+bad+":4:12: there is no connection or webhook `nobody`\n^~~~~~", settings("import", bad)...)
 }

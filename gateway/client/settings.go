@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/view"
 )
@@ -26,6 +27,9 @@ type HowToImport struct {
 	// DryRun changes nothing: the answer is the plan.
 	DryRun bool
 }
+
+// importWait is longer than the gateway works on an import and waits for the one before.
+const importWait = 3 * time.Minute
 
 // ExportSettings returns the documents of the tenant in YAML, with ${NAME} in place of secrets.
 func (c *Client) ExportSettings(ctx context.Context) ([]byte, error) {
@@ -50,6 +54,6 @@ func (c *Client) ImportSettings(ctx context.Context, settings *Draft, how HowToI
 	}
 	done := &Import{}
 	return done, c.Do(ctx, Call{
-		Method: http.MethodPost, Path: "/v1/settings/import", Query: query, Body: settings.JSON(), ContentType: "application/json", Into: done,
+		Method: http.MethodPost, Path: "/v1/settings/import", Query: query, Body: settings.JSON(), ContentType: "application/json", Wait: importWait, Into: done,
 	})
 }
