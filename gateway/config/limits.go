@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strings"
+
+	"github.com/surveygate/surveygate/connectors"
 )
 
 // Limits are the operator's limits for each tenant whose record has none of its own. Things that files define do not count.
@@ -71,5 +74,5 @@ func IsOrigin(text string) bool {
 		}
 	}
 	host := u.Hostname()
-	return host != "" && (u.Scheme == "https" || u.Scheme == "http" && (host == "localhost" || host == "127.0.0.1" || host == "::1"))
+	return host != "" && !strings.HasSuffix(u.Host, ":") && connectors.CheckPort(u.Port()) == nil && (u.Scheme == "https" || u.Scheme == "http" && (host == "localhost" || host == "127.0.0.1" || host == "::1"))
 }

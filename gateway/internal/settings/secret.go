@@ -194,7 +194,7 @@ func takeSecrets(tree any, current *read) (found bool, err error) {
 		if at < 0 {
 			return true, &MaskError{secretPath(i)}
 		}
-		list[i] = current.Secrets[secretPath(at)].Expose() //nolint:forbidigo // it goes back to where it was
+		list[i] = document.EscapeVariables(current.Secrets[secretPath(at)].Expose()) //nolint:forbidigo // it goes back to where it was
 	}
 	return found, nil
 }
@@ -217,7 +217,7 @@ func whole(r *read) (any, error) {
 		return nil, err
 	}
 	for _, path := range slices.SortedFunc(maps.Keys(r.Secrets), byPlace) {
-		tree = place(tree, document.SplitPath(path), r.Secrets[path].Expose()) //nolint:forbidigo // it goes back to where it was
+		tree = place(tree, document.SplitPath(path), document.EscapeVariables(r.Secrets[path].Expose())) //nolint:forbidigo // it goes back to where it was
 	}
 	return tree, nil
 }
@@ -383,8 +383,12 @@ func firstEnding(metas []SecretMeta) (first time.Time) {
 	return first
 }
 
+// endAgain is how long a webhook is left alone whose secret cannot end, because a file has its name, or the webhook is broken: nothing
+// is sent by such a document. Who mends it by API makes its note anew, and need not wait.
+const endAgain = 10 * time.Minute
+
 // EndSecrets removes the secrets whose time is over, of all tenants. It may run on several replicas at once. The error is that of the
-// last webhook that failed; the next call tries it again.
+// last webhook that failed. The next call tries it again; if the document itself is the reason, the first call after endAgain.
 func (b *Book) EndSecrets(ctx context.Context) error {
 	all, err := b.Writer.Store.List(ctx, systemTenant, kindEnding)
 	if err != nil {
@@ -402,9 +406,28 @@ func (b *Book) EndSecrets(ctx context.Context) error {
 			if state.StopsAll(err) && !errors.Is(err, state.ErrConflict) {
 				return failed
 			}
+			if version := new(VersionError); state.StopsAll(err) || errors.As(err, &version) || errors.Is(err, ErrNoDocument) {
+				continue // somebody else changed it
+			}
+			if err := b.putOff(ctx, setting); err != nil {
+				return errors.Join(failed, err)
+			}
 		}
 	}
 	return failed
+}
+
+// putOff makes the note of a webhook count again after endAgain.
+func (b *Book) putOff(ctx context.Context, noted state.Setting) error {
+	value, err := json.Marshal(ending{b.Writer.Clock.Now().UTC().Add(endAgain)})
+	if err != nil {
+		return err
+	}
+	_, err = b.Writer.Store.Put(ctx, systemTenant, kindEnding, noted.Name, value, noted.Version)
+	if errors.Is(err, state.ErrConflict) || errors.Is(err, state.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 func (b *Book) endSecrets(ctx context.Context, tenant, name string, noted state.Setting) error {
