@@ -30,7 +30,7 @@ const (
 	importFor  = 50 * time.Second
 	importWait = 5 * time.Second
 	// importers is how many tenants are written at once.
-	importers = 8
+	importers = 2
 	// maxImportFaults bounds the details of a refusal, maxDoneNamed the tenants that are named as done.
 	maxImportFaults = 100
 	maxDoneNamed    = 20
