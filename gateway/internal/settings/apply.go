@@ -10,6 +10,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/surveygate/surveygate/connectors"
@@ -448,32 +449,65 @@ func (b *Book) fits(ctx context.Context, p *planned, all map[string]*read) error
 	return nil
 }
 
+// writers is how many documents of a tenant are written at once, so that a store commits them together.
+const writers = 16
+
 // write does what was planned: what others need comes first, and leaves last.
 func (b *Book) write(ctx context.Context, p *planned) error {
-	order := slices.Clone(p.changes)
-	rank := func(c *change) int {
-		isRule := Kind(c.Name) == "rule"
-		switch {
-		case c.Delete && isRule:
-			return 0
-		case c.Delete:
-			return 3
-		case isRule:
-			return 2
-		}
-		return 1
-	}
 	if err := b.announce(ctx, p); err != nil {
 		return err
 	}
 	crashpoint.At(crashpoint.DocumentChecked)
-	slices.SortStableFunc(order, func(x, y *change) int { return rank(x) - rank(y) })
-	for _, c := range order {
-		if err := b.writeOne(ctx, p, c); err != nil {
+	ranks := make([][]*change, 4)
+	for _, c := range p.changes {
+		rank := 1
+		switch isRule := Kind(c.Name) == "rule"; {
+		case c.would == WouldNothing:
+			continue
+		case c.Delete && isRule:
+			rank = 0
+		case c.Delete:
+			rank = 3
+		case isRule:
+			rank = 2
+		}
+		ranks[rank] = append(ranks[rank], c)
+	}
+	for _, changes := range ranks {
+		if err := b.writeAll(ctx, p, changes); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// writeAll writes changes, of which none needs another. After an error none is begun.
+func (b *Book) writeAll(ctx context.Context, p *planned, changes []*change) error {
+	if len(changes) == 1 {
+		return b.writeOne(ctx, p, changes[0])
+	}
+	within, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	next := make(chan *change)
+	var working sync.WaitGroup
+	for range min(writers, len(changes)) {
+		working.Go(func() {
+			for c := range next {
+				if within.Err() != nil {
+					continue
+				}
+				if err := b.writeOne(ctx, p, c); err != nil {
+					cancel(err)
+				}
+			}
+		})
+	}
+	for _, c := range changes {
+		next <- c
+	}
+	close(next)
+	working.Wait()
+	return context.Cause(within)
 }
 
 // announce tells of the destinations that are made, and that leave.

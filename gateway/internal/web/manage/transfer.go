@@ -25,11 +25,12 @@ const ImportPath = "/v1/settings/import"
 const (
 	yaml = "application/yaml" // the Content-Type
 
-	// importFor bounds the time of an import, importWait how long it waits for another one: a process works on one at a time.
-	importFor  = 2 * time.Minute
-	importWait = 10 * time.Second
+	// importFor bounds the time of an import, within which clients still wait for the answer, and importWait how long it waits for
+	// another one: a process works on one at a time.
+	importFor  = 50 * time.Second
+	importWait = 5 * time.Second
 	// importers is how many tenants are written at once.
-	importers = 8
+	importers = 2
 	// maxImportFaults bounds the details of a refusal, maxDoneNamed the tenants that are named as done.
 	maxImportFaults = 100
 	maxDoneNamed    = 20
