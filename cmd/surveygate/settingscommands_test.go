@@ -122,6 +122,9 @@ rules:
 			if !c.HasSubCommands() && !played[c.CommandPath()] && !slices.Contains(elsewhere, c.CommandPath()) {
 				t.Errorf("no test plays %s", c.CommandPath())
 			}
+			if !c.HasSubCommands() && c.Example == "" && !slices.Contains(elsewhere, c.CommandPath()) && c.CommandPath() != "surveygate source list" {
+				t.Errorf("the help of %s has no example", c.CommandPath())
+			}
 		}
 	}
 }
