@@ -232,6 +232,9 @@ func playEveryKind(g *atGateway) {
 		g.play(0, "disabled", kind, "disable", name)
 		g.play(0, "enabled", kind, "enable", name)
 		if kind == "connection" {
+			until(g.T, "the connection is in use", func() bool { // within a second
+				return command.Main([]string{"destinations", "show", name, "--data", filepath.Join(g.dir, "data")}, io.Discard, io.Discard) == 0
+			})
 			g.play(0, "its settings: surveygate connection show "+name, "destinations", "show", name)
 		}
 		g.play(0, kind+" "+name+": deleted", kind, "delete", name)
