@@ -139,7 +139,9 @@ func New(stdout, stderr io.Writer) *cobra.Command {
 	flags.BoolVar(&g.json, "json", false, "print JSON")
 	root.AddCommand(
 		g.run(), g.demo(), g.check(), g.test(), g.fields(), g.explain(), g.events(), g.emit(), g.listen(),
-		g.reload(), g.replay(), g.deliveries(), g.dead(), g.destinations(), g.source(), g.secret(), g.tokens(), g.audit(), g.vault(), g.store(), g.version(),
+		g.reload(), g.replay(), g.deliveries(), g.dead(), g.destinations(),
+		g.source(), g.documents(client.ConnectionKind), g.webhook(), g.documents(client.RuleKind),
+		g.tenants(), g.tokens(), g.settings(), g.secret(), g.audit(), g.vault(), g.store(), g.version(),
 	)
 	root.SetHelpCommand(help())
 	root.InitDefaultHelpCmd()

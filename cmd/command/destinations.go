@@ -6,26 +6,28 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/surveygate/surveygate/gateway/client"
+	"github.com/surveygate/surveygate/gateway/config"
 )
 
 func (g *globals) destinations() *cobra.Command {
 	cmd := &cobra.Command{Use: "destinations", Short: "Show connections and webhooks, pause, resume and test them"}
 	list := &cobra.Command{
-		Use:   "list",
-		Short: "List connections and webhooks, their backlogs and holds",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return g.listDestinations(cmd) },
+		Use:     "list",
+		Example: "  surveygate destinations list",
+		Short:   "List connections and webhooks, their backlogs and holds",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return g.listDestinations(cmd) },
 	}
 	show := &cobra.Command{
-		Use:   "show NAME",
-		Short: "Show one, and what to do if it is on hold",
-		Args:  cobra.ExactArgs(1),
+		Use:     "show NAME",
+		Example: "  surveygate destinations show crm",
+		Short:   "Show one, and what to do if it is on hold",
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return g.destination(cmd, func(ctx context.Context, c *client.Client) (*client.Destination, error) {
 				return c.Destination(ctx, args[0])
@@ -34,9 +36,10 @@ func (g *globals) destinations() *cobra.Command {
 	}
 	var reason string
 	pause := &cobra.Command{
-		Use:   "pause NAME",
-		Short: "Send it nothing until it is resumed; its deliveries wait",
-		Args:  cobra.ExactArgs(1),
+		Use:     "pause NAME",
+		Example: "  surveygate destinations pause crm --reason 'moving to another account'",
+		Short:   "Send it nothing until it is resumed; its deliveries wait",
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return g.destination(cmd, func(ctx context.Context, c *client.Client) (*client.Destination, error) {
 				return c.Pause(ctx, args[0], reason)
@@ -45,9 +48,10 @@ func (g *globals) destinations() *cobra.Command {
 	}
 	pause.Flags().StringVar(&reason, "reason", "", "the reason to show; at most 200 bytes")
 	resume := &cobra.Command{
-		Use:   "resume NAME",
-		Short: "Remove its hold",
-		Args:  cobra.ExactArgs(1),
+		Use:     "resume NAME",
+		Example: "  surveygate destinations resume crm",
+		Short:   "Remove its hold",
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return g.destination(cmd, func(ctx context.Context, c *client.Client) (*client.Destination, error) {
 				return c.Resume(ctx, args[0])
@@ -57,8 +61,9 @@ func (g *globals) destinations() *cobra.Command {
 	var email string
 	var wait time.Duration
 	test := &cobra.Command{
-		Use:   "test NAME",
-		Short: "Send it a test delivery, and wait for its first attempt",
+		Use:     "test NAME",
+		Example: "  surveygate destinations test crm --email me@example.com",
+		Short:   "Send it a test delivery, and wait for its first attempt",
 		Long: `A test delivery is an event of type test, to which no rule applies. It is stored, queued, sent, signed and recorded like any
 other. It uses the connection itself, without the settings of a rule's step. Products that store people need --email.`,
 		Args: cobra.ExactArgs(1),
@@ -90,20 +95,20 @@ func (g *globals) listDestinations(cmd *cobra.Command) error {
 		g.printf("none\n")
 		return nil
 	}
-	w := tabwriter.NewWriter(g.out, 0, 4, 2, ' ', 0)
+	rows, notes := make([][]string, len(all)), make([]string, len(all))
 	for i := range all {
 		d := &all[i]
 		waits := fmt.Sprintf("%d waiting", d.Waiting)
 		if !d.OldestWaiting.IsZero() {
 			waits += ", oldest of " + d.OldestWaiting.Format(time.DateTime)
 		}
-		why := ""
 		if d.Hold != nil {
-			why = since(d.Hold)
+			notes[i] = since(d.Hold)
 		}
-		_, _ = fmt.Fprintln(w, strings.TrimRight(strings.Join([]string{d.Name, d.Product, d.State, waits, why}, "\t"), "\t"))
+		rows[i] = []string{d.Name, d.Product, d.State, waits}
 	}
-	return w.Flush()
+	g.tableWith(rows, notes)
+	return nil
 }
 
 // destination reads or changes a destination, and shows the result.
@@ -141,7 +146,12 @@ func (g *globals) showDestination(d *client.Destination) {
 		g.printf(", tried again after %s", strings.Join(shorter(d.Retry), " "))
 	}
 	g.printf("\n")
-	if d.At != nil {
+	switch {
+	case d.At == nil:
+	case d.At.Line == 0: // a document
+		kind, _, _ := strings.Cut(strings.TrimPrefix(d.At.File, config.StorePrefix), "/")
+		g.printf("  its settings: surveygate %s show %s\n", kind, d.Name)
+	default:
 		g.printf("  defined in %s:%d\n", d.At.File, d.At.Line)
 	}
 }

@@ -322,9 +322,12 @@ func deliveriesWord(n int) string {
 }
 
 // confirmed asks for confirmation.
-func (r *replaying) confirmed(question string) bool {
-	r.printf("%s [y/N] ", question)
-	line, _ := bufio.NewReader(r.cmd.InOrStdin()).ReadString('\n')
+func (r *replaying) confirmed(question string) bool { return r.globals.confirmed(r.cmd, question) }
+
+// confirmed asks a question, and reports whether the answer is yes.
+func (g *globals) confirmed(cmd *cobra.Command, question string) bool {
+	g.printf("%s [y/N] ", question)
+	line, _ := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
 	switch strings.ToLower(strings.TrimSpace(line)) {
 	case "y", "yes":
 		return true

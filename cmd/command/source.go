@@ -16,7 +16,7 @@ import (
 )
 
 func (g *globals) source() *cobra.Command {
-	cmd := &cobra.Command{Use: "source", Short: "Show sources, and test profiles of platforms"}
+	cmd := &cobra.Command{Use: "source", Short: documented[client.SourceKind].short}
 	var showSecrets bool
 	list := &cobra.Command{
 		Use:   "list",
@@ -42,6 +42,7 @@ func (g *globals) source() *cobra.Command {
 	}
 	captured.Flags().StringVar(&save, "save", "", "save each body and its headers in this folder")
 	cmd.AddCommand(g.sourceTest(), rejected, captured, list)
+	cmd.AddCommand(g.documentCommands(client.SourceKind)...)
 	return cmd
 }
 

@@ -17,7 +17,7 @@ import (
 const maxTokenInput = 64 << 10
 
 func (g *globals) tokens() *cobra.Command {
-	cmd := &cobra.Command{Use: "token", Short: "Store the refresh token of a connection"}
+	cmd := &cobra.Command{Use: "token", Short: "Make and end tokens of the API; store refresh tokens"}
 	set := &cobra.Command{
 		Use:   "set CONNECTION",
 		Short: "Store the first refresh token of a connection, read from stdin",
@@ -31,6 +31,7 @@ With --server, the token of the API needs the scope secrets.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return g.setToken(cmd, args[0]) },
 	}
+	cmd.AddCommand(g.apiTokens()...)
 	cmd.AddCommand(set)
 	return cmd
 }
@@ -67,6 +68,9 @@ func isTerminal(in io.Reader) bool {
 		return false
 	}
 	info, err := file.Stat()
+	if none, fault := os.Stat(os.DevNull); fault == nil && err == nil && os.SameFile(info, none) {
+		return false
+	}
 	return err == nil && info.Mode()&os.ModeCharDevice != 0 && info.Mode()&os.ModeDevice != 0
 }
 

@@ -188,7 +188,7 @@ rules: [{name: r, when: nps_score <= 6, send: [a]}]
 		{"nothing", 2, "unknown command"},
 		{"listen --signature standard", 2, "secret"},
 		{"listen --signature none --answer 999", 2, "--answer 999: a status is 200 to 599"},
-		{"explain", 2, "an argument is missing: write surveygate explain EVENT-ID | FILE"},
+		{"explain", 2, "an argument is missing: write surveygate explain ID | PERSON | FILE"},
 		{"deliveries show", 2, "an argument is missing: write surveygate deliveries show ID"},
 		{"dead replay", 2, "an argument is missing: write surveygate dead replay ID…"},
 		{"destinations pause a b", 2, `"b" is one argument too many: write surveygate destinations pause NAME`},
@@ -232,7 +232,7 @@ func TestUnknownWords(t *testing.T) {
 		if !strings.Contains(help, "--tenant string") { // backquotes in a flag's text would name its value
 			t.Errorf("%s --help does not show --tenant string", c.CommandPath())
 		}
-		if c.HasSubCommands() {
+		if c.HasSubCommands() && !strings.Contains(c.Use, " ") { // `replay` takes ids too
 			out, errs, code := invoke(t, dir, nil, append(strings.Fields(c.CommandPath())[1:], "lits")...)
 			if code != 2 || out != "" || !strings.Contains(errs, `unknown command "lits"`) {
 				t.Errorf("%s lits: exit %d\n%s%s", c.CommandPath(), code, out, errs)

@@ -97,7 +97,7 @@ webhooks:
 				t.Errorf("%+v", all[1:])
 			}
 			list, _ := p.say("destinations", "list")
-			if lines := strings.Split(list, "\n"); len(lines) != 4 || !strings.Contains(lines[0], "2 waiting, oldest of 2") || !strings.HasSuffix(lines[0], ": moving") {
+			if lines := strings.Split(list, "\n"); len(lines) != 5 || !strings.Contains(lines[0], "2 waiting, oldest of 2") || !strings.HasSuffix(lines[1], ": moving") {
 				t.Errorf("listed:\n%s", list)
 			}
 

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -12,7 +13,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
 
+	"github.com/surveygate/surveygate/cmd/command"
 	"github.com/surveygate/surveygate/connectors/connectortest/credentials"
 	"github.com/surveygate/surveygate/gateway/offline"
 )
@@ -225,6 +228,49 @@ func TestReadmeCommands(t *testing.T) {
 			})
 		}
 	}
+}
+
+// The README names every command: in its table beside the command that it belongs to, or in its text.
+func TestReadmeNamesEveryCommand(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows []string
+	for line := range strings.Lines(string(text)) {
+		if strings.HasPrefix(line, "| `") {
+			rows = append(rows, line)
+		}
+	}
+	named := func(words []string) bool {
+		if strings.Contains(string(text), "`surveygate "+strings.Join(words, " ")) {
+			return true
+		}
+		for _, row := range rows {
+			all := true
+			for _, word := range words {
+				all = all && regexp.MustCompile("`(\\w+ )*"+regexp.QuoteMeta(word)+"[ `]").MatchString(row)
+			}
+			if all {
+				return true
+			}
+		}
+		return false
+	}
+	var walk func(*cobra.Command)
+	walk = func(c *cobra.Command) {
+		words := strings.Fields(c.CommandPath())[1:]
+		for _, child := range c.Commands() {
+			if child.Name() != "help" && child.Name() != "completion" {
+				walk(child)
+			}
+		}
+		if !c.HasSubCommands() && !c.Hidden && !named(words) {
+			t.Errorf("the README does not name surveygate %s", strings.Join(words, " "))
+		}
+	}
+	walk(command.New(io.Discard, io.Discard))
 }
 
 // commands are a shell block's lines, continued ones joined, comments cut off.

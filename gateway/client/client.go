@@ -89,6 +89,12 @@ type Call struct {
 	// Body is sent as ContentType.
 	Body        []byte
 	ContentType string
+	// Header is sent besides Content-Type and Authorization.
+	Header map[string]string
+	// Wait is how long the answer may take; 0 is a minute.
+	Wait time.Duration
+	// Status receives the status of an answer below 400; nil discards it.
+	Status *int
 	// Into receives the body of the answer: a *[]byte its bytes, any other pointer its decoded JSON. nil discards it.
 	Into any
 }
@@ -112,16 +118,23 @@ func (c *Client) Do(ctx context.Context, call Call) error {
 	if call.ContentType != "" {
 		req.Header.Set("Content-Type", call.ContentType)
 	}
+	for name, value := range call.Header {
+		req.Header.Set(name, value)
+	}
 	if !c.token.IsZero() {
 		req.Header.Set("Authorization", "Bearer "+c.token.Expose())
 	}
-	res, err := c.http.Do(req)
+	caller := *c.http
+	if call.Wait > 0 {
+		caller.Timeout = call.Wait
+	}
+	res, err := caller.Do(req)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
 			return fmt.Errorf("%w: %s (start one with `surveygate run`, or name its folder with --data)", ErrNotRunning, c.where)
 		}
 		if _, unreached := errors.AsType[*net.OpError](err); !unreached && errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-			return fmt.Errorf("%s: the gateway there gave no answer within %s", c.where, c.http.Timeout)
+			return fmt.Errorf("%s: the gateway there gave no answer within %s", c.where, caller.Timeout)
 		}
 		return fmt.Errorf("%s: %w", c.where, err)
 	}
@@ -141,7 +154,10 @@ func (c *Client) Do(ctx context.Context, call Call) error {
 		refusal.Status = res.StatusCode
 		return refusal
 	}
-	if call.Into == nil {
+	if call.Status != nil {
+		*call.Status = res.StatusCode
+	}
+	if call.Into == nil || len(text) == 0 && res.StatusCode == http.StatusNoContent {
 		return nil
 	}
 	if raw, ok := call.Into.(*[]byte); ok {

@@ -52,7 +52,7 @@ func (c *Client) Sources(ctx context.Context, showSecrets bool) ([]SourceInfo, e
 	for i := range all {
 		var page view.Page[view.Event]
 		newest := url.Values{"source": {all[i].Name}, "limit": {"1"}}
-		if err := c.Do(ctx, Call{Method: http.MethodGet, Path: "/v1/events", Query: newest, Into: &page}); err != nil {
+		if err := c.Do(ctx, Call{Method: http.MethodGet, Path: "/v1/events", Query: newest, Into: &page}); err != nil && !isStatus(err, http.StatusNotFound) { // it is not in use yet
 			return nil, err
 		}
 		if len(page.Data) > 0 {

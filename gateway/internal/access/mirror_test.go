@@ -32,7 +32,9 @@ func (e *emptied) Get(_ context.Context, _, kind, _ string) (state.Setting, erro
 
 func (e *emptied) Emptied() <-chan struct{} { return nil }
 
-func (e *emptied) PutBack(context.Context, string, string, string, []byte) error { return state.ErrConflict }
+func (e *emptied) PutBack(context.Context, string, string, string, []byte) error {
+	return state.ErrConflict
+}
 
 func (e *emptied) Delete(_ context.Context, _, _, _ string, version uint64) error {
 	if version != e.list[0].Version {

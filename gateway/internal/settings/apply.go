@@ -6,9 +6,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"reflect"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/surveygate/surveygate/connectors"
@@ -51,6 +53,9 @@ type How struct {
 	DryRun bool
 	// Locked also changes documents that another owner has locked: their tenant is deleted.
 	Locked bool
+	// Replace deletes the documents of the tenant that have this owner and are not among the changes; Owner is then required. Their
+	// results follow those of the changes, by name.
+	Replace bool
 	// MakeSecrets gives a secret to a webhook that comes without one and whose signature needs one, unless it has some already: see
 	// Result.Made.
 	MakeSecrets bool
@@ -81,8 +86,9 @@ type Result struct {
 }
 
 // Apply changes documents of a tenant, and returns a result for each change in its order. Either all changes pass all checks, or
-// nothing is written: the errors are those in refusal.go, ErrTooLarge, vault.ErrNoKey and those of the store. If the store fails
-// half-way, the changes before are done; the same call again does the rest.
+// nothing is written: the errors are those in refusal.go, ErrTooLarge, vault.ErrNoKey and those of the store. If several changes are
+// refused, the error is a Refusals with each. If the store fails half-way, the changes before are done; the same call again does the
+// rest.
 func (b *Book) Apply(ctx context.Context, tenant string, changes []Change, how How) (results []Result, err error) {
 	if how.DryRun {
 		p, err := b.plan(ctx, tenant, changes, how)
@@ -139,9 +145,26 @@ func (p *planned) results() []Result {
 			}
 		}
 		r.Entry.compiledIn(p.overlay)
+		if warning := c.ofOther(p.how.Owner); warning != nil {
+			r.Entry.Warnings = append(slices.Clip(r.Entry.Warnings), *warning)
+		}
 		results[i] = r
 	}
 	return results
+}
+
+// ofOther warns about a change of a document that another owner manages.
+func (c *change) ofOther(owner string) *document.Fault {
+	if c.current == nil || c.next == nil || c.would == WouldNothing {
+		return nil
+	}
+	switch of := c.current.meta.Owner; of {
+	case "", owner:
+		return nil
+	default:
+		f := document.At(storeName(c.Name), "`"+of+"` manages this document, and its next import will write over it", "change it there too")
+		return &f
+	}
 }
 
 // plan checks changes, and prepares them.
@@ -157,15 +180,17 @@ func (b *Book) plan(ctx context.Context, tenant string, changes []Change, how Ho
 	}
 	p := &planned{tenant: tenant, how: how, base: base, was: was}
 	whole := maps.Clone(all) // as the callers wrote them, so that faults have their places
+	if changes, err = how.replacing(all, changes); err != nil {
+		return nil, err
+	}
+	var refused Refusals
 	for _, each := range changes {
-		if slices.ContainsFunc(p.changes, func(c *change) bool { return c.Name == each.Name }) {
-			return nil, notOfKind(each.Name + " (twice)")
-		}
 		c := &change{Change: each, current: all[each.Name]}
-		if err := c.admit(how); err != nil {
-			return nil, err
-		}
 		p.changes = append(p.changes, c)
+		if err := c.admit(how); err != nil {
+			refused = append(refused, err)
+			continue
+		}
 		if c.Delete {
 			c.would = WouldDelete
 			before := compiled(was, c.Name)
@@ -175,7 +200,8 @@ func (b *Book) plan(ctx context.Context, tenant string, changes []Change, how Ho
 		}
 		written, err := b.written(c)
 		if err != nil {
-			return nil, err
+			refused = append(refused, err)
+			continue
 		}
 		whole[c.Name] = &read{Document: config.Document{Name: c.Name, Spec: written, Version: c.version()}}
 	}
@@ -183,8 +209,8 @@ func (b *Book) plan(ctx context.Context, tenant string, changes []Change, how Ho
 	if how.MakeSecrets {
 		b.makeSecrets(base, p, whole)
 	}
-	if err := p.check(was); err != nil {
-		return nil, err
+	if refused = p.check(was, refused); len(refused) > 0 {
+		return nil, refused.err()
 	}
 	if err := p.asksTooMany(was); err != nil {
 		return nil, err
@@ -195,6 +221,30 @@ func (b *Book) plan(ctx context.Context, tenant string, changes []Change, how Ho
 		}
 	}
 	return p, b.fits(ctx, p, all)
+}
+
+// replacing checks changes, and adds the deletions that Replace asks for.
+func (how *How) replacing(all map[string]*read, changes []Change) ([]Change, error) {
+	names := make(map[string]bool, len(changes))
+	for _, c := range changes {
+		if names[c.Name] {
+			return nil, notOfKind(c.Name + " (twice)")
+		}
+		names[c.Name] = true
+	}
+	if !how.Replace {
+		return changes, nil
+	}
+	if how.Owner == "" {
+		return nil, fmt.Errorf("%w: to replace documents, their owner is needed", state.ErrInvalid)
+	}
+	changes = slices.Clip(changes)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if all[name].meta.Owner == how.Owner && !names[name] {
+			changes = append(changes, Change{Name: name, Delete: true})
+		}
+	}
+	return changes, nil
 }
 
 // version is the one that a document is compiled with before it is written: new ones come last.
@@ -268,19 +318,28 @@ func (c *change) edited() ([]byte, error) {
 	return writeTree(settings), nil
 }
 
-// check refuses changes that do not compile, or that break other documents.
-func (p *planned) check(was *config.TenantConfig) error {
+// check adds the changes that do not compile, or that break other documents, to those that are refused already.
+func (p *planned) check(was *config.TenantConfig, refused Refusals) Refusals {
 	changed := map[string]bool{}
+	named := map[string]bool{}
+	for _, err := range refused { // the document as it is may be broken too
+		if f, ok := errors.AsType[*FaultsError](err); ok {
+			named[f.Name] = true
+		}
+	}
 	for _, c := range p.changes {
 		changed[c.Name] = true
 		d := compiled(p.overlay, c.Name)
 		switch {
 		case d == nil: // deleted
 		case d.State == config.Shadowed:
-			return &InFileError{c.Name, d.File}
-		case d.State == config.Broken:
-			return &FaultsError{c.Name, d.Faults}
+			refused = append(refused, &InFileError{c.Name, d.File})
+		case d.State == config.Broken && !named[c.Name]:
+			refused = append(refused, &FaultsError{c.Name, d.Faults})
 		}
+	}
+	if len(refused) > 0 {
+		return refused
 	}
 	var needed []string
 	for i := range p.overlay.Documents {
@@ -293,7 +352,8 @@ func (p *planned) check(was *config.TenantConfig) error {
 		}
 	}
 	if len(needed) > 0 {
-		return &NeededError{p.changes[0].Name, needed}
+		of := max(0, slices.IndexFunc(p.changes, func(c *change) bool { return c.Delete }))
+		return Refusals{&NeededError{p.changes[of].Name, needed}}
 	}
 	return nil
 }
@@ -390,32 +450,65 @@ func (b *Book) fits(ctx context.Context, p *planned, all map[string]*read) error
 	return nil
 }
 
+// writers is how many documents of a tenant are written at once, so that a store commits them together.
+const writers = 16
+
 // write does what was planned: what others need comes first, and leaves last.
 func (b *Book) write(ctx context.Context, p *planned) error {
-	order := slices.Clone(p.changes)
-	rank := func(c *change) int {
-		isRule := Kind(c.Name) == "rule"
-		switch {
-		case c.Delete && isRule:
-			return 0
-		case c.Delete:
-			return 3
-		case isRule:
-			return 2
-		}
-		return 1
-	}
 	if err := b.announce(ctx, p); err != nil {
 		return err
 	}
 	crashpoint.At(crashpoint.DocumentChecked)
-	slices.SortStableFunc(order, func(x, y *change) int { return rank(x) - rank(y) })
-	for _, c := range order {
-		if err := b.writeOne(ctx, p, c); err != nil {
+	ranks := make([][]*change, 4)
+	for _, c := range p.changes {
+		rank := 1
+		switch isRule := Kind(c.Name) == "rule"; {
+		case c.would == WouldNothing:
+			continue
+		case c.Delete && isRule:
+			rank = 0
+		case c.Delete:
+			rank = 3
+		case isRule:
+			rank = 2
+		}
+		ranks[rank] = append(ranks[rank], c)
+	}
+	for _, changes := range ranks {
+		if err := b.writeAll(ctx, p, changes); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// writeAll writes changes, of which none needs another. After an error none is begun.
+func (b *Book) writeAll(ctx context.Context, p *planned, changes []*change) error {
+	if len(changes) == 1 {
+		return b.writeOne(ctx, p, changes[0])
+	}
+	within, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	next := make(chan *change)
+	var working sync.WaitGroup
+	for range min(writers, len(changes)) {
+		working.Go(func() {
+			for c := range next {
+				if within.Err() != nil {
+					continue
+				}
+				if err := b.writeOne(ctx, p, c); err != nil {
+					cancel(err)
+				}
+			}
+		})
+	}
+	for _, c := range changes {
+		next <- c
+	}
+	close(next)
+	working.Wait()
+	return context.Cause(within)
 }
 
 // announce tells of the destinations that are made, and that leave.

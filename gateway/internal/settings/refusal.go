@@ -12,6 +12,46 @@ import (
 
 // Errors of Book beside those of the store: each says which document was refused, and none was written.
 
+// Refusals are why several changes were refused.
+type Refusals []error
+
+func (r Refusals) Error() string { return errors.Join(r...).Error() }
+
+// Unwrap returns the errors.
+func (r Refusals) Unwrap() []error { return r }
+
+// err returns a single refusal as it is.
+func (r Refusals) err() error {
+	if len(r) == 1 {
+		return r[0]
+	}
+	return r
+}
+
+// RefusedName returns the name of the document that an error refuses; empty if it is of the tenant as a whole.
+func RefusedName(err error) string {
+	var (
+		faults  *FaultsError
+		version *VersionError
+		needed  *NeededError
+		inFile  *InFileError
+		owned   *OwnedError
+	)
+	switch {
+	case errors.As(err, &faults):
+		return faults.Name
+	case errors.As(err, &version):
+		return version.Name
+	case errors.As(err, &needed):
+		return needed.Name
+	case errors.As(err, &inFile):
+		return inFile.Name
+	case errors.As(err, &owned):
+		return owned.Name
+	}
+	return ""
+}
+
 // ErrNoDocument means that the tenant has no document of that name.
 var ErrNoDocument = errors.New("no such document")
 

@@ -42,6 +42,9 @@ type Detail struct {
 	Loc  []string    `json:"loc,omitempty"`
 	// At is the part of the text at Loc that is at fault: the offsets of its beginning and its end, in bytes.
 	At []int `json:"at,omitempty"`
+	// Line and Column are the place in a body that is a file's text, from 1.
+	Line   int `json:"line,omitempty"`
+	Column int `json:"column,omitempty"`
 }
 
 // LocOf returns the path to the value of a document that has a fault.

@@ -118,13 +118,14 @@ func NewSetting(tenant string, e *settings.Entry) Setting {
 	return Setting{
 		Name: settings.Title(e.Name), Kind: settings.Kind(e.Name), Tenant: tenant, Version: e.Version,
 		Provenance: e.Meta.Provenance, Owner: e.Meta.Owner, Locked: e.Meta.Lock,
-		State: string(e.State), Problems: newSettingProblems(e.Faults), Warnings: newWarnings(e.Warnings),
+		State: string(e.State), Problems: newSettingProblems(e.Faults), Warnings: NewSettingProblems(e.Warnings),
 		Created: newWritten(e.Meta.Created, e.Meta.CreatedBy), Updated: newWritten(e.Meta.Updated, e.Meta.UpdatedBy),
 		Spec: e.Spec,
 	}
 }
 
-func newWarnings(faults document.Faults) []SettingProblem {
+// NewSettingProblems returns the view of faults or warnings; nil if there are none.
+func NewSettingProblems(faults document.Faults) []SettingProblem {
 	if len(faults) == 0 {
 		return nil
 	}

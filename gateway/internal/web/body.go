@@ -14,6 +14,7 @@ import (
 
 	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/web/api"
 	"github.com/surveygate/surveygate/gateway/internal/web/compat"
 	"github.com/surveygate/surveygate/gateway/internal/web/inspect"
@@ -73,6 +74,9 @@ func (f *front) bodyLimit(h *fasthttp.RequestHeader) int {
 	}
 	if h.IsPost() && string(bytes.TrimSuffix(path, []byte("/"))) == "/v1/events" && grant != nil && grant.May(access.Publish) {
 		return api.MaxBody
+	}
+	if h.IsPost() && string(bytes.TrimSuffix(path, []byte("/"))) == manage.ImportPath && grant != nil && grant.May(access.Admin) {
+		return settings.MaxImport
 	}
 	if h.IsPost() && inspect.TakesLong(path) {
 		return inspect.MaxBody

@@ -42,6 +42,7 @@ var views = []struct {
 	{asks("POST /v1/destinations/ID/test"), viewOf[view.Delivery]},
 	{asks("GET /v1/sources"), viewOf[view.Page[view.Source]]},
 	{asks("(GET|PUT|PATCH) /v1/sources/ID"), viewOf[view.Source]},
+	{asks("POST /v1/settings/import"), viewOf[view.Import]},
 	{asks("DELETE /v1/(sources|connections|webhooks|rules)/ID"), viewOf[view.Deleted]},
 	{asks("GET /v1/sources/ID/rejected"), viewOf[view.RejectedPage]},
 	{asks("GET /v1/sources/ID/captured"), viewOf[view.CapturedPage]},

@@ -170,7 +170,9 @@ func (k kind) find(m *Management, c *route.Call) (shown, error) {
 func (k kind) none(plan *decide.Plan, c *route.Call) error {
 	var names []string
 	for _, v := range k.views(plan, c.Tenant, "", false) {
-		names = append(names, v.Common().Name)
+		if v.Common().Name != c.Segment("name") { // what was deleted is in the plan for up to a second
+			names = append(names, v.Common().Name)
+		}
 	}
 	return answer.NoSuch(string(k), c.Segment("name"), names)
 }

@@ -35,10 +35,13 @@ type Options struct {
 }
 
 // Management answers the routes. Make it with New; it is safe for concurrent use.
-type Management struct{ Options }
+type Management struct {
+	Options
+	importing chan struct{} // has room for one import
+}
 
 // New returns what answers the routes.
-func New(o Options) *Management { return &Management{Options: o} }
+func New(o Options) *Management { return &Management{Options: o, importing: make(chan struct{}, 1)} }
 
 // row is a route and its handler, a method of Management.
 type row struct {
@@ -48,7 +51,7 @@ type row struct {
 
 // table returns the rows of all resources.
 func table() []row {
-	return slices.Concat(documentRows(), secretRows(), enableRows(), tenantRows(), tokenRows(), linkRows())
+	return slices.Concat(documentRows(), secretRows(), enableRows(), tenantRows(), tokenRows(), linkRows(), transferRows())
 }
 
 // Routes returns all routes.

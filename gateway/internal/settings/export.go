@@ -1,0 +1,184 @@
+package settings
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/document"
+)
+
+// collections are the kinds of documents in the order of a file, with the key that a file has them under. Webhooks and rules are
+// lists there, sources and connections mappings by name.
+var collections = []struct {
+	kind, key string
+	list      bool
+}{
+	{"source", "sources", false},
+	{"connection", "connections", false},
+	{"webhook", "webhooks", true},
+	{"rule", "rules", true},
+}
+
+// Export returns the documents of a tenant as a configuration file: YAML, with a variable in place of each secret, whose names are
+// listed in comments. What does not compile, what a file defines too, and secrets that end by themselves are left out and named
+// in comments. The same documents give the same text.
+func (b *Book) Export(ctx context.Context, tenant string) ([]byte, error) {
+	all, err := b.documents(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	overlay := config.Overlay(b.Base(), tenant, listed(all))
+	e := exporting{tenant: tenant, bodies: map[string][]string{}}
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		c := compiled(overlay, name)
+		if c == nil || c.State == config.Broken || c.State == config.Shadowed {
+			e.leaveOut(name, c)
+			continue
+		}
+		if err := e.add(all[name]); err != nil {
+			return nil, fmt.Errorf("export %s: %w", name, err)
+		}
+	}
+	return e.text(), nil
+}
+
+// exporting is an export on its way.
+type exporting struct {
+	tenant  string
+	secrets []string            // what to set
+	without []string            // what is left out
+	stored  bool                // names that no file may have
+	bodies  map[string][]string // by kind
+}
+
+func (e *exporting) leaveOut(name string, c *config.CompiledDocument) {
+	why := "it cannot be read"
+	if c != nil && len(c.Faults) > 0 {
+		why = c.Faults[0].Message
+	}
+	e.without = append(e.without, name+": "+why)
+}
+
+// add writes one document.
+func (e *exporting) add(r *read) error {
+	tree, err := parseTree(r.Spec)
+	if err != nil {
+		return err
+	}
+	kept := e.endless(r)
+	for i, path := range kept {
+		variable := variableName(e.tenant, r.Name, path, kept)
+		at := path
+		if isWebhook(r.Name) && strings.HasPrefix(path, secretsKey+".") { // those that end are missing from the list
+			at = secretPath(i - slices.IndexFunc(kept, func(p string) bool { return strings.HasPrefix(p, secretsKey+".") }))
+		}
+		tree = place(tree, document.SplitPath(at), "${"+variable+"}")
+		e.secrets = append(e.secrets, fmt.Sprintf("%s: %s of %s", variable, at, r.Name))
+	}
+	node, faults := document.ParseStored(storeName(r.Name), writeTree(tree))
+	if node == nil {
+		return faults
+	}
+	kind, title := Kind(r.Name), Title(r.Name)
+	e.stored = e.stored || kind == "webhook" && strings.HasPrefix(title, "wh_")
+	name := document.Title(r.Name, title).YAML(0)
+	name = strings.TrimSuffix(name, "\n")
+	if listedInFile(kind) {
+		below := node.YAML(4)
+		if len(node.Pairs) == 0 {
+			below = ""
+		}
+		e.bodies[kind] = append(e.bodies[kind], "  - name: "+name+"\n"+below)
+		return nil
+	}
+	body := "  " + name + ":\n" + node.YAML(4)
+	if len(node.Pairs) == 0 {
+		body = "  " + name + ": {}\n"
+	}
+	e.bodies[kind] = append(e.bodies[kind], body)
+	return nil
+}
+
+// endless returns the paths of the secrets of a document that do not end by themselves.
+func (e *exporting) endless(r *read) []string {
+	ends := map[string]bool{}
+	if isWebhook(r.Name) {
+		for i, s := range secretsOf(r) {
+			if s.Until != nil {
+				ends[secretPath(i)] = true
+				e.without = append(e.without, fmt.Sprintf("the secret %s of %s: it ends at %s", s.ID, r.Name, s.Until.UTC().Format("2006-01-02 15:04:05")))
+			}
+		}
+	}
+	return slices.DeleteFunc(slices.SortedFunc(maps.Keys(r.Secrets), byPlace), func(path string) bool { return ends[path] })
+}
+
+func listedInFile(kind string) bool {
+	for _, c := range collections {
+		if c.kind == kind {
+			return c.list
+		}
+	}
+	return false
+}
+
+// text returns the file.
+func (e *exporting) text() []byte {
+	var b strings.Builder
+	comment := func(head string, lines []string) {
+		if len(lines) == 0 {
+			return
+		}
+		b.WriteString("# " + head + "\n")
+		for _, line := range lines {
+			b.WriteString("#   " + strings.Join(strings.Fields(line), " ") + "\n")
+		}
+		b.WriteString("\n")
+	}
+	comment("Set these variables before the file is imported or read:", e.secrets)
+	comment("Left out:", e.without)
+	if e.stored {
+		comment("Names that begin with wh_ were made by the API. An import takes them; the gateway's own files cannot have them.", []string{"To make this a file of the configuration, give these webhooks other names."})
+	}
+	b.WriteString("tenant: " + document.Title("tenant", e.tenant).YAML(0))
+	for _, c := range collections {
+		if len(e.bodies[c.kind]) == 0 {
+			continue
+		}
+		b.WriteString("\n" + c.key + ":\n")
+		for _, body := range e.bodies[c.kind] {
+			b.WriteString(body)
+		}
+	}
+	return []byte(b.String())
+}
+
+var (
+	simpleName  = regexp.MustCompile(`^[a-z0-9]+$`)
+	notVariable = regexp.MustCompile(`[^A-Za-z0-9]+`)
+)
+
+// variableName returns the name of the variable for a secret. It depends on where the secret is alone, and no two secrets of any tenant
+// have the same: where capitals and underscores do not tell places apart, a digest does. paths are those of all secrets of the document.
+func variableName(tenant, name, path string, paths []string) string {
+	readable := func(path string) string {
+		return strings.ToUpper(notVariable.ReplaceAllString(tenant+"/"+name+"/"+path, "_"))
+	}
+	v := readable(path)
+	same := slices.ContainsFunc(paths, func(other string) bool { return other != path && readable(other) == v })
+	if same || !simpleName.MatchString(tenant) || !simpleName.MatchString(Title(name)) {
+		sum := sha256.Sum256([]byte(tenant + "\x00" + name + "\x00" + path))
+		v += "_" + strings.ToUpper(hex.EncodeToString(sum[:4]))
+	}
+	if v[0] >= '0' && v[0] <= '9' {
+		v = "T_" + v
+	}
+	return v
+}

@@ -1,0 +1,342 @@
+package manage
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/surveygate/surveygate/gateway/internal/access"
+	"github.com/surveygate/surveygate/gateway/internal/document"
+	"github.com/surveygate/surveygate/gateway/internal/settings"
+	"github.com/surveygate/surveygate/gateway/internal/view"
+	"github.com/surveygate/surveygate/gateway/internal/web/answer"
+	"github.com/surveygate/surveygate/gateway/internal/web/route"
+)
+
+// ImportPath is where imports are sent, whose bodies may have settings.MaxImport bytes.
+const ImportPath = "/v1/settings/import"
+
+const (
+	yaml = "application/yaml" // the Content-Type
+
+	// importFor bounds the time of an import, within which clients still wait for the answer, and importWait how long it waits for
+	// another one: a process works on one at a time.
+	importFor  = 50 * time.Second
+	importWait = 5 * time.Second
+	// importers is how many tenants are written at once.
+	importers = 2
+	// maxImportFaults bounds the details of a refusal, maxDoneNamed the tenants that are named as done.
+	maxImportFaults = 100
+	maxDoneNamed    = 20
+)
+
+// transferRows are the routes of export and import.
+func transferRows() []row {
+	return []row{
+		{(*Management).export, route.Route{
+			Method: fiber.MethodGet, Path: "/v1/settings/export", Scope: access.Admin,
+			For: "the tenant's documents as a file, with `${NAME}` in place of secrets", Out: route.Media{yaml: route.Text("")},
+		}},
+		{(*Management).importSettings, route.Route{
+			Method: fiber.MethodPost, Path: ImportPath, Scope: access.Admin, Query: []string{"mode", "owner", "lock", "dry_run"},
+			For: "make the documents of a file; `dry_run` answers the plan",
+			In:  route.Media{yaml: route.Text(""), fiber.MIMEApplicationJSON: json.RawMessage{}}, Out: view.Import{},
+			Statuses: []int{fiber.StatusConflict, fiber.StatusRequestEntityTooLarge},
+		}},
+	}
+}
+
+func (m *Management) export(c *route.Call) error {
+	text, err := m.Book.Export(c.Base, c.Tenant)
+	if err != nil {
+		return Refusal(err)
+	}
+	c.Set(fiber.HeaderContentType, yaml)
+	return c.Send(text)
+}
+
+// importing is one import on its way.
+type importing struct {
+	*Management
+	call    *route.Call
+	how     settings.How
+	bundled []*settings.Bundled
+	results [][]settings.Result // by tenant; nil: it was refused
+	writing bool                // all is checked
+}
+
+// importSettings makes the documents of a body. All tenants are checked before the first is changed.
+func (m *Management) importSettings(c *route.Call) error {
+	how, err := howToImport(c)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(c.Base, importFor)
+	defer cancel()
+	leave, err := m.enterImport(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	bundle, faults := settings.ReadBundle(body(c), c.Tenant, c.Named || c.Grant.Tenant != access.AnyTenant)
+	if faults != nil {
+		return &answer.Problem{Status: fiber.StatusUnprocessableEntity, Detail: placed(faults)}
+	}
+	i := &importing{Management: m, call: c, how: how, bundled: bundle.Tenants}
+	if err := i.exist(ctx); err != nil {
+		return err
+	}
+	dry := i.how
+	dry.DryRun = true
+	if err := i.all(ctx, dry).refusal(i); err != nil {
+		return err
+	}
+	if i.writing = !how.DryRun; i.writing {
+		if err := i.all(ctx, how).refusal(i); err != nil {
+			return err
+		}
+	}
+	return answer.JSON(c.Ctx, fiber.StatusOK, i.view())
+}
+
+// howToImport reads the parameters of an import.
+func howToImport(c *route.Call) (settings.How, error) {
+	how := settings.How{By: c.By(), Provenance: "import", Owner: strings.Clone(c.Asked("owner"))}
+	var err error
+	if how.DryRun, err = c.Flag("dry_run"); err != nil {
+		return how, err
+	}
+	if how.Lock, err = c.Flag("lock"); err != nil {
+		return how, err
+	}
+	switch c.Asked("mode") {
+	case "", "merge":
+	case "replace":
+		how.Replace = true
+	default:
+		return how, answer.Invalid("this is `merge` or `replace`", "mode")
+	}
+	switch {
+	case how.Owner == "" && how.Replace:
+		return how, answer.Invalid("`replace` deletes what the owner had, so it needs `owner`", "owner")
+	case how.Owner == "" && how.Lock:
+		return how, answer.Invalid("`lock` is for an owner, so it needs `owner`", "owner")
+	case how.Owner != "" && !access.ValidName(how.Owner):
+		return how, answer.Invalid("this is a name: lower-case letters, digits, _ and -, beginning with a letter or digit", "owner")
+	}
+	return how, nil
+}
+
+// enterImport waits for the import before.
+func (m *Management) enterImport(ctx context.Context) (leave func(), err error) {
+	ctx, cancel := context.WithTimeout(ctx, importWait)
+	defer cancel()
+	select {
+	case m.importing <- struct{}{}:
+		return func() { <-m.importing }, nil
+	case <-ctx.Done():
+		problem := answer.NewProblem(fiber.StatusTooManyRequests, view.RateLimited, "another import is being made; send it again")
+		problem.RetryAfter = answer.DefaultRetryAfter
+		return nil, problem
+	}
+}
+
+// exist refuses tenants that there are not: a mistyped name would make one.
+func (i *importing) exist(ctx context.Context) error {
+	var details []view.Detail
+	for _, t := range i.bundled {
+		exists, err := i.Tenants.Exists(ctx, t.Tenant)
+		if err != nil {
+			return err
+		}
+		if !exists && len(details) < maxImportFaults {
+			detail := answer.NoSuch("tenant", t.Tenant, i.Tenants.IDs()).Detail[0]
+			if !strings.Contains(detail.Msg, t.Tenant) {
+				detail.Msg += " `" + t.Tenant + "`"
+			}
+			details = append(details, at(t.Fault("", document.Fault{}), detail))
+		}
+	}
+	if len(details) > 0 {
+		return &answer.Problem{Status: fiber.StatusNotFound, Detail: details}
+	}
+	return nil
+}
+
+// outcome is what an import came to: the error of each tenant.
+type outcome []error
+
+// all applies the changes of all tenants, some at a time.
+func (i *importing) all(ctx context.Context, how settings.How) outcome {
+	i.results = make([][]settings.Result, len(i.bundled))
+	errs := make(outcome, len(i.bundled))
+	next := make(chan int)
+	var workers sync.WaitGroup
+	for range min(importers, len(i.bundled)) {
+		workers.Go(func() {
+			for n := range next {
+				if errs[n] = ctx.Err(); errs[n] != nil {
+					continue
+				}
+				results, err := i.Book.Apply(ctx, i.bundled[n].Tenant, i.bundled[n].Changes, how)
+				if errs[n] = err; err == nil {
+					i.results[n] = results
+				}
+			}
+		})
+	}
+	for n := range i.bundled {
+		next <- n
+	}
+	close(next)
+	workers.Wait()
+	return errs
+}
+
+// refusal returns the answer to errors; nil if there are none. It says which tenants are done.
+func (o outcome) refusal(i *importing) error {
+	problem := &answer.Problem{}
+	same := true
+	for n, err := range o {
+		for _, each := range parts(err) {
+			one := answer.FromError(Refusal(each))
+			switch {
+			case errors.Is(each, context.DeadlineExceeded):
+				one = answer.Unavailable("the time of an import is over; send it again, or some of its tenants at a time", answer.DefaultRetryAfter, each)
+			case problem.Status == 0:
+				problem.Status = one.Status
+			}
+			problem.Status = max(problem.Status, one.Status)
+			same = same && one.Status == problem.Status
+			problem.Cause, problem.RetryAfter = errors.Join(problem.Cause, one.Cause), max(problem.RetryAfter, one.RetryAfter)
+			problem.Detail = append(problem.Detail, detailsOf(i.bundled[n], each, one)...)
+		}
+	}
+	switch {
+	case problem.Status == 0:
+		return nil
+	case !same && problem.Status < fiber.StatusInternalServerError:
+		problem.Status = fiber.StatusUnprocessableEntity
+	}
+	if more := len(problem.Detail) - maxImportFaults; more > 0 {
+		problem.Detail = append(problem.Detail[:maxImportFaults], view.Detail{Msg: fmt.Sprintf("there are %d more like these", more), Type: view.Validation})
+	}
+	if done := i.done(); done != "" {
+		problem.Detail = append(problem.Detail, view.Detail{Msg: done, Type: problem.Detail[0].Type})
+	}
+	return problem
+}
+
+// parts returns the single errors of one, and none of nil.
+func parts(err error) []error {
+	if err == nil {
+		return nil
+	}
+	if refusals, ok := errors.AsType[settings.Refusals](err); ok {
+		return refusals
+	}
+	return []error{err}
+}
+
+// detailsOf returns the details of an error of a tenant, with their places in the body.
+func detailsOf(t *settings.Bundled, err error, problem *answer.Problem) []view.Detail {
+	if faults, ok := errors.AsType[*settings.FaultsError](err); ok {
+		var all document.Faults
+		for _, f := range faults.Faults {
+			all = append(all, t.Fault(faults.Name, f))
+		}
+		return placed(all)
+	}
+	details := make([]view.Detail, len(problem.Detail))
+	for i, d := range problem.Detail {
+		if !strings.Contains(d.Msg, t.Tenant) {
+			d.Msg = "tenant `" + t.Tenant + "`: " + d.Msg
+		}
+		if name := settings.RefusedName(err); name != "" {
+			d = at(t.Fault(name, document.Fault{}), d)
+		}
+		details[i] = d
+	}
+	return details
+}
+
+// placed returns the details of faults in the body, with their places.
+func placed(faults document.Faults) []view.Detail {
+	details := faultDetails(faults)
+	for i := range details {
+		details[i] = at(faults[i], details[i])
+	}
+	return details
+}
+
+// at adds a place in the body to a detail.
+func at(f document.Fault, d view.Detail) view.Detail {
+	d.Loc, d.Line, d.Column = view.LocOf(f), f.Line, f.Column
+	return d
+}
+
+// done says which tenants of an import that failed are done; empty if none is, or if nothing was to be changed.
+func (i *importing) done() string {
+	if !i.writing {
+		return ""
+	}
+	var names []string
+	for n, results := range i.results {
+		if results != nil {
+			names = append(names, i.bundled[n].Tenant)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("%d of %d tenants are done: ", len(names), len(i.bundled))
+	if more := len(names) - maxDoneNamed; more > 0 {
+		text += strings.Join(names[:maxDoneNamed], ", ") + fmt.Sprintf(" and %d others", more)
+	} else {
+		text += strings.Join(names, ", ")
+	}
+	return text + "; the same import again does the rest"
+}
+
+// view returns the answer to an import that succeeded.
+func (i *importing) view() view.Import {
+	v := view.Import{DryRun: i.how.DryRun, Tenants: make([]view.ImportedTenant, len(i.bundled))}
+	for n, t := range i.bundled {
+		of := view.ImportedTenant{Tenant: t.Tenant, Done: !i.how.DryRun, Items: make([]view.ImportedItem, len(i.results[n]))}
+		counts := map[settings.Would]int{}
+		for j := range i.results[n] {
+			r := &i.results[n][j]
+			of.Items[j] = importedItem(r, i.how.DryRun)
+			counts[r.Would]++
+		}
+		of.Plan = planOf(counts[settings.WouldCreate], counts[settings.WouldUpdate], counts[settings.WouldDelete])
+		v.Create += counts[settings.WouldCreate]
+		v.Update += counts[settings.WouldUpdate]
+		v.Delete += counts[settings.WouldDelete]
+		v.Nothing += counts[settings.WouldNothing]
+		v.Tenants[n] = of
+	}
+	v.Plan = planOf(v.Create, v.Update, v.Delete)
+	return v
+}
+
+func planOf(create, update, remove int) string {
+	return fmt.Sprintf("+%d ~%d -%d", create, update, remove)
+}
+
+func importedItem(r *settings.Result, dry bool) view.ImportedItem {
+	item := view.ImportedItem{
+		Kind: settings.Kind(r.Entry.Name), Name: settings.Title(r.Entry.Name), Change: string(r.Would), Waiting: r.Waiting,
+		Warnings: view.NewSettingProblems(r.Entry.Warnings),
+	}
+	if r.Would == settings.WouldNothing || !dry && r.Would != settings.WouldDelete {
+		item.Version = r.Entry.Version
+	}
+	return item
+}
