@@ -13,7 +13,7 @@ func Split(d Document, clear []string) (spec []byte, secrets map[string]connecto
 	if node == nil {
 		return nil, nil, false
 	}
-	node.Expand(document.Lookup{Refuse: true})
+	_, _ = node.Expand(document.Lookup{Refuse: true}) // its faults are those of the document
 	node.Mark(clear)
 	public, secrets := node.Split()
 	return public.JSON(), secrets, true

@@ -172,10 +172,10 @@ func (n *Node) clear(path, found []string) []string {
 		found = append(found, JoinPath(path))
 	}
 	for i, item := range n.Items {
-		found = item.clear(append(path[:len(path):len(path)], strconv.Itoa(i)), found)
+		found = item.clear(append(slices.Clip(path), strconv.Itoa(i)), found)
 	}
 	for _, p := range n.Pairs {
-		found = p.Value.clear(append(path[:len(path):len(path)], p.Key.Text), found)
+		found = p.Value.clear(append(slices.Clip(path), p.Key.Text), found)
 	}
 	return found
 }

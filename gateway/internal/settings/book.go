@@ -76,9 +76,7 @@ func (r *read) hide(clear []string) {
 	if !ok {
 		return
 	}
-	for path, secret := range r.Secrets {
-		secrets[path] = secret
-	}
+	maps.Copy(secrets, r.Secrets)
 	r.Spec, r.Secrets, r.unsealed = spec, secrets, true
 }
 

@@ -266,7 +266,7 @@ func TestUnsealedSecretsAreMasked(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.Base = func() *config.Config { return base }
-	const secret = "clear-secret-0123456789-0123456789" //nolint:gosec // no credential
+	const secret = "clear-secret-0123456789-0123456789"
 	for name, tt := range map[string]struct {
 		spec, shown string
 		state       config.DocumentState
