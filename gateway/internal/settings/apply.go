@@ -541,6 +541,9 @@ func (b *Book) writeOne(ctx context.Context, p *planned, c *change) (err error) 
 		return nil
 	case WouldDelete:
 		err = b.Writer.Store.Delete(ctx, p.tenant, state.KindDocument, c.Name, c.current.Version)
+		if errors.Is(err, state.ErrConflict) && b.isResealed(ctx, p.tenant, c) {
+			err = b.Writer.Store.Delete(ctx, p.tenant, state.KindDocument, c.Name, c.current.Version)
+		}
 		if errors.Is(err, state.ErrNotFound) {
 			err = nil
 		}
@@ -554,6 +557,9 @@ func (b *Book) writeOne(ctx context.Context, p *planned, c *change) (err error) 
 			version = c.current.Version
 		}
 		c.next.Version, err = b.Writer.Store.Put(ctx, p.tenant, state.KindDocument, c.Name, c.stored, version)
+		if errors.Is(err, state.ErrConflict) && b.isResealed(ctx, p.tenant, c) {
+			c.next.Version, err = b.Writer.Store.Put(ctx, p.tenant, state.KindDocument, c.Name, c.stored, c.current.Version)
+		}
 		line.Version = c.next.Version
 	}
 	if err != nil {
@@ -561,6 +567,21 @@ func (b *Book) writeOne(ctx context.Context, p *planned, c *change) (err error) 
 	}
 	line.Changed = changedPaths(c.before, c.after)
 	return b.Audit.Add(ctx, p.tenant, line)
+}
+
+// isResealed reports whether the document of a change has another version than it was read with, and is the same: a rotation of the key
+// seals secrets anew without the tenant's lease. c.current then has that version.
+func (b *Book) isResealed(ctx context.Context, tenant string, c *change) bool {
+	setting, err := b.Writer.Store.Get(ctx, tenant, state.KindDocument, c.Name)
+	if err != nil || c.current == nil {
+		return false
+	}
+	now := b.read(tenant, setting)
+	if !reflect.DeepEqual(now.meta, c.current.meta) || !bytes.Equal(now.Spec, c.current.Spec) || !sameSecrets(now.Secrets, c.current.Secrets) {
+		return false
+	}
+	c.current.Version = now.Version
+	return true
 }
 
 // changedPaths returns the paths at which two specs differ.

@@ -192,6 +192,7 @@ func TestCredentialAddressIsMasked(t *testing.T) {
 	}
 }
 
+<<<<<<< HEAD
 // A secret with `${` in it stays what it is when the gateway itself changes the document, and when it is sent back as it was shown.
 func TestSecretsWithDollarBraces(t *testing.T) {
 	t.Parallel()
@@ -394,5 +395,61 @@ func TestSecretsThatCannotEnd(t *testing.T) {
 				t.Errorf("%+v, %v", all, err)
 			}
 		})
+=======
+// resealing is a store in which another process writes a document anew, with the same contents, right before its next change.
+type resealing struct {
+	state.Store
+	next bool
+}
+
+func (r *resealing) reseal(ctx context.Context, tenant, kind, name string) error {
+	if !r.next || kind != state.KindDocument {
+		return nil
+	}
+	r.next = false
+	kept, err := r.Get(ctx, tenant, kind, name)
+	if err != nil {
+		return err
+	}
+	_, err = r.Store.Put(ctx, tenant, kind, name, kept.Value, kept.Version)
+	return err
+}
+
+func (r *resealing) Put(ctx context.Context, tenant, kind, name string, value []byte, version uint64) (uint64, error) {
+	if err := r.reseal(ctx, tenant, kind, name); err != nil {
+		return 0, err
+	}
+	return r.Store.Put(ctx, tenant, kind, name, value, version)
+}
+
+func (r *resealing) Delete(ctx context.Context, tenant, kind, name string, version uint64) error {
+	if err := r.reseal(ctx, tenant, kind, name); err != nil {
+		return err
+	}
+	return r.Store.Delete(ctx, tenant, kind, name, version)
+}
+
+// A rotation of the key writes documents anew while they are changed. The changes are made all the same.
+func TestBookDuringReseal(t *testing.T) {
+	t.Parallel()
+	store := &resealing{Store: local(t)}
+	b := newBook(t, store)
+	if _, err := b.one(t, Change{Name: "webhook/a", Spec: []byte(someHook)}, byTest); err != nil {
+		t.Fatal(err)
+	}
+	store.next = true
+	if r, err := b.one(t, Change{Name: "webhook/a", Patch: true, Spec: []byte(`{"timeout": "5s"}`)}, byTest); err != nil || r.Would != WouldUpdate {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if now, err := b.Get(t.Context(), "acme", "webhook/a"); err != nil || !strings.Contains(string(now.Spec), `"5s"`) {
+		t.Errorf("%+v, %v", now, err)
+	}
+	store.next = true
+	if _, err := b.one(t, Change{Name: "webhook/a", Delete: true}, byTest); err != nil {
+		t.Error(err)
+	}
+	if _, err := b.Get(t.Context(), "acme", "webhook/a"); !errors.Is(err, ErrNoDocument) || store.next {
+		t.Errorf("after the deletion: %v", err)
+>>>>>>> h-r-crash
 	}
 }

@@ -16,8 +16,8 @@ import (
 
 const (
 	// leaseFor is how long a writer that was killed blocks others; a working one renews its lease every renewEvery, for at most
-	// workFor. waitFor is how long another one waits for it.
-	leaseFor, waitFor = 5 * time.Second, 2 * time.Second
+	// workFor. waitFor is how long another one waits for it, which is longer than it waits for one that was killed.
+	leaseFor, waitFor = 5 * time.Second, 6 * time.Second
 	renewEvery        = leaseFor / 4
 	workFor           = 2 * time.Minute
 	// askEvery is how often it asks.

@@ -33,7 +33,7 @@ func matrixTokens() string {
 		}
 		fmt.Fprintf(&b, "  - {name: %s, secret: %s, tenant: %q, scopes: [%s]%s}\n", name, secretOf(name), tenant, strings.Join(scopes, ", "), sources)
 	}
-	add("every-tenant", access.AnyTenant, config.Scopes)
+	add("overseer", access.AnyTenant, config.Scopes)
 	add("stranger", "acme", config.Scopes)
 	add("victims", "victim", config.Scopes)
 	for _, scope := range config.Scopes {
@@ -70,7 +70,7 @@ func newVictim(t *testing.T) *victim {
 		for _, o := range owned {
 			spec := strings.NewReplacer("MARK", of.mark, "PREFIX", of.prefix).Replace(o.spec)
 			path := "/v1/" + o.collection + "/" + of.prefix + "-" + o.name
-			if got := r.ask(t, ask{method: "PUT", path: path + "?tenant=" + of.tenant, token: secretOf("every-tenant"), body: spec}); got.status != http.StatusCreated {
+			if got := r.ask(t, ask{method: "PUT", path: path + "?tenant=" + of.tenant, token: secretOf("overseer"), body: spec}); got.status != http.StatusCreated {
 				t.Fatalf("PUT %s: %d %s", path, got.status, got.body)
 			}
 		}
@@ -79,7 +79,7 @@ func newVictim(t *testing.T) *victim {
 		})
 	}
 	body := `{"type":"response.completed","id":"r-` + mark + `","feedback":"` + mark + `","email":"` + mark + `@example.com"}`
-	got := r.ask(t, ask{method: "POST", path: "/v1/events?tenant=victim", token: secretOf("every-tenant"), body: body})
+	got := r.ask(t, ask{method: "POST", path: "/v1/events?tenant=victim", token: secretOf("overseer"), body: body})
 	if got.status != http.StatusOK {
 		t.Fatalf("publish: %d %s", got.status, got.body)
 	}
@@ -89,13 +89,13 @@ func newVictim(t *testing.T) *victim {
 	}}
 	o := r.decide(t, state.Dead)
 	v.names["deliveries"] = o.Deliveries[0].ID
-	got = r.ask(t, ask{method: "POST", path: "/v1/replays?tenant=victim", token: secretOf("every-tenant"), body: `{"of":{"events":["` + v.names["events"] + `"],"state":"delivered"}}`})
+	got = r.ask(t, ask{method: "POST", path: "/v1/replays?tenant=victim", token: secretOf("overseer"), body: `{"of":{"events":["` + v.names["events"] + `"],"state":"delivered"}}`})
 	var job view.Job
 	if err := json.Unmarshal([]byte(got.body), &job); err != nil || got.status != http.StatusAccepted {
 		t.Fatalf("replay: %d %s", got.status, got.body)
 	}
 	v.names["replays"] = job.ID
-	v.r.does(t, ask{method: "POST", path: "/v1/sources/vic-forms/capture?tenant=victim", token: secretOf("every-tenant"), body: `{"for":"24h"}`}, 200)
+	v.r.does(t, ask{method: "POST", path: "/v1/sources/vic-forms/capture?tenant=victim", token: secretOf("overseer"), body: `{"for":"24h"}`}, 200)
 	v.r.does(t, ask{method: "POST", path: "/t/victim/in/vic-forms", body: `{"answer":"` + mark + `"}`}, 401)
 	for _, kept := range []string{"captured", "rejected"} {
 		v.r.does(t, ask{path: "/v1/sources/vic-forms/" + kept, token: secretOf("victims")}, 200, mark)
@@ -185,7 +185,7 @@ type callers struct {
 func (v *victim) callers(t *testing.T) *callers {
 	t.Helper()
 	k := &callers{without: map[access.Capability]string{}}
-	k.expired = v.r.makeToken(t, secretOf("every-tenant"), "victim", `{"name":"ends","scopes":["read","write","settings","admin","secrets"],"expires":"30m"}`)
+	k.expired = v.r.makeToken(t, secretOf("overseer"), "victim", `{"name":"ends","scopes":["read","write","settings","admin","secrets"],"expires":"30m"}`)
 	ended := v.r.session(t, k.expired)
 	k.session = v.r.session(t, secretOf("victims"))
 	for _, lacks := range append([]string{""}, access.Capabilities()...) {
@@ -194,7 +194,7 @@ func (v *victim) callers(t *testing.T) *callers {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := v.r.does(t, ask{method: "POST", path: "/v1/tenants/victim/portal-links", token: secretOf("every-tenant"), body: string(text)}, 201)
+		got := v.r.does(t, ask{method: "POST", path: "/v1/tenants/victim/portal-links", token: secretOf("overseer"), body: string(text)}, 201)
 		_, key, _ := strings.Cut(decoded[view.MadePortalLink](t, got).URL, "?k=")
 		k.without[access.Capability(lacks)] = cookieOf(t, v.r.does(t, ask{path: "/portal/open?k=" + key}, 303))
 	}
@@ -243,7 +243,7 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 			refused("by one tenant", ask{path: path, token: secretOf("victims")}, 403, 404)
 		}
 		if !r.AllTenants && !r.Operator {
-			refused("for all tenants", ask{path: path + "?tenant=*", token: secretOf("every-tenant")}, 403, 404, 422)
+			refused("for all tenants", ask{path: path + "?tenant=*", token: secretOf("overseer")}, 403, 404, 422)
 		}
 	}
 	if after := v.picture(t); before != after {
