@@ -153,7 +153,7 @@ func knownPrefix(pattern string) bool {
 
 func nearestEvent(name string, aliases map[string][]string) string {
 	known := slices.Concat(event.Types, event.NoticeTypes)
-	for _, t := range known[:len(known):len(known)] {
+	for _, t := range known {
 		if prefix, _, ok := strings.Cut(t, "."); ok {
 			known = append(known, prefix+".*")
 		}

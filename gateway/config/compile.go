@@ -99,6 +99,7 @@ func (o *overlay) read(d *compiling) {
 		return
 	}
 	if node.Kind != document.Mapping {
+		node.ConcealTexts()
 		o.fault(node.Fault(fmt.Sprintf("a document must be a mapping of settings, and is %s", node.Kind), "write settings as key: value"))
 		return
 	}
@@ -297,6 +298,7 @@ func (o *overlay) finish() *TenantConfig {
 			d.node.Sum(h)
 			d.Sum = h.Sum64()
 		}
+		d.Clear = o.clear(d)
 		t.Documents[i] = d.CompiledDocument
 		t.Documents[i].Spec, t.Documents[i].Secrets = nil, nil
 	}

@@ -120,6 +120,8 @@ func (l *loader) product(e document.Entry[connectionSettings]) *document.Entry[*
 			l.fault(p.Key.Fault(fmt.Sprintf("`%s` is a product, but has a value instead of settings", p.Name), remedy))
 			return nil
 		case found != nil:
+			document.Pair{Key: found.Key, Value: found.Node}.Conceal()
+			document.Pair{Key: p.Key, Value: p.Node}.Conceal()
 			l.fault(p.Key.Fault(fmt.Sprintf("a connection has one product, and this one has `%s` already", found.Name), "make it a separate connection with its own name"))
 			return nil
 		}
@@ -321,6 +323,13 @@ func (l *loader) check(d *destination, connector connectors.Connector, nodes ...
 			if err := outbound.CheckAddress(url.Interface().(connectors.URL).Sample(), l.config.Outbound, d.Trusted); err != nil {
 				l.fault(urlFault(nodeOf(field.Name), err))
 			}
+		case accountType: // its key file names the address of its tokens
+			account := url.Interface().(connectors.ServiceAccount)
+			if address := account.OAuth2().TokenURL; address != "" {
+				if err := outbound.CheckURL(address, l.config.Outbound, d.Trusted); err != nil {
+					l.fault(urlFault(nodeOf(field.Name), err))
+				}
+			}
 		case baseType:
 			if url.String() == "" {
 				continue
@@ -372,9 +381,10 @@ func secretAt(n *document.Node, err *error) *document.Node {
 }
 
 var (
-	urlType    = reflect.TypeFor[connectors.URL]()
-	baseType   = reflect.TypeFor[connectors.BaseURL]()
-	secretType = reflect.TypeFor[connectors.Secret]()
+	urlType     = reflect.TypeFor[connectors.URL]()
+	baseType    = reflect.TypeFor[connectors.BaseURL]()
+	secretType  = reflect.TypeFor[connectors.Secret]()
+	accountType = reflect.TypeFor[connectors.ServiceAccount]()
 )
 
 func urlFault(n *document.Node, err error) document.Fault {

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strings"
+
+	"github.com/surveygate/surveygate/connectors"
 )
 
 // Limits are the operator's limits for each tenant whose record has none of its own. Things that files define do not count.
@@ -32,8 +35,12 @@ func (l *loader) limits(f *fileSettings) {
 		value *int
 		into  *int
 	}{
-		{"webhooks", s.Webhooks, &into.Webhooks}, {"connections", s.Connections, &into.Connections}, {"sources", s.Sources, &into.Sources},
-		{"rules", s.Rules, &into.Rules}, {"tokens", s.Tokens, &into.Tokens}, {"events_per_minute", s.EventsPerMinute, &into.EventsPerMinute},
+		{"webhooks", s.Webhooks, &into.Webhooks},
+		{"connections", s.Connections, &into.Connections},
+		{"sources", s.Sources, &into.Sources},
+		{"rules", s.Rules, &into.Rules},
+		{"tokens", s.Tokens, &into.Tokens},
+		{"events_per_minute", s.EventsPerMinute, &into.EventsPerMinute},
 	} {
 		put(n.into, n.value)
 		if at := node.Key(n.name); *n.into < 0 && at != nil && !at.Unset && !l.hasFault(at) {
@@ -67,5 +74,5 @@ func IsOrigin(text string) bool {
 		}
 	}
 	host := u.Hostname()
-	return host != "" && (u.Scheme == "https" || u.Scheme == "http" && (host == "localhost" || host == "127.0.0.1" || host == "::1"))
+	return host != "" && !strings.HasSuffix(u.Host, ":") && connectors.CheckPort(u.Port()) == nil && (u.Scheme == "https" || u.Scheme == "http" && (host == "localhost" || host == "127.0.0.1" || host == "::1"))
 }

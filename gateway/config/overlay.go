@@ -42,6 +42,8 @@ type CompiledDocument struct {
 	State DocumentState
 	// Sum is a hash of what is written, whatever the order of keys; see Item.Sum. It is 0 for a document that could not be read.
 	Sum uint64
+	// Clear are the paths of the values in Spec that are, or may be, secrets: Spec should hold none.
+	Clear []string
 	// File is where the file's object is that shadows it.
 	File document.Position
 	// Faults are why it is broken or shadowed, with a remedy each; Warnings are those that `check` prints for a file.

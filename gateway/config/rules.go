@@ -30,6 +30,7 @@ func (s *stepSettings) BindNode(n *document.Node, _ string) document.Faults {
 		return nil
 	case document.Mapping:
 	default:
+		n.ConcealTexts()
 		return document.Faults{n.Fault(fmt.Sprintf("an entry of `send` must be a name, or a name with settings, and is %s", n.Kind), "write - alarms, or - crm: {…}")}
 	}
 	var faults document.Faults
@@ -42,6 +43,7 @@ func (s *stepSettings) BindNode(n *document.Node, _ string) document.Faults {
 			continue
 		}
 		if s.key != nil {
+			p.Value.ConcealTexts() // nobody says what is a secret in it
 			faults = append(faults, p.Key.Fault(fmt.Sprintf("an entry of `send` names one destination, and this one names `%s` already", s.name), "begin a new entry: - "+p.Key.Text+":"))
 			continue
 		}
@@ -85,6 +87,9 @@ func (l *loader) addRules(f *fileSettings) {
 		}
 		if s.Delay > maxDelay {
 			l.fault(s.Node.Key("delay").Fault("`delay` is longer than 7d", "write at most 7d: a waiting delivery keeps its event in the store"))
+		}
+		if send := s.Node.Key("send"); send != nil && send.Kind != document.List && l.base != nil {
+			send.ConcealTexts()
 		}
 		if send := s.Node.Key("send"); send != nil && (send.Kind == document.List || send.Kind == document.Null) && len(s.Send) == 0 {
 			l.fault(send.Fault(fmt.Sprintf("the rule `%s` has no destination", s.Name), "name a connection or webhook; to switch a rule off, write enabled: false"))
@@ -140,24 +145,30 @@ func (l *loader) steps(r *Rule, s *ruleSettings) {
 			}
 		}
 		if first := names[step.Name]; first != nil {
+			l.conceal(nil, step, set)
 			l.fault(set.key.Fault(fmt.Sprintf("the rule sends to `%s` twice", step.Name), fmt.Sprintf("give one of them another name: - {%s: …, as: %s-2}", set.name, strings.ReplaceAll(step.Name, ".", "-"))))
 			continue
 		}
 		names[step.Name] = set.key
 		found := l.find(r.Tenant, name)
 		if len(found) == 0 {
+			l.conceal(nil, step, set)
 			l.fault(l.nowhere(r, set, name))
 			continue
 		}
 		for _, d := range found {
 			d.named = true
 			if d.Broken {
+				l.conceal(d, step, set)
 				step.Build[d.Tenant] = nil // its settings are judged when the destination is mended
 				continue
 			}
-			if c := l.step(d, step.Connector(d.Destination), set); c != nil {
-				step.Build[d.Tenant] = c
+			c := l.step(d, step.Connector(d.Destination), set)
+			if c == nil {
+				l.conceal(d, step, set)
+				continue
 			}
+			step.Build[d.Tenant] = c
 		}
 		r.Steps = append(r.Steps, step)
 	}

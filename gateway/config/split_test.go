@@ -1,9 +1,14 @@
 package config
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/connectors/webhook"
+	"github.com/surveygate/surveygate/rules/event"
 )
 
 // Secrets leave a document wherever their type says that they are one, and nothing else does.
@@ -22,9 +27,9 @@ func TestSplit(t *testing.T) {
 			"webhook/b", `{"url": "https://b.example.com/$${x}", "title": "$$${a} $${b} $", "signature": "none", "headers": {"X-Key": "pa$${s}"}}`,
 			`{"url":"https://b.example.com/$${x}","title":"$$${a} $${b} $","signature":"none","headers":{}}`, "headers.X-Key",
 		},
-		{"rule/r", `{"when": "nps_score <= 6", "send": ["crm", {"crm.note": {"text": "a"}}]}`, `{"when":"nps_score <= 6","send":["crm",{"crm.note":{"text":"a"}}]}`, ""},
+		{"rule/r", `{"when": "nps_score <= 6", "send": ["crm", {"crm.note": {"text": "a"}}]}`, `{"when":"nps_score <= 6","send":["crm",{"crm.note":{}}]}`, `send.1.crm\.note.text`}, // there is no such destination: it may be a secret
 	} {
-		spec, secrets, ok := Split(&Config{}, "acme", Document{Name: tt.name, Spec: []byte(tt.spec)})
+		spec, secrets, ok := splitAlone(Document{Name: tt.name, Spec: []byte(tt.spec)})
 		var names []string
 		for path := range secrets {
 			names = append(names, path)
@@ -41,6 +46,11 @@ func TestSplit(t *testing.T) {
 	}
 }
 
+// splitAlone splits the only document of a tenant.
+func splitAlone(d Document) (spec []byte, secrets map[string]connectors.Secret, ok bool) {
+	return Split(d, Overlay(&Config{}, "acme", []Document{d}).Documents[0].Clear)
+}
+
 // verdict is what became of the only document, and the messages of its faults.
 func verdict(o *TenantConfig) string {
 	text := string(o.Documents[0].State)
@@ -48,4 +58,42 @@ func verdict(o *TenantConfig) string {
 		text += "; " + f.Message
 	}
 	return text
+}
+
+// What was split out of a document is read as if it stood there: a value with {{ }} is filled for each event, and `$${` is `${`.
+func TestSplitKeepsTemplates(t *testing.T) {
+	t.Parallel()
+	const hook = "webhook/a"
+	for _, tt := range []struct{ name, spec, want string }{
+		{hook, `{"url": "https://a.example.com/", "signature": "none", "headers": {"X-Kind": "k {{ type }}"}}`, "X-Kind: k response.completed"},
+		{hook, `{"url": "https://hooks.zapier.com/{{ type }}/x", "signature": "none"}`, "https://hooks.zapier.com/response.completed/x"},
+		{hook, `{"url": "https://a.example.com/{{ type }}", "signature": "none", "headers": {"X-A": "$${x} {{ type }}"}}`, "https://a.example.com/response.completed X-A: ${x} response.completed"},
+	} {
+		spec, secrets, ok := splitAlone(Document{Name: tt.name, Spec: []byte(tt.spec)})
+		if !ok {
+			t.Fatal(tt.spec)
+		}
+		for what, d := range map[string]Document{"whole": {Name: tt.name, Spec: []byte(tt.spec)}, "in parts": {Name: tt.name, Spec: spec, Secrets: secrets}} {
+			o := Overlay(&Config{}, "acme", []Document{d})
+			if len(o.Documents[0].Faults) > 0 {
+				t.Fatal(what, o.Documents[0].Faults)
+			}
+			w, ok := o.Destinations[0].Alone.(*webhook.Connector)
+			if !ok {
+				t.Fatalf("%T", o.Destinations[0].Alone)
+			}
+			ev := &event.Event{}
+			ev.Type = event.TypeResponseCompleted
+			url, err := w.URL.Fill(ev)
+			got := url.Secret().Expose()
+			for name, value := range w.Headers {
+				text, _, fillErr := value.Fill(ev)
+				err = errors.Join(err, fillErr)
+				got += " " + name + ": " + text.Expose()
+			}
+			if err != nil || !strings.Contains(got, tt.want) {
+				t.Errorf("%s, %s: %s, %v", tt.spec, what, got, err)
+			}
+		}
+	}
 }

@@ -168,7 +168,14 @@ func (m *mirror[T]) judge(ctx context.Context, now map[string]mirrored[T], missi
 	for i, s := range missing {
 		err := emptier.PutBack(ctx, ofGateway, m.kind, s.Name, s.Value)
 		if errors.Is(err, state.ErrConflict) { // another replica wrote it back, or it was deleted since then
-			continue
+			var there state.Setting
+			switch there, err = m.store.Get(ctx, ofGateway, m.kind, s.Name); {
+			case err == nil:
+				now[s.Name] = m.mirrored(there)
+				continue
+			case errors.Is(err, state.ErrNotFound):
+				continue
+			}
 		}
 		if err != nil {
 			for _, s := range missing[i:] {

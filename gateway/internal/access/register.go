@@ -14,8 +14,10 @@ const (
 	// sweepEvery is how often the store is asked whether tokens or tenants changed: one small read of each. A message of the store
 	// makes it ask at once; without one, a change is known after this time.
 	sweepEvery = 250 * time.Millisecond
-	// restAfter is how long it does not ask after a sweep, as a multiple of the time that the sweep took.
+	// restAfter is how long it does not ask after a sweep, as a multiple of the time that the sweep took, up to restMost. So a change
+	// is known after restMost and the time of a sweep, whatever the load.
 	restAfter = 3
+	restMost  = 400 * time.Millisecond
 )
 
 // Register keeps the tokens and tenants of the store in memory. All fields are required.
@@ -39,21 +41,22 @@ func (r *Register) Run(ctx context.Context) {
 		r.Log.Warn("cannot watch the tokens and tenants in the store: changes are noticed a little later", "err", err)
 	}
 	failing := false
-	var rest time.Duration // until when it does not sweep
-	for {
-		after, stop := r.Clock.After(sweepEvery)
-		due := r.wait(ctx, &changes, after)
-		stop()
-		if ctx.Err() != nil {
-			return
-		}
-		began := r.Clock.Elapsed()
-		if !due || began < rest {
+	var rested time.Duration // until when it rests
+	next := r.Clock.Elapsed() + sweepEvery
+	for ctx.Err() == nil {
+		now := r.Clock.Elapsed()
+		if now < next {
+			after, stop := r.Clock.After(next - now)
+			if r.wait(ctx, &changes, after) {
+				next = min(next, max(r.Clock.Elapsed(), rested))
+			}
+			stop()
 			continue
 		}
 		err := r.Load(ctx)
-		now := r.Clock.Elapsed()
-		rest = now + restAfter*(now-began)
+		done := r.Clock.Elapsed()
+		rested = done + min(restAfter*(done-now), restMost)
+		next = max(done+sweepEvery, rested)
 		if (err != nil) != failing && ctx.Err() == nil {
 			if failing = err != nil; failing {
 				r.Log.Warn("cannot read the tokens and tenants in the store: those that are known stay in use", "err", err)
@@ -62,13 +65,13 @@ func (r *Register) Run(ctx context.Context) {
 	}
 }
 
-// wait waits until a sweep may be due.
+// wait waits for what comes first. It reports whether a message says that a token or a tenant changed.
 func (r *Register) wait(ctx context.Context, changes *<-chan state.Change, after <-chan time.Time) bool {
 	select {
 	case <-ctx.Done():
 		return false
 	case <-after:
-		return true
+		return false
 	case token := <-r.Tokens.used:
 		r.Tokens.writeUsed(ctx, token)
 		return false

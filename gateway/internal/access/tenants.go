@@ -196,5 +196,16 @@ func (t *Tenants) Delete(ctx context.Context, id string) error {
 	if record == nil {
 		return state.ErrNotFound
 	}
-	return t.records.remove(ctx, id, record.Version)
+	err := t.records.remove(ctx, id, record.Version)
+	if !errors.Is(err, state.ErrConflict) {
+		return err
+	}
+	// It may have been written back into a store that had lost it.
+	if err := t.records.sweep(ctx); err != nil {
+		return err
+	}
+	if now := t.Record(id); now != nil && now.same(record) {
+		return t.records.remove(ctx, id, now.Version)
+	}
+	return state.ErrConflict
 }

@@ -37,8 +37,8 @@ type Token struct {
 	day     *atomic.Int64 // of the last use that is written, or about to be, since 1970
 }
 
-// kindUsed is the kind of the settings with the day of a token's last use, under its tenant.
-const kindUsed = "token-used"
+// KindUsed is the kind of the settings with the day of a token's last use, under its tenant.
+const KindUsed = "token-used"
 
 // MaxTokens bounds the tokens in the store, which each process holds in memory.
 const MaxTokens = 50_000
@@ -126,11 +126,18 @@ func (t *Tokens) Delete(ctx context.Context, tenant, name string) error {
 	for again := range 2 {
 		found := t.Named(tenant, name)
 		if found != nil {
-			if err := t.all.remove(ctx, found.id, found.version); err != nil && !errors.Is(err, state.ErrNotFound) {
+			err := t.all.remove(ctx, found.id, found.version)
+			if errors.Is(err, state.ErrConflict) && again == 0 { // it was written back into a store that had lost it
+				if err := t.all.sweep(ctx); err != nil {
+					return err
+				}
+				continue
+			}
+			if err != nil && !errors.Is(err, state.ErrNotFound) {
 				return err
 			}
-			if used, err := t.store.Get(ctx, tenant, kindUsed, found.id); err == nil {
-				_ = t.store.Delete(ctx, tenant, kindUsed, found.id, used.Version) // nothing reads it without its token
+			if used, err := t.store.Get(ctx, tenant, KindUsed, found.id); err == nil {
+				_ = t.store.Delete(ctx, tenant, KindUsed, found.id, used.Version) // nothing reads it without its token
 			}
 			return nil
 		}
@@ -184,7 +191,7 @@ func (t *Tokens) Owns(tenant string) bool {
 
 // LastUsed returns the days on which tokens of a tenant were last used, by Token.ID.
 func (t *Tokens) LastUsed(ctx context.Context, tenant string) (map[string]time.Time, error) {
-	list, err := t.store.List(ctx, tenant, kindUsed)
+	list, err := t.store.List(ctx, tenant, KindUsed)
 	if err != nil {
 		return nil, err
 	}
@@ -228,14 +235,14 @@ func (t *Tokens) note(token *Token, now time.Time) {
 // writeUsed writes down that a token was used today.
 func (t *Tokens) writeUsed(ctx context.Context, token *Token) {
 	today := t.clock.Now().UTC().Format(time.DateOnly)
-	was, err := t.store.Get(ctx, token.Tenant, kindUsed, token.id)
+	was, err := t.store.Get(ctx, token.Tenant, KindUsed, token.id)
 	if err != nil && !errors.Is(err, state.ErrNotFound) || string(was.Value) >= today {
 		return
 	}
 	if _, ok := t.all.get(token.id); !ok {
 		return // it was deleted meanwhile
 	}
-	if _, err := t.store.Put(ctx, token.Tenant, kindUsed, token.id, []byte(today), was.Version); err != nil && !errors.Is(err, state.ErrConflict) {
+	if _, err := t.store.Put(ctx, token.Tenant, KindUsed, token.id, []byte(today), was.Version); err != nil && !errors.Is(err, state.ErrConflict) {
 		t.log.Warn("cannot write down that a token was used", "token", token.Name, "tenant", token.Tenant, "err", err)
 	}
 }

@@ -173,7 +173,7 @@ func (b *binder) bind(n *Node, v reflect.Value, name string) {
 			return
 		}
 		n.concealUser()
-		if reference, ok := reflect.TypeAssert[referenceUnmarshaler](v.Addr()); ok && n.HasReference() {
+		if reference, ok := reflect.TypeAssert[referenceUnmarshaler](v.Addr()); ok && n.HasReference() && !n.apart {
 			b.refusedAs(n, name, reference.UnmarshalReference(n.Written(), n.Text))
 			return
 		}

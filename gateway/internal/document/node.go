@@ -45,6 +45,7 @@ type Node struct {
 	Unset  bool
 	secret bool // whether the text is a secret
 	placed bool // whether it is not written in the file: see Put
+	apart  bool // whether it is a secret that Put placed: its text is what the document's author wrote
 
 	// At is the position of its first character.
 	At Position

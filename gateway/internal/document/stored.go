@@ -47,7 +47,7 @@ func (n *Node) Prepend(key string, value *Node) *Node {
 }
 
 // Put sets the value at a path to a secret, which then counts as written ${PATH}: it is masked, and its value is no part of
-// digests. Steps of the path are separated by full stops, and a full stop within a key is written `\.`. Where the path leads to
+// digests. It is read as if it stood in the document: a value with {{ }} has its holes. Steps of the path are separated by full stops, and a full stop within a key is written `\.`. Where the path leads to
 // a list, a step is a place in it, from 0. Lists and mappings on the way are made if they are absent. It must be called before
 // the tree is bound.
 func (n *Node) Put(path string, secret connectors.Secret) Faults {
@@ -57,7 +57,7 @@ func (n *Node) Put(path string, secret connectors.Secret) Faults {
 		child := at.step(step)
 		if i == len(steps)-1 {
 			value := &Node{
-				Kind: Scalar, Style: Double, At: at.At, file: n.file, placed: true,
+				Kind: Scalar, Style: Double, At: at.At, file: n.file, placed: true, apart: true,
 				Text:    secret.Expose(), //nolint:forbidigo // as the value of a ${…} stands in the text of a node
 				written: "${" + strings.NewReplacer("{", "(", "}", ")").Replace(path) + "}", spans: []span{{0, 0, true}},
 			}
@@ -164,6 +164,50 @@ func (n *Node) path() []any {
 	return path
 }
 
+// Clear returns the paths of the values that are, or may be, secrets and stand in the text of the document: Put placed none of them.
+func (n *Node) Clear() []string { return n.clear(nil, nil) }
+
+func (n *Node) clear(path, found []string) []string {
+	if n.secret && !n.apart {
+		found = append(found, JoinPath(path))
+	}
+	for i, item := range n.Items {
+		found = item.clear(append(path[:len(path):len(path)], strconv.Itoa(i)), found)
+	}
+	for _, p := range n.Pairs {
+		found = p.Value.clear(append(path[:len(path):len(path)], p.Key.Text), found)
+	}
+	return found
+}
+
+// Mark marks the values at paths as secrets, as binding does.
+func (n *Node) Mark(paths []string) {
+	for _, path := range paths {
+		at := n
+		for _, step := range SplitPath(path) {
+			if at = at.step(step); at == nil {
+				break
+			}
+		}
+		if at != nil {
+			at.conceal()
+		}
+	}
+}
+
+// ConcealTexts marks all texts below as secrets: what they are is not known, so that each may be one.
+func (n *Node) ConcealTexts() {
+	if n.Kind == Scalar && !n.IsNumber() && !n.IsBool() {
+		n.conceal()
+	}
+	for _, item := range n.Items {
+		item.ConcealTexts()
+	}
+	for _, p := range n.Pairs {
+		p.Value.ConcealTexts()
+	}
+}
+
 // Split returns a copy of a tree that was bound, without its secrets, and the secrets by their path, as Put takes them. Lists of
 // secrets become empty, and a mapping of secrets stays a mapping.
 func (n *Node) Split() (public *Node, secrets map[string]connectors.Secret) {
@@ -181,12 +225,12 @@ func (n *Node) split(path []string, secrets map[string]connectors.Secret) *Node 
 		c.Text = n.written
 	}
 	for i, item := range n.Items {
-		if part := item.split(append(path[:len(path):len(path)], strconv.Itoa(i)), secrets); part != nil {
+		if part := item.split(append(slices.Clip(path), strconv.Itoa(i)), secrets); part != nil {
 			c.addItem(part)
 		}
 	}
 	for _, p := range n.Pairs {
-		if part := p.Value.split(append(path[:len(path):len(path)], p.Key.Text), secrets); part != nil {
+		if part := p.Value.split(append(slices.Clip(path), p.Key.Text), secrets); part != nil {
 			c.addPair(&Node{Kind: Scalar, Text: p.Key.Text, At: p.Key.At, file: n.file}, part)
 		}
 	}

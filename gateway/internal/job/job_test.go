@@ -271,6 +271,26 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// A running job of a kind that only a newer version knows is left to the replicas of that version, and takes no slot from others.
+func TestKindOfAnotherVersion(t *testing.T) {
+	t.Parallel()
+	s := open(t, clock.System())
+	const newer = `{"id":"job_x","kind":"newer","tenant":"acme","state":"running"}`
+	if _, err := s.Put(t.Context(), "acme", "job", "job_x", []byte(newer), 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Put(t.Context(), "*", "job-active", "acme/job_x", nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	p := run(t, s, clock.System(), map[string]job.Kind{"count": counters(func(context.Context, int) error { return nil })})
+	if j := ended(t, p.jobs, "acme", create(t, p.jobs, "acme").ID); j.State != job.Done {
+		t.Errorf("%+v", j)
+	}
+	if kept, err := s.Get(t.Context(), "acme", "job", "job_x"); err != nil || string(kept.Value) != newer {
+		t.Errorf("the other one is %s, %v", kept.Value, err)
+	}
+}
+
 // Ended jobs are shown for a month, and at most a thousand of a tenant are kept.
 func TestOldJobsGo(t *testing.T) {
 	t.Parallel()

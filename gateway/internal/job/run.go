@@ -333,9 +333,10 @@ func (j *Jobs) next(ctx context.Context, s slot, ids []string) (*Job, error) {
 		case err == nil && job.State.Ended():
 			err = j.forget(ctx, s.tenant, id)
 		case err != nil:
+		case j.Kinds[job.Kind] == nil: // a replica of another version has it
 		case job.State == Running && job.Slot == s.n:
 			return job, nil
-		case job.State == Queued && j.Kinds[job.Kind] != nil && (next == nil || job.Created.Before(next.Created)):
+		case job.State == Queued && (next == nil || job.Created.Before(next.Created)):
 			next = job
 		}
 		if err != nil {

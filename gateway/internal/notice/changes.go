@@ -106,7 +106,7 @@ func manyChanges(c *changed) event.Notice {
 	var names, by []string
 	for i := range c.lines {
 		names = append(names, c.lines[i].Of)
-		by = append(by, c.lines[i].By.Name)
+		by = append(by, c.lines[i].Name)
 	}
 	slices.Sort(by)
 	by = slices.Compact(by)

@@ -12,8 +12,8 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// kind is the kind of the settings that hold what tenants were told, under the tenant "*" and the name of the tenant.
-const kind = "notice"
+// Kind is the kind of the settings that hold what tenants were told, under the tenant "*" and the name of the tenant.
+const Kind = "notice"
 
 // Condition is what is wrong with a destination or a source; empty: nothing.
 type Condition string
@@ -45,7 +45,7 @@ type record struct {
 
 // records returns the records of all tenants that have one.
 func (n *Notifier) records(ctx context.Context) (map[string]*record, error) {
-	list, err := n.Store.List(ctx, config.AnyTenant, kind)
+	list, err := n.Store.List(ctx, config.AnyTenant, Kind)
 	if err != nil {
 		return nil, fmt.Errorf("read what was told: %w", err)
 	}
@@ -87,7 +87,7 @@ func (n *Notifier) keep(ctx context.Context, tenant string, r *record) error {
 	if err != nil {
 		return fmt.Errorf("write what was told: %w", err)
 	}
-	version, err := n.Store.Put(ctx, config.AnyTenant, kind, tenant, value, r.version)
+	version, err := n.Store.Put(ctx, config.AnyTenant, Kind, tenant, value, r.version)
 	if errors.Is(err, state.ErrConflict) {
 		return nil
 	}

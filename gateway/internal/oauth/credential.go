@@ -239,7 +239,7 @@ func (c *credential) replace(ctx context.Context, n *renewal) (_ *record, fetche
 			return r, err == nil, err
 		}
 		// Whether the answer can be sealed is found out before a refresh token is used up.
-		if _, err := c.tokens.Vault.Seal(c.tenant, kindToken, c.name, fieldSealed, nil); err != nil {
+		if _, err := c.tokens.Vault.Seal(c.tenant, KindToken, c.name, fieldSealed, nil); err != nil {
 			return nil, false, c.sealFailure(err)
 		}
 		leasedAt = wall.Now()

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// kindToken is the kind of the records. A record's name is its destination and the fingerprint of its credential.
-	kindToken   = "token-fetched"
+	// KindToken is the kind of the records. A record's name is its destination and the fingerprint of its credential.
+	KindToken   = "token-fetched"
 	fieldSealed = "sealed"
 
 	// kindPlanted is the kind of the refresh tokens that `surveygate token set` stores, by destination.
@@ -124,7 +124,7 @@ func (f found) serves(n *renewal, now time.Time, jitter float64) bool {
 // load reads a credential's record, and the refresh token that a person has stored.
 func (c *credential) load(ctx context.Context, auth connectors.OAuth2) (found, error) {
 	var f found
-	setting, err := c.tokens.Store.Get(ctx, c.tenant, kindToken, c.name)
+	setting, err := c.tokens.Store.Get(ctx, c.tenant, KindToken, c.name)
 	if err != nil && !errors.Is(err, state.ErrNotFound) {
 		return f, c.storeFailure(err)
 	}
@@ -179,7 +179,7 @@ func (c *credential) open(setting state.Setting, stored *storedRecord) (*record,
 	if err := json.Unmarshal(setting.Value, stored); err != nil {
 		return nil, errors.New("it is not in its form")
 	}
-	plain, err := c.tokens.Vault.Open(c.tenant, kindToken, c.name, fieldSealed, stored.Sealed)
+	plain, err := c.tokens.Vault.Open(c.tenant, KindToken, c.name, fieldSealed, stored.Sealed)
 	if err != nil {
 		return nil, err
 	}
@@ -263,7 +263,7 @@ func (c *credential) save(ctx context.Context) (*record, error) {
 		if err != nil {
 			return nil, c.sealFailure(err)
 		}
-		version, err := c.tokens.Store.Put(ctx, c.tenant, kindToken, c.name, value, r.version)
+		version, err := c.tokens.Store.Put(ctx, c.tenant, KindToken, c.name, value, r.version)
 		if err == nil {
 			r.version, c.unsaved = version, nil
 			return r, nil
@@ -271,7 +271,7 @@ func (c *credential) save(ctx context.Context) (*record, error) {
 		if !errors.Is(err, state.ErrConflict) {
 			return nil, c.storeFailure(err)
 		}
-		setting, err := c.tokens.Store.Get(ctx, c.tenant, kindToken, c.name)
+		setting, err := c.tokens.Store.Get(ctx, c.tenant, KindToken, c.name)
 		if err != nil && !errors.Is(err, state.ErrNotFound) {
 			return nil, c.storeFailure(err)
 		}
@@ -294,7 +294,7 @@ func (c *credential) seal(r *record) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	sealed, err := c.tokens.Vault.Seal(c.tenant, kindToken, c.name, fieldSealed, plain)
+	sealed, err := c.tokens.Vault.Seal(c.tenant, KindToken, c.name, fieldSealed, plain)
 	if err != nil {
 		return nil, err
 	}

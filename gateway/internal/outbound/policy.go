@@ -113,7 +113,7 @@ func CheckURL(text string, p Policy, trusted bool) error {
 // CheckAddress is CheckURL for a secret that is itself an address, such as a channel's webhook; other secrets pass.
 func CheckAddress(s connectors.Secret, p Policy, trusted bool) error {
 	text := s.Expose()
-	if !strings.HasPrefix(text, "https://") && !strings.HasPrefix(text, "http://") {
+	if scheme, _, found := strings.Cut(text, "://"); !found || !strings.EqualFold(scheme, "https") && !strings.EqualFold(scheme, "http") {
 		return nil
 	}
 	return CheckURL(text, p, trusted)

@@ -9,19 +9,25 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/audit"
 	"github.com/surveygate/surveygate/gateway/internal/deletion"
+	"github.com/surveygate/surveygate/gateway/internal/job"
+	"github.com/surveygate/surveygate/gateway/internal/replay"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// newDeleter returns what deletes tenants with all that they own. Tokens and links go first, so that nobody makes more of it.
+// newDeleter returns what deletes tenants with all that they own. Tokens, links and jobs go first, so that nothing makes more of it.
 func (g *gateway) newDeleter() *deletion.Deleter {
 	return &deletion.Deleter{Options: deletion.Options{
-		Store: g.store, First: []deletion.Part{g.deleteTokens, g.deleteLinks, g.deleteDocuments}, Last: []deletion.Part{g.deleteRecord},
+		Store: g.store, First: []deletion.Part{g.deleteTokens, g.deleteLinks, g.cancelJobs, g.deleteDocuments},
+		Last:  []deletion.Part{g.deleteRemains, g.deleteRecord},
 		Ended: func(d *state.Delivery) { g.stats.Ended(d, time.Time{}) },
 	}}
 }
 
 func (g *gateway) deleteTokens(ctx context.Context, tenant string, _ audit.By) error {
+	if err := g.register.Load(ctx); err != nil { // another replica may have made one just now
+		return fmt.Errorf("find the tokens of a tenant: %w", err)
+	}
 	for _, token := range g.access.Stored.Of(tenant) {
 		if err := g.access.Stored.Delete(ctx, tenant, token.Name); err != nil && !errors.Is(err, state.ErrNotFound) {
 			return fmt.Errorf("delete a token: %w", err)
@@ -42,6 +48,27 @@ func (g *gateway) deleteLinks(ctx context.Context, tenant string, _ audit.By) er
 		}
 	}
 	return nil
+}
+
+// cancelJobs ends the replays of a tenant, which would schedule what is about to be dropped.
+func (g *gateway) cancelJobs(ctx context.Context, tenant string, _ audit.By) error {
+	all, err := g.jobs.List(ctx, tenant, replay.Kind)
+	if err != nil {
+		return err
+	}
+	for _, j := range all {
+		if j.State.Ended() {
+			continue
+		}
+		if _, err := g.jobs.Cancel(ctx, tenant, j.ID); err != nil && !errors.Is(err, job.ErrNoJob) && !errors.Is(err, job.ErrEnded) {
+			return fmt.Errorf("cancel a replay: %w", err)
+		}
+	}
+	return nil
+}
+
+func (g *gateway) deleteRemains(ctx context.Context, tenant string, _ audit.By) error {
+	return deletion.Remains(ctx, g.store, tenant, g.register.Tenants.Named(tenant) == access.InFile)
 }
 
 func (g *gateway) deleteDocuments(ctx context.Context, tenant string, by audit.By) error {

@@ -45,8 +45,8 @@ func TestWriterRenewsItsLease(t *testing.T) {
 		if err := ctx.Err(); err != nil {
 			t.Errorf("after twice the time of its lease: %v", err)
 		}
+		<-manual.Set() // the renewal before has ended
 		l.fail = state.ErrConflict
-		<-manual.Set()
 		manual.Advance(renewEvery)
 		<-ctx.Done()
 		return ctx.Err()

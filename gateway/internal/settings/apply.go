@@ -51,7 +51,8 @@ type How struct {
 	DryRun bool
 	// Locked also changes documents that another owner has locked: their tenant is deleted.
 	Locked bool
-	// MakeSecrets gives a secret to a new webhook that has none and whose signature needs one: see Result.Made.
+	// MakeSecrets gives a secret to a webhook that comes without one and whose signature needs one, unless it has some already: see
+	// Result.Made.
 	MakeSecrets bool
 }
 
@@ -151,6 +152,9 @@ func (b *Book) plan(ctx context.Context, tenant string, changes []Change, how Ho
 	}
 	base := b.Base()
 	was := config.Overlay(base, tenant, listed(all))
+	for i := range was.Documents {
+		all[was.Documents[i].Name].hide(was.Documents[i].Clear)
+	}
 	p := &planned{tenant: tenant, how: how, base: base, was: was}
 	whole := maps.Clone(all) // as the callers wrote them, so that faults have their places
 	for _, each := range changes {
@@ -302,7 +306,11 @@ func (b *Book) prepare(base *config.Config, p *planned, c *change, whole *read) 
 	if c.Delete {
 		return nil
 	}
-	spec, secrets, ok := config.Split(base, p.tenant, whole.Document)
+	var clear []string
+	if d := compiled(p.overlay, c.Name); d != nil {
+		clear = d.Clear
+	}
+	spec, secrets, ok := config.Split(whole.Document, clear)
 	if !ok {
 		return &FaultsError{c.Name, document.Faults{document.At(storeName(c.Name), "the document cannot be read", "write a mapping of settings")}}
 	}
@@ -323,7 +331,7 @@ func (b *Book) prepare(base *config.Config, p *planned, c *change, whole *read) 
 	switch {
 	case c.current == nil:
 		c.would = WouldCreate
-	case len(c.current.Faults) == 0 && bytes.Equal(c.before, c.after) && sameSecrets(c.current.Secrets, secrets) && reflect.DeepEqual(meta, c.current.meta):
+	case len(c.current.Faults) == 0 && !c.current.unsealed && bytes.Equal(c.before, c.after) && sameSecrets(c.current.Secrets, secrets) && reflect.DeepEqual(meta, c.current.meta):
 		c.would, c.next.Version = WouldNothing, c.current.Version
 		return nil
 	default:

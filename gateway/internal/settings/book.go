@@ -62,6 +62,24 @@ type read struct {
 	config.Document
 	meta Meta
 	size int // of the setting's value
+	// unsealed: Spec held secrets, which are among Secrets now.
+	unsealed bool
+}
+
+// hide moves the values at paths from Spec to Secrets: the store holds them in clear, because they were not known to be secrets when the
+// document was written, or because it was written by another way.
+func (r *read) hide(clear []string) {
+	if len(clear) == 0 {
+		return
+	}
+	spec, secrets, ok := config.Split(r.Document, clear)
+	if !ok {
+		return
+	}
+	for path, secret := range r.Secrets {
+		secrets[path] = secret
+	}
+	r.Spec, r.Secrets, r.unsealed = spec, secrets, true
 }
 
 // documents returns all documents of a tenant by name.
@@ -138,6 +156,11 @@ func (b *Book) entries(ctx context.Context, tenant string, documents []*read) ([
 	}
 	entries := make([]Entry, len(documents))
 	for i, r := range documents {
+		if c := compiled(overlay, r.Name); c != nil {
+			r.hide(c.Clear)
+		} else { // it was deleted meanwhile
+			r.hide(config.Overlay(b.Base(), tenant, []config.Document{r.Document}).Documents[0].Clear)
+		}
 		entries[i] = b.entry(r)
 		entries[i].compiledIn(overlay)
 	}
@@ -180,7 +203,7 @@ func listed(all map[string]*read) []config.Document {
 // masked returns the settings of a document with masks in place of secrets. A document that cannot be read is null.
 func (b *Book) masked(r *read) any {
 	tree, err := parseTree(r.Spec)
-	if err != nil {
+	if err != nil || specJSON(r) == nil { // what is a secret in it is not known
 		return nil
 	}
 	for _, path := range slices.SortedFunc(maps.Keys(r.Secrets), byPlace) {
@@ -228,14 +251,10 @@ func (b *Book) unmask(tree any, current *read) (whole any, found bool, err error
 	return whole, found, err
 }
 
-// sameList reports whether two paths are the same, or places in the same list.
+// sameList reports whether two paths are the same, or differ in places of lists alone: a step of a rule may move, and its mask with it.
 func sameList(a, b string) bool {
-	if a == b {
-		return true
-	}
 	x, y := document.SplitPath(a), document.SplitPath(b)
-	last := len(x) - 1
-	return len(x) == len(y) && slices.Equal(x[:last], y[:last]) && isIndex(x[last]) && isIndex(y[last])
+	return slices.EqualFunc(x, y, func(x, y string) bool { return x == y || isIndex(x) && isIndex(y) })
 }
 
 func isIndex(step string) bool {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/config"
@@ -188,5 +189,210 @@ func TestCredentialAddressIsMasked(t *testing.T) {
 	lines, err := b.Audit.Lines(t.Context(), "acme", 0, -1)
 	if err != nil || len(lines) != 2 || strings.Contains(string(lines[0].After)+string(lines[1].After), "abcdef") {
 		t.Errorf("%+v, %v", lines, err)
+	}
+}
+
+// A secret with `${` in it stays what it is when the gateway itself changes the document, and when it is sent back as it was shown.
+func TestSecretsWithDollarBraces(t *testing.T) {
+	t.Parallel()
+	b := newBook(t, local(t))
+	if _, err := b.one(t, Change{Name: "webhook/a", Spec: []byte(`{"url": "https://a.example.com/", "signature": "github", "secrets": ["sec$${ret}-0123456789"], "headers": {"X-Key": "pa$${s}"}}`)}, byTest); err != nil {
+		t.Fatal(err)
+	}
+	shown, err := b.Get(t.Context(), "acme", "webhook/a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := b.one(t, Change{Name: "webhook/a", Spec: shown.Spec}, byTest); err != nil || r.Would != WouldNothing {
+		t.Errorf("sent back: %+v, %v", r, err)
+	}
+	if _, err := b.AddSecret(t.Context(), "acme", "webhook/a", time.Hour, nil, byTest); err != nil {
+		t.Fatal(err)
+	}
+	all, err := b.documents(t.Context(), "acme")
+	if got := all["webhook/a"].Secrets; err != nil || got["headers.X-Key"].Expose() != "pa${s}" || got["secrets.0"].Expose() != "sec${ret}-0123456789" || len(got) != 3 {
+		t.Errorf("%v, %v", all, err)
+	}
+}
+
+// What a rule gives a webhook is a secret too: it is sealed, and shown as a mask.
+func TestSecretsOfRules(t *testing.T) {
+	t.Parallel()
+	b := newBook(t, local(t))
+	for _, c := range []Change{
+		{Name: "webhook/a", Spec: []byte(someHook)},
+		{Name: "rule/r", Spec: []byte(`{"when": "nps_score <= 6", "send": [{"a": {"headers": {"X-Rule": "rules-secret-01"}, "body": {"score": "nps_score"}}}]}`)},
+	} {
+		if _, err := b.one(t, c, byTest); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, err := b.documents(t.Context(), "acme")
+	r := all["rule/r"]
+	if err != nil || r.Secrets[`send.0.a.headers.X-Rule`].Expose() != "rules-secret-01" || strings.Contains(string(r.Spec), "rules-secret") {
+		t.Errorf("%s %v, %v", r.Spec, r.Secrets, err)
+	}
+	shown, err := b.Get(t.Context(), "acme", "rule/r")
+	if err != nil || shown.State != config.Active || strings.Contains(string(shown.Spec), "rules-secret") || !strings.Contains(string(shown.Spec), `"score":"nps_score"`) {
+		t.Errorf("%s %v, %v", shown.Spec, shown.State, err)
+	}
+	if again, err := b.one(t, Change{Name: "rule/r", Spec: shown.Spec}, byTest); err != nil || again.Would != WouldNothing {
+		t.Errorf("sent back: %+v, %v", again, err)
+	}
+	// A step before it moves it; another destination does not get it.
+	moved := strings.Replace(string(shown.Spec), `"send":[`, `"send":[{"a":{},"as":"x"},`, 1)
+	if r, err := b.one(t, Change{Name: "rule/r", Spec: []byte(moved)}, byTest); err != nil || r.Would != WouldUpdate {
+		t.Errorf("moved: %+v, %v", r, err)
+	}
+	if all, err = b.documents(t.Context(), "acme"); err != nil || all["rule/r"].Secrets[`send.1.a.headers.X-Rule`].Expose() != "rules-secret-01" {
+		t.Errorf("%v, %v", all["rule/r"], err)
+	}
+	var mask *MaskError
+	if _, err := b.one(t, Change{Name: "rule/r", Spec: []byte(strings.Replace(string(shown.Spec), `{"a":`, `{"b":`, 1))}, byTest); !errors.As(err, &mask) {
+		t.Errorf("for another destination: %v", err)
+	}
+	lines, err := b.Audit.Lines(t.Context(), "acme", 0, -1)
+	if err != nil || len(lines) != 3 || strings.Contains(string(lines[0].After)+string(lines[1].After)+string(lines[2].After), "rules-secret") {
+		t.Errorf("%+v, %v", lines, err)
+	}
+}
+
+// Whatever the store holds in clear is shown as a mask, also of documents that are not used, and is sealed by the next change.
+func TestUnsealedSecretsAreMasked(t *testing.T) {
+	t.Parallel()
+	b := newBook(t, local(t))
+	base, err := config.LoadText([]byte("webhooks:\n  - {name: shadowed, tenant: acme, url: \"https://a.example.com/\", signature: none, events: [\"*\"]}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Base = func() *config.Config { return base }
+	const secret = "clear-secret-0123456789-0123456789" //nolint:gosec // no credential
+	for name, tt := range map[string]struct {
+		spec, shown string
+		state       config.DocumentState
+	}{
+		"webhook/a":           {`{"url": "https://a.example.com/", "signature": "none", "headers": {"X-A": "SECRET"}}`, `"url":"https://a.example.com/"`, config.Active},
+		"webhook/credential":  {`{"url": "https://hooks.zapier.com/SECRET", "signature": "none"}`, `"signature":"none"`, config.Active},
+		"webhook/shadowed":    {`{"url": "https://b.example.com/", "signature": "none", "headers": {"X-A": "SECRET"}}`, `"url":"https://b.example.com/"`, config.Shadowed},
+		"webhook/b":           {`{"url": "https://b.example.com/", "signature": "nonsense", "secrets": ["SECRET"], "headers": ["SECRET"]}`, `"url":"https://b.example.com/"`, config.Broken},
+		"webhook/misspelt":    {`{"url": "https://b.example.com/", "heders": {"X-A": "SECRET"}, "secretz": {"a": ["SECRET"]}}`, "", config.Broken},
+		"webhook/twice":       {`{"url": "https://b.example.com/", "url": "https://b.example.com/", "headers": {"X-A": "SECRET"}}`, "null", config.Broken},
+		"webhook/list":        {`["SECRET"]`, "", config.Broken},
+		"connection/unknown":  {`{"hubspott": {"token": "SECRET"}}`, "", config.Broken},
+		"connection/two":      {`{"hubspot": {"token": "SECRET"}, "slack": {"token": "SECRET"}}`, "", config.Broken},
+		"connection/crm":      {`{"hubspot": {"token": "SECRET", "portal": 1}}`, "", config.Broken},
+		"source/s":            {`{"profile": "pollqr", "secrets": "SECRET", "path_token": "SECRET"}`, `"profile":"pollqr"`, config.Broken},
+		"source/profile":      {`{"profile": "nobodys", "secrets": ["SECRET"]}`, "", config.Broken},
+		"rule/nowhere":        {`{"when": "nps_score <= 6", "send": [{"nowhere": {"headers": {"X-A": "SECRET"}}}]}`, `"when":"nps_score <= 6"`, config.Broken},
+		"rule/own":            {`{"send": [{"a": {"secrets": ["SECRET"], "headers": {"X-A": "SECRET"}}}]}`, "", config.Broken},
+		"rule/of-broken":      {`{"send": [{"b": {"headers": {"X-A": "SECRET"}, "body": {"score": "nps_score"}}}]}`, `"score":"nps_score"`, config.Active},
+		"rule/action":         {`{"send": [{"a.nonsense": {"token": "SECRET"}}]}`, "", config.Broken},
+		"rule/twice":          {`{"send": ["a", {"a": {"headers": {"X-A": "SECRET"}}}]}`, "", config.Broken},
+		"rule/two":            {`{"send": [{"a": {"body": "event"}, "b": {"headers": {"X-A": "SECRET"}}}]}`, "", config.Broken},
+		"rule/misplaced":      {`{"send": {"a": {"headers": {"X-A": "SECRET"}}}}`, "", config.Broken},
+		"nonsense/a":          {`{"url": "SECRET"}`, "", config.Broken},
+		"webhook/Not A Name!": {`{"url": "SECRET"}`, "", config.Broken},
+	} {
+		spec := strings.ReplaceAll(tt.spec, "SECRET", secret)
+		if _, err := b.Writer.Put(t.Context(), "acme", Draft{Name: name, Spec: []byte(spec)}, 0); err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			e, err := b.Get(t.Context(), "acme", name)
+			if err != nil || e.State != tt.state || strings.Contains(string(e.Spec), "clear-secret") || !strings.Contains(string(e.Spec), tt.shown) {
+				t.Errorf("%s: %s %s %v, %v", name, e.State, e.Spec, e.Faults, err)
+			}
+			if text := e.Faults.Error(); strings.Contains(text, "clear-secret") {
+				t.Errorf("%s: %s", name, text)
+			}
+		}()
+	}
+	patched, err := b.one(t, Change{Name: "webhook/a", Patch: true, Spec: []byte(`{}`)}, byTest)
+	if err != nil || patched.Would != WouldUpdate {
+		t.Fatalf("%+v, %v", patched, err)
+	}
+	kept, err := b.Writer.Store.Get(t.Context(), "acme", state.KindDocument, "webhook/a")
+	if err != nil || strings.Contains(string(kept.Value), "clear-secret") {
+		t.Errorf("%s, %v", kept.Value, err)
+	}
+	lines, err := b.Audit.Lines(t.Context(), "acme", 0, -1)
+	if err != nil || len(lines) != 1 || strings.Contains(string(lines[0].Before)+string(lines[0].After), "clear-secret") {
+		t.Errorf("%+v, %v", lines, err)
+	}
+	all, err := b.documents(t.Context(), "acme")
+	if err != nil || all["webhook/a"].Secrets["headers.X-A"].Expose() != secret {
+		t.Errorf("%v, %v", all["webhook/a"], err)
+	}
+}
+
+// later is a clock that is ahead.
+type later struct {
+	clock.Clock
+	by time.Duration
+}
+
+func (l *later) Now() time.Time { return l.Clock.Now().Add(l.by) }
+
+// A webhook that a file shadows, or that is broken, keeps its secret that is due to end, without being tried again all the time. It ends
+// soon after the webhook is mended.
+func TestSecretsThatCannotEnd(t *testing.T) {
+	t.Parallel()
+	for what, text := range map[string]string{
+		"shadowed": "webhooks:\n  - {name: a, tenant: acme, url: \"https://a.example.com/\", signature: none, events: [\"*\"]}\n",
+		"broken":   "tokens:\n  - {name: t, tenant: acme, scopes: [read], secret: 0123456789-0123456789-0123456789}\n",
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			b := newBook(t, local(t))
+			ahead := &later{Clock: clock.System()}
+			b.Writer.Clock = ahead
+			if _, err := b.one(t, Change{Name: "webhook/a", Spec: []byte(someHook)}, byTest); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := b.AddSecret(t.Context(), "acme", "webhook/a", time.Hour, nil, byTest); err != nil {
+				t.Fatal(err)
+			}
+			former := b.Base()
+			now, err := config.LoadText([]byte(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.Base = func() *config.Config { return now }
+			setting, err := b.Writer.Store.Get(t.Context(), "acme", state.KindDocument, "webhook/a")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if what == "broken" {
+				setting.Value = []byte(strings.Replace(string(setting.Value), "response.completed", "response.nonsense", 1))
+				if setting.Version, err = b.Writer.Store.Put(t.Context(), "acme", state.KindDocument, "webhook/a", setting.Value, setting.Version); err != nil {
+					t.Fatal(err)
+				}
+			}
+			ahead.by = 61 * time.Minute
+			if err := b.EndSecrets(t.Context()); err == nil || !strings.Contains(err.Error(), "webhook a of tenant acme") {
+				t.Errorf("the first try: %v", err)
+			}
+			if err := b.EndSecrets(t.Context()); err != nil {
+				t.Errorf("tried again at once: %v", err)
+			}
+			ahead.by += endAgain
+			if err := b.EndSecrets(t.Context()); err == nil {
+				t.Error("not tried again")
+			}
+			b.Base = func() *config.Config { return former }
+			if what == "broken" {
+				if _, err := b.one(t, Change{Name: "webhook/a", Patch: true, Spec: []byte(`{"events": ["response.completed"]}`)}, byTest); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				ahead.by += endAgain + time.Second
+			}
+			if err := b.EndSecrets(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if all, err := b.Secrets(t.Context(), "acme", "webhook/a"); err != nil || len(all) != 1 {
+				t.Errorf("%+v, %v", all, err)
+			}
+		})
 	}
 }

@@ -194,7 +194,7 @@ func takeSecrets(tree any, current *read) (found bool, err error) {
 		if at < 0 {
 			return true, &MaskError{secretPath(i)}
 		}
-		list[i] = current.Secrets[secretPath(at)].Expose() //nolint:forbidigo // it goes back to where it was
+		list[i] = document.EscapeVariables(current.Secrets[secretPath(at)].Expose()) //nolint:forbidigo // it goes back to where it was
 	}
 	return found, nil
 }
@@ -217,16 +217,17 @@ func whole(r *read) (any, error) {
 		return nil, err
 	}
 	for _, path := range slices.SortedFunc(maps.Keys(r.Secrets), byPlace) {
-		tree = place(tree, document.SplitPath(path), r.Secrets[path].Expose()) //nolint:forbidigo // it goes back to where it was
+		tree = place(tree, document.SplitPath(path), document.EscapeVariables(r.Secrets[path].Expose())) //nolint:forbidigo // it goes back to where it was
 	}
 	return tree, nil
 }
 
-// makeSecrets gives a secret to each new webhook that has none and whose signature needs one.
+// makeSecrets gives a secret to each new webhook that comes without one and whose signature needs one. One that is there already keeps
+// its secrets, so that the same request does the same again.
 func (b *Book) makeSecrets(base *config.Config, p *planned, all map[string]*read) {
 	for _, c := range p.changes {
 		d := compiled(p.overlay, c.Name)
-		if c.Delete || c.current != nil || !isWebhook(c.Name) || d == nil || d.State != config.Broken {
+		if c.Delete || c.Patch || !isWebhook(c.Name) || d == nil || d.State != config.Broken {
 			continue
 		}
 		tree, err := parseTree(specJSON(all[c.Name]))
@@ -237,15 +238,28 @@ func (b *Book) makeSecrets(base *config.Config, p *planned, all map[string]*read
 		if list, isList := settings[secretsKey].([]any); settings[secretsKey] != nil && (!isList || len(list) > 0) {
 			continue
 		}
-		private, _ := signature.NewKeyPair()
-		for _, secret := range []connectors.Secret{signature.NewSecret(), private} {
-			settings[secretsKey] = []any{secret.Expose()} //nolint:forbidigo // it is sealed before it is kept
+		compiles := func(secrets []any) bool {
+			settings[secretsKey] = secrets
 			with := maps.Clone(all)
 			with[c.Name] = &read{Document: config.Document{Name: c.Name, Spec: writeTree(settings), Version: c.version()}}
 			overlay := config.Overlay(base, p.tenant, listed(with))
 			// Where the secret fits and the document has other faults, the answer names those alone.
-			if d := compiled(overlay, c.Name); d != nil && !slices.ContainsFunc(d.Faults, isOfSecrets) {
-				all[c.Name], p.overlay, c.made = with[c.Name], overlay, secret
+			if d := compiled(overlay, c.Name); d == nil || slices.ContainsFunc(d.Faults, isOfSecrets) {
+				return false
+			}
+			all[c.Name], p.overlay = with[c.Name], overlay
+			return true
+		}
+		if c.current != nil {
+			if former := secretsIn(c.current); settings[secretsKey] == nil && len(former) > 0 {
+				compiles(former)
+			}
+			continue
+		}
+		private, _ := signature.NewKeyPair()
+		for _, secret := range []connectors.Secret{signature.NewSecret(), private} {
+			if compiles([]any{secret.Expose()}) { //nolint:forbidigo // it is sealed before it is kept
+				c.made = secret
 				break
 			}
 		}
@@ -254,6 +268,17 @@ func (b *Book) makeSecrets(base *config.Config, p *planned, all map[string]*read
 
 // isOfSecrets reports whether a fault is one of the secrets of a webhook.
 func isOfSecrets(f document.Fault) bool { return len(f.Loc) > 0 && f.Loc[0] == secretsKey }
+
+// secretsIn returns the secrets in the settings of a webhook, as they stand there.
+func secretsIn(r *read) []any {
+	tree, err := whole(r)
+	settings, ok := tree.(map[string]any)
+	if err != nil || !ok {
+		return nil
+	}
+	list, _ := settings[secretsKey].([]any)
+	return list
+}
 
 // specJSON returns the settings of a document as JSON; nil if they cannot be read.
 func specJSON(r *read) []byte {
@@ -387,8 +412,12 @@ func firstEnding(metas []SecretMeta) (first time.Time) {
 	return first
 }
 
+// endAgain is how long a webhook is left alone whose secret cannot end, because a file has its name, or the webhook is broken: nothing
+// is sent by such a document. Who mends it by API makes its note anew, and need not wait.
+const endAgain = 10 * time.Minute
+
 // EndSecrets removes the secrets whose time is over, of all tenants. It may run on several replicas at once. The error is that of the
-// last webhook that failed; the next call tries it again.
+// last webhook that failed. The next call tries it again; if the document itself is the reason, the first call after endAgain.
 func (b *Book) EndSecrets(ctx context.Context) error {
 	all, err := b.Writer.Store.List(ctx, systemTenant, kindEnding)
 	if err != nil {
@@ -406,9 +435,28 @@ func (b *Book) EndSecrets(ctx context.Context) error {
 			if state.StopsAll(err) && !errors.Is(err, state.ErrConflict) {
 				return failed
 			}
+			if version := new(VersionError); state.StopsAll(err) || errors.As(err, &version) || errors.Is(err, ErrNoDocument) {
+				continue // somebody else changed it
+			}
+			if err := b.putOff(ctx, setting); err != nil {
+				return errors.Join(failed, err)
+			}
 		}
 	}
 	return failed
+}
+
+// putOff makes the note of a webhook count again after endAgain.
+func (b *Book) putOff(ctx context.Context, noted state.Setting) error {
+	value, err := json.Marshal(ending{b.Writer.Clock.Now().UTC().Add(endAgain)})
+	if err != nil {
+		return err
+	}
+	_, err = b.Writer.Store.Put(ctx, systemTenant, kindEnding, noted.Name, value, noted.Version)
+	if errors.Is(err, state.ErrConflict) || errors.Is(err, state.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 func (b *Book) endSecrets(ctx context.Context, tenant, name string, noted state.Setting) error {

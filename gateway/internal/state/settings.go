@@ -34,6 +34,10 @@ type Settings interface {
 // KindDocument is the kind of the settings that hold the documents of tenants. Package settings knows their form.
 const KindDocument = "setting"
 
+// KindCapture is the kind of the settings that hold until when a source captures requests because somebody asked for it; the name is the
+// source's.
+const KindCapture = "capture"
+
 // Setting is a named value.
 type Setting struct {
 	Kind, Name string

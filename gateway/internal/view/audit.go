@@ -28,7 +28,7 @@ type AuditLine struct {
 // NewAuditLine makes an AuditLine.
 func NewAuditLine(l *audit.Line) AuditLine {
 	return AuditLine{
-		At: Time{l.At}, By: l.By.Name, IP: l.IP, RequestID: l.RequestID, Did: l.Did, Of: l.Of, Version: l.Version,
+		At: Time{l.At}, By: l.Name, IP: l.IP, RequestID: l.RequestID, Did: l.Did, Of: l.Of, Version: l.Version,
 		Changed: l.Changed, Before: l.Before, After: l.After,
 	}
 }

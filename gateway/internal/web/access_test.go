@@ -2,11 +2,13 @@ package web
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -443,8 +445,10 @@ func TestLoginWithoutAKey(t *testing.T) {
 func TestPortalLink(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	got := r.does(t, ask{method: "POST", path: "/v1/tenants/acme/portal-links", token: acmeAdminToken,
-		body: `{"actor":"jo@acme.example","capabilities":["webhooks","deliveries"],"session":"1h","at":"/webhooks","refresh_url":"https://app.example.com/again?x=1"}`}, 201, `"expires":"2026-01-02T12:05:00.000Z"`)
+	got := r.does(t, ask{
+		method: "POST", path: "/v1/tenants/acme/portal-links", token: acmeAdminToken,
+		body: `{"actor":"jo@acme.example","capabilities":["webhooks","deliveries"],"session":"1h","at":"/webhooks","refresh_url":"https://app.example.com/again?x=1"}`,
+	}, 201, `"expires":"2026-01-02T12:05:00.000Z"`)
 	link := decoded[view.MadePortalLink](t, got)
 	_, key, _ := strings.Cut(link.URL, "?k=")
 	if !strings.HasPrefix(link.URL, "https://gateway/portal/open?k=acme.pl_") {
@@ -477,8 +481,15 @@ func TestPortalLink(t *testing.T) {
 	r.does(t, ask{path: "/v1/deliveries", header: mine}, 200)
 	r.does(t, ask{path: "/v1/webhooks?tenant=default", header: mine}, 403)
 	for _, a := range []ask{
-		{path: "/v1/tokens"}, {path: "/v1/events"}, {path: "/v1/sources"}, {method: "PUT", path: "/v1/connections/x"}, {method: "POST", path: "/v1/tokens"},
-		{path: "/v1/tenants/acme"}, {method: "POST", path: "/v1/tenants/acme/portal-links"}, {method: "POST", path: "/v1/events"}, {method: "POST", path: "/v1/deliveries/x/retry"},
+		{path: "/v1/tokens"},
+		{path: "/v1/events"},
+		{path: "/v1/sources"},
+		{method: "PUT", path: "/v1/connections/x"},
+		{method: "POST", path: "/v1/tokens"},
+		{path: "/v1/tenants/acme"},
+		{method: "POST", path: "/v1/tenants/acme/portal-links"},
+		{method: "POST", path: "/v1/events"},
+		{method: "POST", path: "/v1/deliveries/x/retry"},
 	} {
 		a.header = mine
 		r.does(t, a, 403, "this portal link does not allow that")
@@ -544,8 +555,10 @@ func TestPortalLinkInAFrame(t *testing.T) {
 	r := &rig{}
 	r.plan.Store(load(t, "public_url: https://hooks.example.com\nportal: {origins: [\"https://app.example.com\"]}\n"+someSettings))
 	r.open(t)
-	made := decoded[view.MadePortalLink](t, r.does(t, ask{method: "POST", path: "/v1/tenants/acme/portal-links", socket: true,
-		body: `{"capabilities":["webhooks"],"origin":"https://app.example.com"}`}, 201, `"url":"https://hooks.example.com/portal/open?k=`))
+	made := decoded[view.MadePortalLink](t, r.does(t, ask{
+		method: "POST", path: "/v1/tenants/acme/portal-links", socket: true,
+		body: `{"capabilities":["webhooks"],"origin":"https://app.example.com"}`,
+	}, 201, `"url":"https://hooks.example.com/portal/open?k=`))
 	_, key, _ := strings.Cut(made.URL, "?k=")
 	set := r.does(t, ask{path: "/portal/open?k=" + key}, 303).header.Get("Set-Cookie")
 	for _, part := range []string{"__Host-sg=", "SameSite=None", "secure", "Partitioned", "HttpOnly"} {
@@ -593,7 +606,7 @@ func TestPortalRoutesExist(t *testing.T) {
 			t.Errorf("there is no route %s", name)
 			continue
 		}
-		if each.Operator || each.AllTenants || each.TenantIn != "" || each.Scope&(access.Admin|access.Secrets|access.Publish) != 0 {
+		if each.Operator || each.TenantIn != "" || each.Scope&(access.Admin|access.Secrets|access.Publish) != 0 {
 			t.Errorf("%s is not for a portal", name)
 		}
 		if needs, ok := access.ScopeFor(each.Capability()); !ok || needs&each.Scope != each.Scope {
@@ -624,4 +637,48 @@ func TestEventsPerMinute(t *testing.T) {
 	// A platform's own requests are never refused by a plan.
 	body := pollqr("r1", 3)
 	r.does(t, ask{method: "POST", path: "/t/acme/in/branch", header: map[string]string{"Content-Type": "application/json", "X-PollQR-Signature": sign("acme-"+pollqrSecret, body)}, body: body}, 200)
+}
+
+// A link that is opened many times at once, on two replicas, begins one session; one that is deleted meanwhile leaves none.
+func TestPortalLinkOpensOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	replicas := []*access.Links{{Store: r.store, Clock: r.clock}, {Store: r.store, Clock: r.clock}}
+	for round := range 20 {
+		link, key, err := replicas[0].Make(t.Context(), "acme", access.Link{Capabilities: []access.Capability{access.CanWebhooks}, Session: 3600, Expires: noon.Add(time.Hour)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sessions, deleted := make(chan *access.Session, 16), make(chan error, 1)
+		var all sync.WaitGroup
+		for i := range cap(sessions) {
+			all.Go(func() {
+				_, session, err := replicas[i%2].Open(t.Context(), key, nil)
+				if err == nil {
+					sessions <- session
+				} else if !errors.Is(err, access.ErrLinkEnded) {
+					t.Error(err)
+				}
+			})
+		}
+		if round%2 == 1 {
+			all.Go(func() { deleted <- replicas[1].Delete(t.Context(), "acme", link.ID) })
+		}
+		all.Wait()
+		close(sessions)
+		if n := len(sessions); n > 1 || n == 0 && round%2 == 0 {
+			t.Errorf("%d sessions", n)
+		}
+		for session := range sessions {
+			grant, err := replicas[0].Grant(t.Context(), session)
+			if err != nil || (grant == nil) != (round%2 == 1) {
+				t.Errorf("round %d: %v, %v", round, grant, err)
+			}
+		}
+		if round%2 == 1 {
+			if err := <-deleted; err != nil {
+				t.Error(err)
+			}
+		}
+	}
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/web/route"
 )
 
 const (
@@ -420,23 +421,62 @@ func TestCompatibleTestSend(t *testing.T) {
 	if got := test(`{"url": "http://receiver.example/cut"}`); got.status != 200 || !strings.Contains(got.body, `"sent":true,"problem":"`) {
 		t.Errorf("%d %s", got.status, got.body)
 	}
-	for i := 3; i < 10; i++ {
-		if got := test(`{"url": "http://receiver.example/in"}`); got.status != 200 {
-			t.Errorf("test %d: %d %s", i, got.status, got.body)
+}
+
+// All tests of a tenant are counted together, whatever route sends them, and those of another tenant are not counted with them.
+func TestCompatibleTestsAreCounted(t *testing.T) {
+	t.Parallel()
+	proxy := httptest.NewServer(http.HandlerFunc(nobody))
+	t.Cleanup(proxy.Close)
+	r := &rig{port: true, rates: route.Rates{Tests: route.Rate{Burst: 2, Per: 0.001}}}
+	r.plan.Store(load(t, fmt.Sprintf(compatSettings, proxy.Listener.Addr())))
+	r.open(t)
+	sends := ask{method: "POST", path: departments + "test-send", token: editorToken, body: `{"url": "http://receiver.example/in"}`}
+	r.does(t, sends, 200)
+	r.does(t, ask{method: "POST", path: "/v1/destinations/warehouse/test", token: acmeToken}, 200)
+	if got := r.does(t, sends, 429, `"type":"rate_limited"`); got.header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+	r.does(t, ask{method: "POST", path: "/v1/destinations/warehouse/test", token: acmeToken}, 429)
+	r.does(t, ask{method: "POST", path: "/department/globex/webhook/test-send", token: globexToken, body: sends.body}, 200)
+}
+
+// Every refusal of the compatible API has the form that the platform's page shows: `status`, and `detail` with `msg` and `type`;
+// also those that no handler of it makes.
+func TestCompatibleErrorForm(t *testing.T) {
+	t.Parallel()
+	r := &rig{port: true, rates: route.Rates{Tests: route.Rate{Burst: 1, Per: 0.001}}}
+	r.plan.Store(load(t, fmt.Sprintf(compatSettings, "127.0.0.1:1")))
+	r.open(t)
+	refused := func(status int, problem string, a ask) {
+		t.Helper()
+		got := r.ask(t, a)
+		var body struct {
+			Status int `json:"status"`
+			Detail []struct {
+				Msg  string `json:"msg"`
+				Type string `json:"type"`
+			} `json:"detail"`
+		}
+		err := json.Unmarshal([]byte(got.body), &body)
+		if err != nil || got.status != status || body.Status != status || len(body.Detail) == 0 || body.Detail[0].Msg == "" || body.Detail[0].Type != problem ||
+			!strings.HasPrefix(got.header.Get("Content-Type"), "application/json") {
+			t.Errorf("%s %s: %d %s (%v), want %d %s", a.method, a.path, got.status, got.body, err, status, problem)
 		}
 	}
-	got := test(`{"url": "http://receiver.example/in"}`)
-	if got.status != 429 || got.header.Get("Retry-After") != "60" {
-		t.Errorf("the eleventh: %d %s %s", got.status, got.header.Get("Retry-After"), got.body)
+	long := ask{method: "POST", path: departments, token: editorToken, body: `{"name": "` + strings.Repeat("n", 600<<10) + `"}`}
+	refused(401, "authentication_error", ask{method: "GET", path: departments})
+	refused(403, "permission_error", ask{method: "POST", path: departments, token: viewerToken, body: "{}"})
+	refused(404, "not_found", ask{method: "GET", path: "/department/nobody/webhook/", token: platformWide})
+	refused(404, "not_found", ask{method: "GET", path: "/department/acme/other/", token: editorToken})
+	refused(405, "validation_error", ask{method: "PATCH", path: departments + "wh_a", token: editorToken, body: "{}"})
+	refused(413, "too_large", long)
+	refused(400, "validation_error", ask{method: "POST", path: departments + "test-send", token: editorToken, body: "{"})
+	refused(429, "rate_limited", ask{method: "POST", path: departments + "test-send", token: editorToken, body: "{"})
+	if err := r.store.Close(); err != nil {
+		t.Fatal(err)
 	}
-	// Another tenant has its own ten, and a minute later there are ten more.
-	if got := r.ask(t, ask{method: "POST", path: "/department/globex/webhook/test-send", token: globexToken, body: `{"url": "http://receiver.example/in"}`}); got.status != 200 {
-		t.Errorf("another tenant: %d %s", got.status, got.body)
-	}
-	r.clock.Advance(time.Minute)
-	if got := test(`{"url": "http://receiver.example/in"}`); got.status != 200 {
-		t.Errorf("a minute later: %d %s", got.status, got.body)
-	}
+	refused(503, "unavailable", ask{method: "GET", path: departments, token: editorToken})
 }
 
 // privateURLs are the forms in which somebody may write an address that the gateway must not reach.

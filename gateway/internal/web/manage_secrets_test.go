@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding/json"
+	"reflect"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -105,6 +106,36 @@ func TestSecretsOfWebhook(t *testing.T) {
 	}
 	if got := do("POST", "/v1/webhooks/warehouse/secrets", "", nil); got.status != 403 || !strings.Contains(got.body, "defined_in_file") {
 		t.Errorf("a file's webhook: %d %s", got.status, got.body)
+	}
+}
+
+// TestPutAgainKeepsSecrets: a PUT without secrets does the same when it is repeated, because its answer was lost: it changes nothing. One
+// that changes something else leaves the webhook all its secrets.
+func TestPutAgainKeepsSecrets(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	put := func(url string, want int) view.Webhook {
+		t.Helper()
+		body := `{"url": "` + url + `", "events": ["response.completed"]}`
+		return read[view.Webhook](t, r.ask(t, ask{method: "PUT", path: "/v1/webhooks/partner", token: settingsToken, body: body}), want)
+	}
+	secrets := func() view.Page[view.WebhookSecret] {
+		t.Helper()
+		return read[view.Page[view.WebhookSecret]](t, r.ask(t, ask{method: "GET", path: "/v1/webhooks/partner/secrets", token: settingsToken}), 200)
+	}
+	made := put("https://hook.example.com/in", 201)
+	if again := put("https://hook.example.com/in", 200); again.Version != made.Version || again.Secret != "" {
+		t.Errorf("made %+v, then %+v", made, again)
+	}
+	if got := r.ask(t, ask{method: "POST", path: "/v1/webhooks/partner/secrets", token: settingsToken, body: `{"overlap": "1h"}`}); got.status != 201 {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	before := secrets()
+	if changed := put("https://hook.example.com/other", 200); changed.Version == made.Version || changed.Secret != "" {
+		t.Errorf("changed: %+v", changed)
+	}
+	if after := secrets(); len(before.Data) != 2 || !reflect.DeepEqual(before, after) {
+		t.Errorf("the secrets were %+v, and are %+v", before, after)
 	}
 }
 

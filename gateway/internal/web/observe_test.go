@@ -16,6 +16,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/audit"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/view"
+	"github.com/surveygate/surveygate/gateway/internal/web/sse"
 )
 
 // auditOf returns the acts in a tenant's audit, newest first, as BY DID OF.
@@ -226,10 +227,23 @@ func next(t *testing.T, lines <-chan string, name string) string {
 	}
 }
 
+// The bound of streams is of one caller: those of another tenant's token of the same name do not count.
+func TestLiveOfTwoTenants(t *testing.T) {
+	t.Parallel()
+	r := (&rig{streams: sse.Options{MaxPerOwner: 1}}).open(t)
+	one := r.makeToken(t, operatorToken, "acme", `{"name":"ci","scopes":["read"]}`)
+	other := r.makeToken(t, operatorToken, "default", `{"name":"ci","scopes":["read"]}`)
+	r.signalsOf(t, "", one)
+	if got := r.ask(t, ask{path: "/v1/live", token: one}); got.status != http.StatusTooManyRequests {
+		t.Errorf("a second one: %d", got.status)
+	}
+	r.signalsOf(t, "", other)
+}
+
 // Signals reach the tenant that they concern, and those who may listen to all.
 func TestLiveIsOfTheTenant(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	r := newPort(t)
 	r.accept(t, pollqr("r1", 3))
 	r.decide(t, state.Dead)
 	mine, acme, all := r.signalsOf(t, "", everyToken), r.signalsOf(t, "", acmeToken), r.signalsOf(t, "?tenant=*", platformWide)

@@ -31,7 +31,7 @@ func (r *rig) postInto(t testing.TB, path, token, body string, status int, into 
 // ended waits until a replay has ended.
 func (r *rig) ended(t testing.TB, token, id string) view.Job {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) { //nolint:forbidigo // a job of its own goroutine
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		got := r.ask(t, ask{path: "/v1/replays/" + id, token: token})
 		var j view.Job
 		if err := json.Unmarshal([]byte(got.body), &j); err != nil || got.status != 200 {

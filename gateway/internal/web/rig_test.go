@@ -110,7 +110,7 @@ type rig struct {
 	tcp    *http.Client
 	socket *http.Client
 	dial   func() (net.Conn, error) // over TCP
-	port   bool                     // tcp is a real port
+	port   bool                     // tcp is a real port; streams need one: another connection's deadlines cannot be set while it is used
 	bounds Bounds
 	log    *slog.Logger
 	tokens outbound.Tokens

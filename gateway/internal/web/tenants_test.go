@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/access"
@@ -95,6 +94,11 @@ func newVictim(t *testing.T) *victim {
 		t.Fatalf("replay: %d %s", got.status, got.body)
 	}
 	v.names["replays"] = job.ID
+	v.r.does(t, ask{method: "POST", path: "/v1/sources/vic-forms/capture?tenant=victim", token: secretOf("every-tenant"), body: `{"for":"24h"}`}, 200)
+	v.r.does(t, ask{method: "POST", path: "/t/victim/in/vic-forms", body: `{"answer":"` + mark + `"}`}, 401)
+	for _, kept := range []string{"captured", "rejected"} {
+		v.r.does(t, ask{path: "/v1/sources/vic-forms/" + kept, token: secretOf("victims")}, 200, mark)
+	}
 	return v
 }
 
@@ -169,11 +173,44 @@ func (v *victim) picture(t *testing.T) string {
 	return string(text)
 }
 
-// Every route of the table refuses who has no token, a token that is none, one without its scope, one of another tenant, and
-// one that is not of all tenants where that is needed.
+// callers are those of the victim that may less than their tokens say.
+type callers struct {
+	expired, session string
+	// without are the cookies of portal links that allow all but one thing, by that; "" allows all.
+	without map[access.Capability]string
+}
+
+// callers makes them. An hour later it is no longer noon, and a token and its session have ended.
+func (v *victim) callers(t *testing.T) *callers {
+	t.Helper()
+	k := &callers{without: map[access.Capability]string{}}
+	k.expired = v.r.makeToken(t, secretOf("every-tenant"), "victim", `{"name":"ends","scopes":["read","write","settings","admin","secrets"],"expires":"30m"}`)
+	ended := v.r.session(t, k.expired)
+	k.session = v.r.session(t, secretOf("victims"))
+	for _, lacks := range append([]string{""}, access.Capabilities()...) {
+		allowed := slices.DeleteFunc(access.Capabilities(), func(name string) bool { return name == lacks })
+		text, err := json.Marshal(map[string]any{"capabilities": allowed})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := v.r.does(t, ask{method: "POST", path: "/v1/tenants/victim/portal-links", token: secretOf("every-tenant"), body: string(text)}, 201)
+		_, key, _ := strings.Cut(decoded[view.MadePortalLink](t, got).URL, "?k=")
+		k.without[access.Capability(lacks)] = cookieOf(t, v.r.does(t, ask{path: "/portal/open?k=" + key}, 303))
+	}
+	v.r.clock.Advance(time.Hour)
+	v.r.does(t, ask{path: "/v1/webhooks", header: withCookie(ended)}, 401)
+	v.r.does(t, ask{path: "/v1/webhooks", header: withCookie(k.session)}, 200)
+	v.r.does(t, ask{path: "/v1/webhooks", header: withCookie(k.without[""])}, 200)
+	return k
+}
+
+// Every route of the table refuses who has no token, a token that is none or has expired, one without its scope, one of another tenant,
+// and one that is not of all tenants where that is needed; a session whose cookie another page sends, and that of a portal link that does
+// not allow the route.
 func TestEveryRouteIsGuarded(t *testing.T) {
 	t.Parallel()
 	v := newVictim(t)
+	of := v.callers(t)
 	before := v.picture(t)
 	for _, r := range Routes() {
 		path := fill(&r, v.names, "vic-other")
@@ -190,6 +227,13 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 		}
 		refused("without a token", ask{path: path}, 401)
 		refused("with a token that is none", ask{path: path, token: secretOf("nobody")}, 401)
+		refused("with a token that has expired", ask{path: path, token: of.expired}, 401)
+		if r.Method != http.MethodGet {
+			for _, origin := range [][]string{nil, {"Sec-Fetch-Site", "cross-site"}, {"Origin", "https://evil.example"}} {
+				refused("by another page", ask{path: path, header: withCookie(of.session, origin...)}, 403)
+			}
+		}
+		refused("by a portal link without the capability", ask{path: path, header: withCookie(of.without[r.Capability()], "Sec-Fetch-Site", "same-origin")}, 403)
 		for _, scope := range r.Scope.Names() {
 			refused("without the scope "+scope, ask{path: path, token: secretOf("no-" + scope)}, 403)
 		}
@@ -220,10 +264,6 @@ func TestTenantsNeverMeet(t *testing.T) {
 		t.Helper()
 		asked := ask{method: r.Method, path: path, token: secretOf("stranger"), body: body}
 		got := v.r.ask(t, asked)
-		if got.status == http.StatusTooManyRequests { // of tests, which the gateway's clock counts
-			v.r.clock.Advance(time.Minute)
-			got = v.r.ask(t, asked)
-		}
 		if got.status == http.StatusTooManyRequests || got.status == http.StatusInternalServerError {
 			t.Errorf("%s %s with %s: %d %s", r.Method, path, body, got.status, got.body)
 		}

@@ -144,7 +144,7 @@ func New(o Options) *App {
 	a := &App{options: o, stop: stop, noise: rate.NewLimiter(1, 5)}
 	a.door = intake.New(intake.Options{Store: o.Store, Plan: o.Plan, Stats: o.Stats, Clock: o.Clock, Log: o.Log, Context: ctx})
 	management := api.New(api.Options{
-		Store: o.Store, Plan: o.Plan, Access: o.Access, Door: a.door, Clock: o.Clock, Log: o.Log, Context: ctx, Reload: o.Reload,
+		Store: o.Store, Plan: o.Plan, Access: o.Access, Tenants: o.Tenants, Door: a.door, Clock: o.Clock, Log: o.Log, Context: ctx, Reload: o.Reload,
 		Due: o.Due, HoldsChanged: o.HoldsChanged, Vault: o.Vault, Sender: o.Sender, Book: o.Book, Jobs: o.Jobs, Replay: o.Replay,
 		Explain:   &explain.Asker{Store: o.Store, Plan: o.Plan, PlanOf: o.PlanOf, Clock: o.Clock},
 		Normalise: &renormalise.Normaliser{Store: o.Store, Plan: o.Plan, Clock: o.Clock, Ended: o.Stats.Ended},

@@ -136,7 +136,7 @@ func (s *store) emptiedWarning() string {
 		return ""
 	}
 	return fmt.Sprintf("the store in Redis was found empty at %s although it had been in use (FLUSHALL, FLUSHDB, or a Redis that came back without its file): "+
-		"undelivered events, history, dead letters and the recognition of duplicates were lost up to then; "+
+		"undelivered events, history, dead letters, holds, jobs, portal links, the audit and the recognition of duplicates were lost up to then; "+
 		"check who may run FLUSHALL, and have the platforms send again", fromMicro(us).UTC().Format(time.RFC3339))
 }
 

@@ -37,6 +37,7 @@ type Options struct {
 	// Plan is the running configuration.
 	Plan    func() *decide.Plan
 	Access  *access.Access
+	Tenants *access.Tenants
 	Explain *explain.Asker
 	// Normalise reads raw bodies once more.
 	Normalise *renormalise.Normaliser
@@ -111,8 +112,14 @@ var (
 		"application/cloudevents-batch+json": []json.RawMessage{},
 	}
 	statsForms = route.OneOf{
-		view.Stats[view.DestinationStat]{}, view.Stats[view.SourceStat]{}, view.Stats[view.RuleStat]{}, view.Stats[view.SurveyStat]{},
-		view.StatsByName[view.DestinationStat]{}, view.StatsByName[view.SourceStat]{}, view.StatsByName[view.RuleStat]{}, view.StatsByName[view.SurveyStat]{},
+		view.Stats[view.DestinationStat]{},
+		view.Stats[view.SourceStat]{},
+		view.Stats[view.RuleStat]{},
+		view.Stats[view.SurveyStat]{},
+		view.StatsByName[view.DestinationStat]{},
+		view.StatsByName[view.SourceStat]{},
+		view.StatsByName[view.RuleStat]{},
+		view.StatsByName[view.SurveyStat]{},
 	}
 )
 
@@ -165,7 +172,7 @@ func table() []row {
 		{(*API).recoverConnection, recoverRoute("connections", "connection")},
 
 		{(*API).deliveries, route.Route{
-			Method: fiber.MethodGet, Path: "/v1/deliveries", Scope: access.Read, For: "list deliveries; dead letters are `state=dead`",
+			Method: fiber.MethodGet, Path: "/v1/deliveries", Scope: access.Read, AllTenants: true, For: "list deliveries; dead letters are `state=dead`",
 			Query: params([]string{"state", "verdict", "status", "destination", "rule", "type", "source", "event", "failed", "include"}, spanQuery, pageQuery),
 			Out:   view.Page[view.Delivery]{},
 		}},
@@ -178,8 +185,14 @@ func table() []row {
 		}},
 		{(*API).drop, route.Route{Method: fiber.MethodPost, Path: "/v1/deliveries/:id/drop", Scope: access.Write, Once: true, For: "give up what waits or is dead", Out: view.Delivery{}}},
 
-		{(*API).destinations, route.Route{Method: fiber.MethodGet, Path: "/v1/destinations", Scope: access.Read, Query: params([]string{"include"}, pageQuery), For: "connections and webhooks, and what holds them; `include=standing` adds their standing: what waits, and their dead letters", Out: view.Page[view.Destination]{}}},
-		{(*API).destination, route.Route{Method: fiber.MethodGet, Path: "/v1/destinations/:name", Scope: access.Read, For: "one of them", Out: view.Destination{}}},
+		{(*API).destinations, route.Route{
+			Method: fiber.MethodGet, Path: "/v1/destinations", Scope: access.Read, AllTenants: true, Query: params([]string{"include"}, pageQuery),
+			For: "connections and webhooks, and what holds them; `include=standing` adds their standing: what waits, and their dead letters",
+			Out: view.Page[view.Destination]{},
+		}},
+		{(*API).destination, route.Route{
+			Method: fiber.MethodGet, Path: "/v1/destinations/:name", Scope: access.Read, Query: []string{"include"}, For: "one of them", Out: view.Destination{},
+		}},
 		{(*API).pause, route.Route{
 			Method: fiber.MethodPost, Path: "/v1/destinations/:name/pause", Scope: access.Write, Once: true,
 			Query: []string{"reason"}, For: "send it nothing until it is resumed; what is owed waits",

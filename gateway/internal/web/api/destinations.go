@@ -40,39 +40,54 @@ func (a *API) hold(c *route.Call, destination string) (*view.Hold, error) {
 }
 
 func (a *API) destinations(c *route.Call) error {
-	include := c.Asked("include")
-	if include != "" && include != "standing" {
-		return answer.Invalid("this is `standing` or nothing", "include")
+	with, err := includes(c, "standing")
+	if err != nil {
+		return err
 	}
-	mine := slices.SortedFunc(slices.Values(a.Plan().DestinationsOf(c.Tenant)), func(x, y *config.Destination) int {
-		return strings.Compare(x.Name, y.Name)
-	})
-	return route.PageOfViews(c, mine, func(d *config.Destination) string { return d.Name }, func(page []*config.Destination) ([]view.Destination, error) {
-		standing, err := a.standing(c, page...)
-		if err != nil {
-			return nil, err
-		}
-		all := make([]view.Destination, len(page))
-		for i, d := range page {
-			all[i] = view.NewDestination(d, &standing[i])
-			if include != "" {
-				all[i].Standing = view.NewStanding(d, &standing[i])
-			}
-		}
-		return all, nil
+	return route.List(c, a.Tenants.IDs, func(c *route.Call, cursor string, limit int) (view.Page[view.Destination], error) {
+		mine := slices.SortedFunc(slices.Values(a.Plan().DestinationsOf(c.Tenant)), func(x, y *config.Destination) int {
+			return strings.Compare(x.Name, y.Name)
+		})
+		return route.PageOfSorted(mine, cursor, limit, func(d *config.Destination) string { return d.Name }, func(page []*config.Destination) ([]view.Destination, error) {
+			return a.viewDestinations(c, with, page...)
+		})
 	})
 }
 
+// viewDestinations returns the views of destinations of the call's tenant, with one read. with: they have their standing.
+func (a *API) viewDestinations(c *route.Call, with bool, some ...*config.Destination) ([]view.Destination, error) {
+	if len(some) == 0 {
+		return nil, nil
+	}
+	standing, err := a.standing(c, some...)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]view.Destination, len(some))
+	for i, d := range some {
+		all[i] = view.NewDestination(d, &standing[i])
+		if with {
+			all[i].Standing = view.NewStanding(d, &standing[i])
+		}
+	}
+	return all, nil
+}
+
+// destination answers with one destination. A row without the parameter `include` answers without its standing.
 func (a *API) destination(c *route.Call) error {
+	with, err := includes(c, "standing")
+	if err != nil {
+		return err
+	}
 	d, err := a.named(c)
 	if err != nil {
 		return err
 	}
-	standing, err := a.standing(c, d)
+	all, err := a.viewDestinations(c, with, d)
 	if err != nil {
 		return err
 	}
-	return answer.JSON(c.Ctx, fiber.StatusOK, view.NewDestination(d, &standing[0]))
+	return answer.JSON(c.Ctx, fiber.StatusOK, all[0])
 }
 
 // named returns the destination that the path names.

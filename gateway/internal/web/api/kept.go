@@ -7,6 +7,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/act"
 	"github.com/surveygate/surveygate/gateway/internal/explain"
 	"github.com/surveygate/surveygate/gateway/internal/state"
@@ -203,7 +204,7 @@ func (a *API) dropEvent(c *route.Call) error {
 func (a *API) deliveries(c *route.Call) error {
 	q := state.DeliveryQuery{
 		State: state.DeliveryState(c.Asked("state")), Destination: c.Asked("destination"),
-		Rule: c.Asked("rule"), EventID: c.Asked("event"), Cursor: c.Asked("cursor"),
+		Rule: c.Asked("rule"), EventID: c.Asked("event"),
 		Verdict: c.Asked("verdict"), Status: c.Asked("status"), Type: c.Asked("type"), Source: c.Asked("source"),
 	}
 	switch q.State {
@@ -215,6 +216,9 @@ func (a *API) deliveries(c *route.Call) error {
 	if err != nil {
 		return err
 	}
+	if heads && c.Tenant == access.AnyTenant {
+		return answer.Invalid("of all tenants there are the states of deliveries, without their events: ask for one tenant", "include")
+	}
 	if q.Status != "" && !state.IsStatus(q.Status) {
 		return answer.Invalid("a status is a number such as 429, a class such as 5xx, or 0 where there was no answer", "status")
 	}
@@ -224,32 +228,32 @@ func (a *API) deliveries(c *route.Call) error {
 	if err := canonicalType(q.Type); err != nil {
 		return err
 	}
-	if q.Limit, err = c.Limit(); err != nil {
-		return err
-	}
 	if q.Failed, err = c.Flag("failed"); err != nil {
 		return err
 	}
 	if q.Since, q.Until, err = c.Span(a.Clock.Now()); err != nil {
 		return err
 	}
-	p, err := a.Store.Deliveries(c.Base, c.Tenant, q)
-	if err != nil {
-		return listError(err, q.Cursor)
-	}
-	if nothing(p, q.Cursor) {
-		if err := a.knownTarget(c, q.Destination, q.Rule); err != nil {
-			return err
-		}
-	}
+	all := c.Tenant == access.AnyTenant
 	plan := a.Plan()
-	out := view.NewPage(p, func(d state.Delivery) view.Delivery { return view.NewDelivery(&d, plan) })
-	if heads {
-		if err := a.addHeads(c, out.Data); err != nil {
-			return err
+	return route.List(c, a.Tenants.IDs, func(c *route.Call, cursor string, limit int) (none view.Page[view.Delivery], err error) {
+		of := q
+		of.Cursor, of.Limit = cursor, limit
+		p, err := a.Store.Deliveries(c.Base, c.Tenant, of)
+		if err != nil {
+			return none, listError(err, cursor)
 		}
-	}
-	return answer.JSON(c.Ctx, fiber.StatusOK, out)
+		if !all && nothing(p, cursor) {
+			if err := a.knownTarget(c, q.Destination, q.Rule); err != nil {
+				return none, err
+			}
+		}
+		out := view.NewPage(p, func(d state.Delivery) view.Delivery { return view.NewDelivery(&d, plan) })
+		if heads {
+			err = a.addHeads(c, out.Data)
+		}
+		return out, err
+	})
 }
 
 // addHeads adds the events of deliveries as lists show them, without their content. One that is no longer kept is left out.

@@ -86,8 +86,9 @@ func table() []row {
 			Status: fiber.StatusNoContent, Statuses: tooLarge[:1],
 		}},
 		{(*API).testSend, route.Route{
-			ID: "testDepartmentWebhook", Method: fiber.MethodPost, Path: collection + "test-send", Scope: access.Settings, For: "send a test to an address, at most 10 a minute for each tenant",
-			In: view.TestSend{}, Out: view.TestSent{},
+			ID: "testDepartmentWebhook", Method: fiber.MethodPost, Path: collection + "test-send", Scope: access.Settings, TestSend: true,
+			For: "send a test to an address; a tenant sends at most 10 tests of all kinds a minute",
+			In:  view.TestSend{}, Out: view.TestSent{},
 		}},
 	}
 	for i := range rows {

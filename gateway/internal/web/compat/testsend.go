@@ -2,8 +2,7 @@ package compat
 
 import (
 	"context"
-	"fmt"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -18,11 +17,11 @@ import (
 )
 
 const (
-	// testsEach is how many tests a tenant may send within testsPer, through each replica; testsAtOnce is how many run at once of all
-	// tenants, because each waits for a receiver.
-	testsEach   = 10
-	testsPer    = time.Minute
+	// testsAtOnce is how many tests run at once of all tenants, because each waits for a receiver. How many a tenant may send is
+	// counted by the guard of the routes, together with its tests of webhooks and connections.
 	testsAtOnce = 16
+	// testConns bounds a tenant's connections to one receiver of tests.
+	testConns = 10
 	// testTimeout bounds one test.
 	testTimeout = 10 * time.Second
 	// testName is the webhook's id in a test, and the destination whose connections it uses.
@@ -57,7 +56,7 @@ func (a *API) testSend(c *route.Call) error {
 		return answer.Invalid(err.Error(), "url")
 	}
 	now := a.Clock.Now()
-	if err := a.tests.begin(c.Tenant, now); err != nil {
+	if err := a.tests.begin(); err != nil {
 		return err
 	}
 	defer a.tests.end()
@@ -68,7 +67,7 @@ func (a *API) testSend(c *route.Call) error {
 	ctx, cancel := context.WithTimeout(c.Base, testTimeout)
 	defer cancel()
 	result := a.Sender.Send(ctx, req, outbound.Attempt{
-		DeliveryID: testName, Timeout: testTimeout, Transport: outbound.Fast, Tenant: c.Tenant, Destination: testName, MaxConns: testsEach, Keep: testKeep,
+		DeliveryID: testName, Timeout: testTimeout, Transport: outbound.Fast, Tenant: c.Tenant, Destination: testName, MaxConns: testConns, Keep: testKeep,
 	})
 	return testAnswer(c, result)
 }
@@ -100,44 +99,16 @@ func testAnswer(c *route.Call, result outbound.Result) error {
 	return answer.Invalid("the test was not sent: "+result.Err.Error(), "url")
 }
 
-// tests counts the tests of tenants. The zero value is ready.
-type tests struct {
-	mu      sync.Mutex
-	running int
-	sent    map[string][]time.Time // within testsPer, the oldest first
-}
+// tests counts the tests that run. The zero value is ready.
+type tests struct{ running atomic.Int32 }
 
-// begin returns nil if a tenant may send a test now; end must follow. Otherwise it returns the refusal.
-func (t *tests) begin(tenant string, now time.Time) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for name, times := range t.sent { // at most as many as tenants that sent one within testsPer
-		for len(times) > 0 && now.Sub(times[0]) >= testsPer {
-			times = times[1:]
-		}
-		if t.sent[name] = times; len(times) == 0 {
-			delete(t.sent, name)
-		}
-	}
-	times := t.sent[tenant]
-	switch {
-	case len(times) >= testsEach:
-		problem := answer.NewProblem(fiber.StatusTooManyRequests, view.RateLimited, fmt.Sprintf("a tenant sends at most %d tests a minute", testsEach))
-		problem.RetryAfter = times[0].Add(testsPer).Sub(now)
-		return problem
-	case t.running >= testsAtOnce:
+// begin returns nil if one more test may run; end must follow. Otherwise it returns the refusal.
+func (t *tests) begin() error {
+	if t.running.Add(1) > testsAtOnce {
+		t.running.Add(-1)
 		return answer.Unavailable("other tests are being sent: try again in a moment", answer.DefaultRetryAfter, nil)
 	}
-	if t.sent == nil {
-		t.sent = map[string][]time.Time{}
-	}
-	t.sent[tenant] = append(times, now)
-	t.running++
 	return nil
 }
 
-func (t *tests) end() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.running--
-}
+func (t *tests) end() { t.running.Add(-1) }

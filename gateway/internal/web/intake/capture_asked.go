@@ -13,10 +13,6 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// captureKind is the kind of the settings that hold until when a source captures requests because somebody asked for it; the name is
-// the source's. All replicas watch them.
-const captureKind = "capture"
-
 const (
 	// MaxCapture is for how long somebody can ask a source to capture requests.
 	MaxCapture = 24 * time.Hour
@@ -87,7 +83,7 @@ func (d *Door) Capture(ctx context.Context, tenant, name string, lasts time.Dura
 	for range captureTries {
 		now := d.Clock.Now().UTC()
 		var version uint64
-		kept, err := d.Store.Get(ctx, tenant, captureKind, name)
+		kept, err := d.Store.Get(ctx, tenant, state.KindCapture, name)
 		switch {
 		case err == nil:
 			version = kept.Version
@@ -101,7 +97,7 @@ func (d *Door) Capture(ctx context.Context, tenant, name string, lasts time.Dura
 			if err != nil {
 				return time.Time{}, err
 			}
-			_, err = d.Store.Put(ctx, tenant, captureKind, name, value, version)
+			_, err = d.Store.Put(ctx, tenant, state.KindCapture, name, value, version)
 			if errors.Is(err, state.ErrConflict) {
 				continue
 			}
@@ -109,7 +105,7 @@ func (d *Door) Capture(ctx context.Context, tenant, name string, lasts time.Dura
 				return time.Time{}, fmt.Errorf("capture requests of %s: %w", name, err)
 			}
 		} else if version > 0 {
-			err = d.Store.Delete(ctx, tenant, captureKind, name, version)
+			err = d.Store.Delete(ctx, tenant, state.KindCapture, name, version)
 			if errors.Is(err, state.ErrConflict) {
 				continue
 			}
@@ -157,7 +153,7 @@ func (d *Door) followCaptures(ctx context.Context, changes <-chan state.Change) 
 				<-ctx.Done()
 				return false
 			}
-			if c.Kind == captureKind {
+			if c.Kind == state.KindCapture {
 				d.readCapture(ctx, c.Tenant, c.Name)
 			}
 		}
@@ -166,7 +162,7 @@ func (d *Door) followCaptures(ctx context.Context, changes <-chan state.Change) 
 
 // readCapture reads one setting. One that cannot be read now is read by the next sweep.
 func (d *Door) readCapture(ctx context.Context, tenant, name string) {
-	kept, err := d.Store.Get(ctx, tenant, captureKind, name)
+	kept, err := d.Store.Get(ctx, tenant, state.KindCapture, name)
 	switch {
 	case err == nil:
 		until, _ := captureOf(kept.Value, d.Clock.Now())
@@ -178,13 +174,13 @@ func (d *Door) readCapture(ctx context.Context, tenant, name string) {
 
 // readCaptures reads all settings, and deletes those whose time is long over.
 func (d *Door) readCaptures(ctx context.Context) error {
-	last, err := d.Store.LastChanges(ctx, captureKind)
+	last, err := d.Store.LastChanges(ctx, state.KindCapture)
 	if err != nil {
 		return err
 	}
 	all := map[ofSource]time.Time{}
 	for _, l := range last {
-		kept, err := d.Store.List(ctx, l.Tenant, captureKind)
+		kept, err := d.Store.List(ctx, l.Tenant, state.KindCapture)
 		if err != nil {
 			return err
 		}
@@ -194,7 +190,7 @@ func (d *Door) readCaptures(ctx context.Context) error {
 			if now.Before(until) {
 				all[ofSource{l.Tenant, setting.Name}] = until
 			} else if ok && now.After(until.Add(captureForget)) {
-				err := d.Store.Delete(ctx, l.Tenant, captureKind, setting.Name, setting.Version)
+				err := d.Store.Delete(ctx, l.Tenant, state.KindCapture, setting.Name, setting.Version)
 				if err != nil && !errors.Is(err, state.ErrConflict) && !errors.Is(err, state.ErrNotFound) {
 					return err
 				}

@@ -31,7 +31,7 @@ func documentRows() []row {
 		}
 		conflict := []int{fiber.StatusConflict, fiber.StatusPreconditionFailed, fiber.StatusRequestEntityTooLarge}
 		rows = append(rows,
-			row{k.list, route.Route{Method: fiber.MethodGet, Path: every, Scope: access.Read, Query: listQuery, For: "list " + string(k) + "s, of files and of documents", Out: k.page()}},
+			row{k.list, route.Route{Method: fiber.MethodGet, Path: every, Scope: access.Read, AllTenants: true, Query: listQuery, For: "list " + string(k) + "s, of files and of documents", Out: k.page()}},
 			row{k.one, route.Route{Method: fiber.MethodGet, Path: every + "/:name", Scope: access.Read, Query: secret, For: one + ", with its version as ETag", Out: k.example()}})
 		if k == webhooks {
 			rows = append(rows, row{k.post, route.Route{
@@ -65,46 +65,45 @@ func showSecrets(c *route.Call) (bool, error) {
 	return asked, err
 }
 
-const pageLength = 50 // of a list without `limit`
-
-// list answers with what files and documents define, by name. A document that a file's shadows is shown within the file's.
+// list answers with what files and documents define, by name. A document that a file's shadows is shown within the file's. With
+// `tenant=*` the rules of every tenant come first, once.
 func (k kind) list(m *Management, c *route.Call) error {
 	secrets, err := showSecrets(c)
 	if err != nil {
 		return err
 	}
-	limit, err := c.Limit()
-	if err != nil {
-		return err
+	all := c.Tenant == access.AnyTenant
+	if secrets && all {
+		return answer.Invalid("secrets are shown of one tenant", "show_secrets")
 	}
-	limit = cmp.Or(limit, pageLength)
 	include := c.Asked("include")
 	if include != "" && include != "standing" {
 		return answer.Invalid("this is `standing` or nothing", "include")
 	}
-	after := c.Asked("cursor")
 	plan := m.Plan()
-	entries, more, err := m.Book.List(c.Base, c.Tenant, string(k), after, limit+1)
-	if err != nil {
-		return Refusal(err)
-	}
-	all := slices.DeleteFunc(k.ofFiles(plan, c.Tenant, "", secrets), func(v shown) bool { return v.Common().Name <= after })
-	all = k.merge(plan, c.Tenant, all, entries, secrets)
-	p := view.Page[shown]{Data: all}
-	if more || len(all) > limit {
-		p.Data = all[:min(limit, len(all))]
-		next := p.Data[len(p.Data)-1].Common().Name
-		p.Next = &next
-	}
-	if include != "" {
-		if err := m.addStanding(c, plan, p.Data); err != nil {
-			return err
+	tenants := func() []string { return append([]string{access.AnyTenant}, m.Tenants.IDs()...) }
+	return route.List(c, tenants, func(c *route.Call, after string, limit int) (p view.Page[shown], err error) {
+		var entries []settings.Entry
+		var more bool
+		if c.Tenant != access.AnyTenant {
+			if entries, more, err = m.Book.List(c.Base, c.Tenant, string(k), after, limit+1); err != nil {
+				return p, Refusal(err)
+			}
 		}
-	}
-	if p.Data == nil {
-		p.Data = []shown{}
-	}
-	return answer.JSON(c.Ctx, fiber.StatusOK, p)
+		filed := slices.DeleteFunc(k.ofFiles(plan, c.Tenant, "", secrets), func(v shown) bool {
+			return v.Common().Name <= after || all && v.Common().Tenant != c.Tenant
+		})
+		p.Data = k.merge(plan, c.Tenant, filed, entries, secrets)
+		if more || len(p.Data) > limit {
+			p.Data = p.Data[:min(limit, len(p.Data))]
+			next := p.Data[len(p.Data)-1].Common().Name
+			p.Next = &next
+		}
+		if include != "" && len(p.Data) > 0 {
+			err = m.addStanding(c, plan, p.Data)
+		}
+		return p, err
+	})
 }
 
 // merge adds the views of documents to those of files, by name.

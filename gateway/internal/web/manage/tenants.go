@@ -14,6 +14,7 @@ import (
 
 	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/audit"
+	"github.com/surveygate/surveygate/gateway/internal/deletion"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/view"
@@ -295,6 +296,9 @@ func (m *Management) deleteTenant(c *route.Call) error {
 		return answer.NewProblem(fiber.StatusForbidden, view.DefinedInFile, "a file of the configuration names this tenant; take it out there and reload")
 	case record == nil:
 		return answer.NotFound("record of this tenant; what is stored of its events ends by retention")
+	}
+	if err := deletion.Remains(c.Base, m.Store, c.Tenant, m.Tenants.Named(c.Tenant) == access.InFile); err != nil {
+		return err
 	}
 	if err := m.Tenants.Delete(c.Base, c.Tenant); err != nil {
 		return err

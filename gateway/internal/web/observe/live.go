@@ -28,7 +28,7 @@ var wall = clock.System()
 // live streams the signals of a tenant.
 func (o *Observer) live(c *route.Call) error {
 	tenant := c.Tenant
-	return o.Streams().Serve(c.Ctx, c.Grant.By(), func(ctx context.Context) (<-chan sse.Event, error) {
+	return o.Streams().Serve(c.Ctx, c.Grant.Tenant+"/"+c.Grant.By(), func(ctx context.Context) (<-chan sse.Event, error) {
 		return o.signals.listen(ctx, tenant), nil
 	})
 }

@@ -220,8 +220,6 @@ func parameterSchema(p *route.Parameter) *Object {
 		o = object("type", "string", "pattern", "^(("+strings.Join(p.Words, "|")+")(,|$))*$")
 	case route.Moment:
 		o.set("examples", []string{"24h", "7d", "2026-01-02T03:04:05Z"})
-	case route.Duration:
-		o.set("examples", []string{"24h"})
 	}
 	if p.Default != "" {
 		o.set("default", p.Default)

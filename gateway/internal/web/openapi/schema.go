@@ -122,15 +122,12 @@ type field struct {
 	in       reflect.Type // the struct that declares it
 	reflect.StructField
 	depth int
-	// embedded: it is in an embedded pointer, and absent where that is nil.
-	embedded bool
 }
 
 // fieldsOf returns the fields that are written, those of embedded structs in their place.
 func fieldsOf(t reflect.Type, depth int) []field {
 	var all []field
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		embedded := f.Type
 		if embedded.Kind() == reflect.Pointer {
@@ -237,11 +234,11 @@ func componentName(t reflect.Type) string {
 	if !generic {
 		return name
 	}
-	before := ""
+	var before strings.Builder
 	for each := range strings.SplitSeq(strings.TrimSuffix(arguments, "]"), ",") {
-		before += argument.FindString(each)
+		before.WriteString(argument.FindString(each))
 	}
-	return before + name
+	return before.String() + name
 }
 
 // document returns a reference to the schema of a kind of document.

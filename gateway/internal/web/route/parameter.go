@@ -32,8 +32,6 @@ const (
 	Moment ParameterType = "moment"
 	// Length is the length of a page: Call.Limit.
 	Length ParameterType = "length"
-	// Duration is how long, as 24h.
-	Duration ParameterType = "duration"
 )
 
 // tenant is a parameter of every route.
@@ -79,7 +77,6 @@ var parameters = []Parameter{
 	{Name: "type", For: "A canonical type of event, such as `response.completed`."},
 	{Name: "verdict", For: "The verdict of the last attempt.", Type: Word, Words: []string{"delivered", "skipped", "retry", "rejected", "revoked"}},
 	{Name: "until", For: "Up to this time, as `since`.", Type: Moment},
-	{Name: "wait", For: "Answer when all replicas decide by the change, or after this time.", Type: Duration},
 }
 
 // Parameters returns the declarations of a route's parameters, `tenant` last where the path does not name it. unknown are names of Query without a declaration.

@@ -1,6 +1,7 @@
 package route
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -8,7 +9,6 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 )
 
@@ -117,23 +117,8 @@ func PageOfViews[T, V any](c *Call, all []T, name func(T) string, show func([]T)
 	if err != nil {
 		return err
 	}
-	if limit == 0 {
-		limit = 50
-	}
-	if after := c.Asked("cursor"); after != "" {
-		at, found := slices.BinarySearchFunc(all, after, func(item T, target string) int { return strings.Compare(name(item), target) })
-		if found {
-			at++
-		}
-		all = all[at:]
-	}
-	var p view.Page[V]
-	if len(all) > limit {
-		all = all[:limit]
-		next := name(all[limit-1])
-		p.Next = &next
-	}
-	if p.Data, err = show(all); err != nil {
+	p, err := PageOfSorted(all, c.Asked("cursor"), cmp.Or(limit, pageLength), name, show)
+	if err != nil {
 		return err
 	}
 	if p.Data == nil {

@@ -1,0 +1,99 @@
+package route
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/surveygate/surveygate/gateway/internal/access"
+	"github.com/surveygate/surveygate/gateway/internal/view"
+	"github.com/surveygate/surveygate/gateway/internal/web/answer"
+)
+
+const (
+	// pageLength is the length of a page without `limit`.
+	pageLength = 50
+	// tenantsEach bounds the tenants that one page with `tenant=*` asks: most may have nothing to show.
+	tenantsEach = 200
+)
+
+// List answers with a page of a list. page lists the call's tenant: at most limit entries, from where the page before ended, which is
+// cursor. With `tenant=*` it is called for one tenant after another, with a copy of the call; the tenants are sorted.
+//
+// A page over all tenants ends when it is full, when a search of one tenant used up its budget, or after tenantsEach tenants: so it may be
+// shorter than `limit`, even empty, and have a `next`.
+func List[V any](c *Call, tenants func() []string, page func(c *Call, cursor string, limit int) (view.Page[V], error)) error {
+	limit, err := c.Limit()
+	if err != nil {
+		return err
+	}
+	limit = cmp.Or(limit, pageLength)
+	var p view.Page[V]
+	if c.Tenant == access.AnyTenant {
+		p, err = listAll(c, tenants(), limit, page)
+	} else {
+		p, err = page(c, c.Asked("cursor"), limit)
+	}
+	if err != nil {
+		return err
+	}
+	if p.Data == nil {
+		p.Data = []V{}
+	}
+	return answer.JSON(c.Ctx, fiber.StatusOK, p)
+}
+
+// listAll returns a page of all tenants. Its cursor is TENANT/CURSOR: the tenant to continue with, and where in its own list.
+func listAll[V any](c *Call, tenants []string, limit int, page func(c *Call, cursor string, limit int) (view.Page[V], error)) (all view.Page[V], err error) {
+	first, cursor, _ := strings.Cut(c.Asked("cursor"), "/")
+	if first != "" && first != access.AnyTenant && !access.ValidName(first) {
+		return all, answer.Invalid("this is no cursor of this list", "cursor")
+	}
+	at, found := slices.BinarySearch(tenants, first)
+	if !found { // it was deleted meanwhile
+		cursor = ""
+	}
+	end := func(tenant, cursor string) (view.Page[V], error) {
+		next := tenant + "/" + cursor
+		all.Next = &next
+		return all, nil
+	}
+	for i, tenant := range tenants[at:] {
+		if i == tenantsEach || len(all.Data) == limit {
+			return end(tenant, "")
+		}
+		of := *c
+		of.Tenant = tenant
+		p, err := page(&of, cursor, limit-len(all.Data))
+		if err != nil {
+			return all, err
+		}
+		all.Data = append(all.Data, p.Data...)
+		if p.Next != nil {
+			all.SearchedBackTo = p.SearchedBackTo
+			return end(tenant, *p.Next)
+		}
+		cursor = ""
+	}
+	return all, nil
+}
+
+// PageOfSorted returns a page of a list that is in memory, sorted by name; the cursor is the name of the last entry before it.
+func PageOfSorted[T, V any](all []T, cursor string, limit int, name func(T) string, show func([]T) ([]V, error)) (p view.Page[V], err error) {
+	if cursor != "" {
+		at, found := slices.BinarySearchFunc(all, cursor, func(item T, target string) int { return strings.Compare(name(item), target) })
+		if found {
+			at++
+		}
+		all = all[at:]
+	}
+	if len(all) > limit {
+		all = all[:limit]
+		next := name(all[limit-1])
+		p.Next = &next
+	}
+	p.Data, err = show(all)
+	return p, err
+}
