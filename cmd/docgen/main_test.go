@@ -130,6 +130,7 @@ func TestTheReferenceUncommented(t *testing.T) {
 	uncommented = regexp.MustCompile(`(?m)^    redis(_stream)?: .*\n`).ReplaceAllString(uncommented, "")
 	uncommented = regexp.MustCompile(`(?m)^ +tls:\n`).ReplaceAllString(uncommented, "")
 	uncommented = regexp.MustCompile(`(?m)^ +(ca|cert|key): .*\n`).ReplaceAllString(uncommented, "")
+	uncommented = regexp.MustCompile(`(?m)^( *)(public_url|origins): (\[?)name`).ReplaceAllString(uncommented, "$1$2: ${3}https://name.example.com")
 	path := filepath.Join(t.TempDir(), "surveygate.yaml")
 	if err := os.WriteFile(path, []byte(uncommented), 0o600); err != nil {
 		t.Fatal(err)

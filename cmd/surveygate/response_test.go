@@ -22,6 +22,7 @@ func TestResponseIDIsNoIdentity(t *testing.T) {
 	t.Parallel()
 	allowed := map[string]string{
 		"gateway/internal/explain/explain.go":        "shows it, beside source and survey",
+		"cmd/command/events.go":                      "shows it, beside the source",
 		"gateway/internal/explain/text.go":           "shows it, beside source and survey",
 		"gateway/internal/source/field.go":           "fills it",
 		"gateway/internal/source/normalise.go":       "asks whether anything was filled",

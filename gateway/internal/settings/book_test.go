@@ -192,7 +192,6 @@ func TestCredentialAddressIsMasked(t *testing.T) {
 	}
 }
 
-<<<<<<< HEAD
 // A secret with `${` in it stays what it is when the gateway itself changes the document, and when it is sent back as it was shown.
 func TestSecretsWithDollarBraces(t *testing.T) {
 	t.Parallel()
@@ -395,7 +394,9 @@ func TestSecretsThatCannotEnd(t *testing.T) {
 				t.Errorf("%+v, %v", all, err)
 			}
 		})
-=======
+	}
+}
+
 // resealing is a store in which another process writes a document anew, with the same contents, right before its next change.
 type resealing struct {
 	state.Store
@@ -450,6 +451,5 @@ func TestBookDuringReseal(t *testing.T) {
 	}
 	if _, err := b.Get(t.Context(), "acme", "webhook/a"); !errors.Is(err, ErrNoDocument) || store.next {
 		t.Errorf("after the deletion: %v", err)
->>>>>>> h-r-crash
 	}
 }

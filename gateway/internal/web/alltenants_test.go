@@ -21,7 +21,7 @@ var stateLists = []string{"/v1/sources", "/v1/connections", "/v1/webhooks", "/v1
 func TestListsOfAllTenants(t *testing.T) {
 	t.Parallel()
 	v := newVictim(t)
-	r, token := v.r, secretOf("every-tenant")
+	r, token := v.r, secretOf("overseer")
 	for _, tenant := range []string{"acme", "default"} {
 		r.does(t, ask{method: "POST", path: "/v1/events?tenant=" + tenant, token: token, body: `{"type":"response.updated","id":"e-` + tenant + `","feedback":"mine"}`}, 200)
 		r.decide(t, state.Dead)

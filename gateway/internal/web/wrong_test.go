@@ -30,7 +30,7 @@ func TestWrongInput(t *testing.T) {
 		{"GET", "/v1/webhook", ``, 404, []string{"/docs"}},
 		{"PUT", "/v1/tenants/globex", `{"limits": {"webhook": 3}}`, 422, []string{"did you mean `webhooks`?", `"loc":["limits","webhook"]`}},
 		{"PUT", "/v1/tenants/globex", `{"limits": {"webhooks": 1.5}}`, 422, []string{"a whole number", `"loc":["limits","webhooks"]`}},
-		{"GET", "/v1/webhooks?tenant=*", ``, 403, []string{"name one tenant here", `"loc":["tenant"]`}},
+		{"GET", "/v1/stats?tenant=*&of=rule:", ``, 403, []string{"name one tenant here", `"loc":["tenant"]`}},
 	} {
 		token := settingsToken
 		if c.method == "PUT" || strings.Contains(c.path, "tenant=") {

@@ -15,6 +15,9 @@ func (a *API) record(c *route.Call) (*state.Record, error) {
 	id := c.Segment("id")
 	record, err := a.Store.Event(c.Base, c.Tenant, id)
 	if errors.Is(err, state.ErrNotFound) {
+		if plain, err := url.PathUnescape(id); err == nil {
+			id = plain
+		}
 		return a.published(c, id)
 	}
 	return record, err
@@ -26,9 +29,6 @@ const maxNamed = 100
 // published finds an event by the caller's own id, from which its id is made: with the source that was named, else
 // with our API's and each that is configured.
 func (a *API) published(c *route.Call, id string) (*state.Record, error) {
-	if plain, err := url.PathUnescape(id); err == nil {
-		id = plain
-	}
 	names := append([]string{event.DefaultSource}, a.sourceNames(c.Tenant)...)
 	if name := c.Asked("source"); name != "" {
 		names = []string{name}

@@ -89,7 +89,10 @@ func (a *API) testNow(c *route.Call) error {
 func (a *API) testWith(c *route.Call, d *config.Destination, id string) (sent *state.Delivery, matches *bool, err error) {
 	record, err := a.Store.Event(c.Base, c.Tenant, id)
 	if errors.Is(err, state.ErrNotFound) {
-		return nil, nil, answer.NewProblem(fiber.StatusNotFound, view.NotFound, "no such event", "event_id")
+		record, err = a.published(c, id)
+	}
+	if problem, ok := errors.AsType[*answer.Problem](err); ok {
+		problem.Detail[0].Loc = []string{"event_id"}
 	}
 	if err != nil {
 		return nil, nil, err
