@@ -44,7 +44,7 @@ func newBook(t *testing.T, base *config.Config) *stored.Book {
 }
 
 // toSet matches a line of an export that says what to set a variable to.
-var toSet = regexp.MustCompile(`(?m)^#   ([A-Z0-9_]+): (\S+) of (\S+)$`)
+var toSet = regexp.MustCompile(`(?m)^#   ([A-Z0-9_]+): (\S+) of ([^;\s]+)(?:;.*)?$`)
 
 // variables returns the values of the variables of an export.
 func variables(t *testing.T, export string, documents []config.Document) map[string]string {
@@ -136,7 +136,9 @@ func TestExportDecidesLikeDocuments(t *testing.T) {
 				g.files[tenant+"-2.yaml"] = export
 			}
 			for name, value := range variables(t, export, documentsOf(t, book, tenant)) {
-				g.env[name] = value
+				if g.env[name] = value; strings.Contains(value, "{{") { // a file fills what stands in it, as the export says
+					g.files[tenant+"-2.yaml"] = strings.ReplaceAll(g.files[tenant+"-2.yaml"], "${"+name+"}", value)
+				}
 			}
 			overlays = append(overlays, config.Overlay(base, tenant, documentsOf(t, book, tenant)))
 		}

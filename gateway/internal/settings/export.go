@@ -80,7 +80,11 @@ func (e *exporting) add(r *read) error {
 			at = secretPath(i - slices.IndexFunc(kept, func(p string) bool { return strings.HasPrefix(p, secretsKey+".") }))
 		}
 		tree = place(tree, document.SplitPath(at), "${"+variable+"}")
-		e.secrets = append(e.secrets, fmt.Sprintf("%s: %s of %s", variable, at, r.Name))
+		about := fmt.Sprintf("%s: %s of %s", variable, at, r.Name)
+		if strings.Contains(r.Secrets[path].Expose(), "{{") { //nolint:forbidigo // only whether it has holes is said
+			about += "; it has {{…}}, which a file of the gateway fills only where they stand in it: write the value there"
+		}
+		e.secrets = append(e.secrets, about)
 	}
 	node, faults := document.ParseStored(storeName(r.Name), writeTree(tree))
 	if node == nil {
