@@ -2,13 +2,12 @@ package config_test
 
 import (
 	"encoding/json"
+	"math/rand/v2"
 	"reflect"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
-
-	"math/rand/v2"
 
 	"github.com/google/go-cmp/cmp"
 

@@ -22,9 +22,14 @@ func TestRemains(t *testing.T) {
 	}
 	defer func() { _ = s.Close() }()
 	of := []struct{ tenant, kind, name string }{
-		{"acme", "capture", "popsee"}, {"acme", "token-used", "t1"}, {"*", "notice", "acme"},
-		{"acme", "token-planted", "crm"}, {"acme", "token-fetched", "crm"}, {"acme", "source", "popsee"},
-		{"other", "token-planted", "crm"}, {"*", "notice", "other"},
+		{"acme", "capture", "popsee"},
+		{"acme", "token-used", "t1"},
+		{"*", "notice", "acme"},
+		{"acme", "token-planted", "crm"},
+		{"acme", "token-fetched", "crm"},
+		{"acme", "source", "popsee"},
+		{"other", "token-planted", "crm"},
+		{"*", "notice", "other"},
 	}
 	for _, p := range of {
 		if _, err := s.Put(t.Context(), p.tenant, p.kind, p.name, []byte("{}"), 0); err != nil {

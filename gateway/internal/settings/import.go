@@ -89,7 +89,8 @@ func (r *bundling) read() {
 		at := slices.IndexFunc(collections, func(c struct {
 			kind, key string
 			list      bool
-		}) bool {
+		},
+		) bool {
 			return c.key == p.Key.Text
 		})
 		if at < 0 && p.Key.Text != "tenant" {
