@@ -307,6 +307,10 @@ func TestUnsealedSecretsAreMasked(t *testing.T) {
 			}
 		}()
 	}
+	exported, err := b.Export(t.Context(), "acme")
+	if err != nil || strings.Contains(string(exported), "clear-secret") || !strings.Contains(string(exported), "ACME_WEBHOOK_A_HEADERS_X_A}") {
+		t.Errorf("%s, %v", exported, err)
+	}
 	patched, err := b.one(t, Change{Name: "webhook/a", Patch: true, Spec: []byte(`{}`)}, byTest)
 	if err != nil || patched.Would != WouldUpdate {
 		t.Fatalf("%+v, %v", patched, err)

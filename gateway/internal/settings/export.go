@@ -42,6 +42,7 @@ func (b *Book) Export(ctx context.Context, tenant string) ([]byte, error) {
 			e.leaveOut(name, c)
 			continue
 		}
+		all[name].hide(c.Clear)
 		if err := e.add(all[name]); err != nil {
 			return nil, fmt.Errorf("export %s: %w", name, err)
 		}
