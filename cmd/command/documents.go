@@ -13,7 +13,7 @@ import (
 // documented is what help texts say of a kind of documents.
 var documented = map[client.Kind]struct{ short, settings, example string }{
 	client.WebhookKind:    {"List webhooks, and write those of a tenant", "url: https://hook.example.com/in", "partner"},
-	client.ConnectionKind: {"List connections, and write those of a tenant", `hubspot: {token: "${HUBSPOT_TOKEN}"}`, "crm"},
+	client.ConnectionKind: {"List connections, and write those of a tenant", `PRODUCT: {token: "${TOKEN}"}`, "crm"},
 	client.SourceKind:     {"Show sources, write those of a tenant, and test profiles", `{profile: pollqr, secrets: ["${POLLQR_SECRET}"]}`, "pollqr"},
 	client.RuleKind:       {"List rules, and write those of a tenant", `{when: nps_score <= 6, send: [crm]}`, "detractor"},
 }

@@ -140,7 +140,7 @@ func playTenants(g *atGateway) {
 	g.play(2, `this is no whole number`, "tenant", "put", "shop", "--limit", "webhooks=many")
 	g.play(2, `write NAME=VALUE`, "tenant", "put", "shop", "--metadata", "plan")
 	bad := g.file("tenant.yaml", "limits:\n  webhooks: 1\n  rulez: 4\n")
-	g.play(2, bad+":3:3: there is no field of this name here\n^~~~~", "tenant", "put", "shop", bad)
+	g.play(2, bad+":3:3: `rulez` is not a field here\n^~~~~", "tenant", "put", "shop", bad)
 	good := g.file("tenant.yaml", "title: The shop\n")
 	g.play(2, "a file replaces all", "tenant", "put", "shop", good, "--title", "x")
 	g.play(0, "written: shop  The shop", "tenant", "put", "shop", good)
