@@ -2,9 +2,11 @@ package config_test
 
 import (
 	"encoding/json"
+	"maps"
 	"math/rand/v2"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -88,6 +90,14 @@ func documentsOf(t *testing.T, book *stored.Book, tenant string) []config.Docume
 	var all []config.Document
 	for _, setting := range kept {
 		all = append(all, stored.Decode(book.Writer.Vault, tenant, setting))
+	}
+	compiled := config.Overlay(book.Base(), tenant, all).Documents
+	for i, d := range all { // a draft may hold what is a secret in its tenant only; an export takes it out
+		at := slices.IndexFunc(compiled, func(c config.CompiledDocument) bool { return c.Name == d.Name })
+		if spec, secrets, ok := config.Split(d, compiled[at].Clear); ok && len(compiled[at].Clear) > 0 {
+			maps.Copy(secrets, d.Secrets)
+			all[i].Spec, all[i].Secrets = spec, secrets
+		}
 	}
 	return all
 }

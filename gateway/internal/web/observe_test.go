@@ -230,7 +230,7 @@ func next(t *testing.T, lines <-chan string, name string) string {
 // The bound of streams is of one caller: those of another tenant's token of the same name do not count.
 func TestLiveOfTwoTenants(t *testing.T) {
 	t.Parallel()
-	r := (&rig{streams: sse.Options{MaxPerOwner: 1}}).open(t)
+	r := (&rig{port: true, streams: sse.Options{MaxPerOwner: 1}}).open(t)
 	one := r.makeToken(t, operatorToken, "acme", `{"name":"ci","scopes":["read"]}`)
 	other := r.makeToken(t, operatorToken, "default", `{"name":"ci","scopes":["read"]}`)
 	r.signalsOf(t, "", one)
