@@ -295,10 +295,11 @@ type leasing struct {
 	fence        uint64
 }
 
-// Lease gives a name to one holder.
+// Lease gives a name to one holder. It does not wait for the disk: a lease that is lost has ended with the process that had it, and what
+// its holder writes afterwards is never on disk without it.
 func (s *store) Lease(ctx context.Context, name, holder string, ttl time.Duration) (uint64, error) {
 	op := &leasing{name: name, holder: holder, ttl: ttl}
-	if err := s.do(ctx, &call{op: op, size: 128, sync: true}); err != nil {
+	if err := s.do(ctx, &call{op: op, size: 128}); err != nil {
 		return 0, fmt.Errorf("lease %s: %w", name, err)
 	}
 	return op.fence, nil
