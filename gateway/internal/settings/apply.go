@@ -55,6 +55,8 @@ type How struct {
 	// Replace deletes the documents of the tenant that have this owner and are not among the changes; Owner is then required. Their
 	// results follow those of the changes, by name.
 	Replace bool
+	// Untested: rules are not refused because their own tests fail.
+	Untested bool
 	// MakeSecrets gives a secret to a webhook that comes without one and whose signature needs one, unless it has some already: see
 	// Result.Made.
 	MakeSecrets bool
@@ -266,6 +268,9 @@ func (b *Book) plan(ctx context.Context, tenant string, changes []Change, how Ho
 		if err := b.prepare(base, p, c, whole[c.Name]); err != nil {
 			return nil, err
 		}
+	}
+	if refused := b.test(p); len(refused) > 0 {
+		return nil, refused.err()
 	}
 	return p, b.fits(ctx, p)
 }

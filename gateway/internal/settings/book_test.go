@@ -19,7 +19,7 @@ import (
 func newBook(t testing.TB, store state.Store) *Book {
 	t.Helper()
 	base := &config.Config{}
-	return &Book{BookOptions{
+	return &Book{BookOptions: BookOptions{
 		Writer: *newWriter(t, store), Masks: Masks{Key: func() []byte { return []byte("0123456789abcdef0123456789abcdef") }},
 		Audit: &audit.Log{Store: store, Clock: clock.System()}, Base: func() *config.Config { return base },
 		Overlay: func(string) *config.TenantConfig { return nil },

@@ -151,7 +151,7 @@ func (a *API) replayList(c *route.Call) error {
 	if after := c.Asked("cursor"); after != "" {
 		at := slices.IndexFunc(all, func(j *job.Job) bool { return j.ID == after })
 		if at < 0 {
-			return answer.Invalid("this is no cursor of this list", "cursor")
+			return route.NoCursor()
 		}
 		all = all[at+1:]
 	}

@@ -82,7 +82,11 @@ func (k kind) list(m *Management, c *route.Call) error {
 	}
 	plan := m.Plan()
 	tenants := func() []string { return append([]string{access.AnyTenant}, m.Tenants.IDs()...) }
-	return route.List(c, tenants, func(c *route.Call, after string, limit int) (p view.Page[shown], err error) {
+	return route.List(c, tenants, func(c *route.Call, cursor string, limit int) (p view.Page[shown], err error) {
+		after, err := route.After(cursor, func(name string) bool { return k.is(m, c, name) })
+		if err != nil {
+			return p, err
+		}
 		var entries []settings.Entry
 		var more bool
 		if c.Tenant != access.AnyTenant {
@@ -96,7 +100,7 @@ func (k kind) list(m *Management, c *route.Call) error {
 		p.Data = k.merge(plan, c.Tenant, filed, entries, secrets)
 		if more || len(p.Data) > limit {
 			p.Data = p.Data[:min(limit, len(p.Data))]
-			next := p.Data[len(p.Data)-1].Common().Name
+			next := route.Next(p.Data[len(p.Data)-1].Common().Name)
 			p.Next = &next
 		}
 		if include != "" && len(p.Data) > 0 {
@@ -104,6 +108,15 @@ func (k kind) list(m *Management, c *route.Call) error {
 		}
 		return p, err
 	})
+}
+
+// is reports whether a file or a document defines a name.
+func (k kind) is(m *Management, c *route.Call, name string) bool {
+	if len(k.ofFiles(m.Plan(), c.Tenant, name, false)) > 0 {
+		return true
+	}
+	_, err := m.Book.Get(c.Base, c.Tenant, k.document(name))
+	return err == nil
 }
 
 // merge adds the views of documents to those of files, by name.
