@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -61,13 +60,19 @@ func plan(t testing.TB, text string) *decide.Plan {
 
 // virtual is a clock on which a job never waits: where it would, its time passes. Longer waits, such as those for the renewal of a lease
 // and for the next look for jobs, end when that time has passed.
-type virtual struct{ *clock.Manual }
+type virtual struct {
+	*clock.Manual
+	passed func() // called when time has passed so
+}
 
 func (v virtual) After(d time.Duration) (<-chan time.Time, func()) {
 	if d > time.Second {
 		return v.Manual.After(d)
 	}
 	v.Advance(d)
+	if v.passed != nil {
+		v.passed()
+	}
 	at := make(chan time.Time, 1)
 	at <- v.Now()
 	return at, func() {}
@@ -89,7 +94,7 @@ func onBoth(t *testing.T, test func(*rig)) {
 	for _, engine := range []string{"embedded", "redis"} {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
-			r := &rig{t: t, clock: virtual{clock.NewManual(noon)}}
+			r := &rig{t: t, clock: virtual{Manual: clock.NewManual(noon)}}
 			r.plan.Store(plan(t, someRules))
 			var err error
 			if engine == "embedded" {
@@ -204,6 +209,7 @@ type process struct {
 	onWrite func(n int, what string) failure
 	dead    atomic.Bool
 	stop    func()
+	left    chan struct{} // receives when a job has left the index of those that have not ended
 }
 
 // failure is how a write fails: the process dies before it or right after it.
@@ -244,7 +250,11 @@ func (p *process) Put(ctx context.Context, tenant, kind, name string, value []by
 }
 
 func (p *process) Delete(ctx context.Context, tenant, kind, name string, version uint64) error {
-	return p.write("delete "+kind, func() error { return p.Store.Delete(ctx, tenant, kind, name, version) })
+	err := p.write("delete "+kind, func() error { return p.Store.Delete(ctx, tenant, kind, name, version) })
+	if err == nil && kind == "job-active" {
+		p.left <- struct{}{}
+	}
+	return err
 }
 
 func (p *process) Schedule(ctx context.Context, tenant string, all []state.Delivery) (done []bool, err error) {
@@ -263,17 +273,19 @@ func (p *process) Lease(ctx context.Context, name, holder string, ttl time.Durat
 	return p.Store.Lease(ctx, name, holder, ttl)
 }
 
-// run runs a process until stop, or until the end of the test. delivers: what is scheduled is delivered when it is due.
-func (r *rig) run(delivers bool, onWrite func(n int, what string) failure) *process {
+// run runs a process until stop, or until the end of the test. What it schedules is delivered when it is due, as long as it lives.
+func (r *rig) run(onWrite func(n int, what string) failure) *process {
 	r.t.Helper()
-	p := &process{Store: r.store, onWrite: onWrite}
-	p.replays = &Replayer{Options: Options{Store: p, Plan: r.plan.Load, Clock: r.clock, Due: func() {
-		if delivers {
+	p := &process{Store: r.store, onWrite: onWrite, left: make(chan struct{}, 10)}
+	deliver := func() {
+		if !p.dead.Load() {
 			r.deliver()
 		}
-	}}}
+	}
+	passing := virtual{r.clock.Manual, deliver}
+	p.replays = &Replayer{Options: Options{Store: p, Plan: r.plan.Load, Clock: passing, Due: deliver}}
 	p.jobs = job.New(job.Options{
-		Store: p, Clock: r.clock, Log: slog.New(slog.DiscardHandler), Holder: "one", Kinds: map[string]job.Kind{Kind: p.replays.Work},
+		Store: p, Clock: passing, Log: slog.New(slog.DiscardHandler), Holder: "one", Kinds: map[string]job.Kind{Kind: p.replays.Work},
 	})
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -281,15 +293,6 @@ func (r *rig) run(delivers bool, onWrite func(n int, what string) failure) *proc
 	p.stop = func() { stop(); running.Wait() }
 	r.t.Cleanup(p.stop)
 	return p
-}
-
-func until(t *testing.T, what string, so func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); !so(); runtime.Gosched() {
-		if time.Now().After(end) {
-			t.Fatalf("not reached: %s", what)
-		}
-	}
 }
 
 // spec is a replay with a rate.
@@ -311,20 +314,24 @@ func (r *rig) create(p *process, s *Spec) *job.Job {
 	return made
 }
 
-// ended waits until a replay has ended, and returns it. Nothing of it is left but the job.
-func (r *rig) ended(p *process, id string) (last *job.Job) {
+// ended waits until the only replay has ended, and returns it. Nothing of it is left but the job.
+func (r *rig) ended(p *process, id string) *job.Job {
 	r.t.Helper()
-	until(r.t, "the replay ends", func() bool {
-		var err error
-		if last, err = p.jobs.Get(r.t.Context(), "acme", id); err != nil {
-			r.t.Fatal(err)
-		}
-		return last.State.Ended()
-	})
-	until(r.t, "it leaves the index", func() bool {
-		active, err := r.store.List(r.t.Context(), "*", "job-active")
-		return err == nil && len(active) == 0
-	})
+	select {
+	case <-p.left:
+	case <-time.After(time.Minute):
+		r.t.Fatal("the replay does not end")
+	}
+	return r.last(p, id)
+}
+
+// last returns a replay that has ended.
+func (r *rig) last(p *process, id string) *job.Job {
+	r.t.Helper()
+	last, err := p.jobs.Get(r.t.Context(), "acme", id)
+	if err != nil || !last.State.Ended() {
+		r.t.Fatalf("%+v, %v", last, err)
+	}
 	if pages, err := r.store.List(r.t.Context(), "acme", "job-page"); err != nil || len(pages) > 0 {
 		r.t.Errorf("%d pages are left, %v", len(pages), err)
 	}
@@ -334,7 +341,7 @@ func (r *rig) ended(p *process, id string) (last *job.Job) {
 // replay runs a replay to its end, and delivers what it scheduled.
 func (r *rig) replay(s *Spec) *job.Job {
 	r.t.Helper()
-	p := r.run(true, nil)
+	p := r.run(nil)
 	j := r.ended(p, r.create(p, s).ID)
 	p.stop()
 	r.clock.Advance(2 * time.Second)
