@@ -208,6 +208,8 @@ type process struct {
 	writes  atomic.Int32
 	onWrite func(n int, what string) failure
 	dead    atomic.Bool
+	busy    atomic.Bool // destinations are attempting something else: nothing is delivered
+	onWait  func()      // called when time has passed
 	stop    func()
 	left    chan struct{} // receives when a job has left the index of those that have not ended
 }
@@ -278,11 +280,15 @@ func (r *rig) run(onWrite func(n int, what string) failure) *process {
 	r.t.Helper()
 	p := &process{Store: r.store, onWrite: onWrite, left: make(chan struct{}, 10)}
 	deliver := func() {
-		if !p.dead.Load() {
+		if !p.dead.Load() && !p.busy.Load() {
 			r.deliver()
 		}
 	}
-	passing := virtual{r.clock.Manual, deliver}
+	passing := virtual{r.clock.Manual, func() {
+		if deliver(); p.onWait != nil {
+			p.onWait()
+		}
+	}}
 	p.replays = &Replayer{Options: Options{Store: p, Plan: r.plan.Load, Clock: passing, Due: deliver}}
 	p.jobs = job.New(job.Options{
 		Store: p, Clock: passing, Log: slog.New(slog.DiscardHandler), Holder: "one", Kinds: map[string]job.Kind{Kind: p.replays.Work},
