@@ -2,13 +2,11 @@ package web
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -637,48 +635,4 @@ func TestEventsPerMinute(t *testing.T) {
 	// A platform's own requests are never refused by a plan.
 	body := pollqr("r1", 3)
 	r.does(t, ask{method: "POST", path: "/t/acme/in/branch", header: map[string]string{"Content-Type": "application/json", "X-PollQR-Signature": sign("acme-"+pollqrSecret, body)}, body: body}, 200)
-}
-
-// A link that is opened many times at once, on two replicas, begins one session; one that is deleted meanwhile leaves none.
-func TestPortalLinkOpensOnce(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	replicas := []*access.Links{{Store: r.store, Clock: r.clock}, {Store: r.store, Clock: r.clock}}
-	for round := range 20 {
-		link, key, err := replicas[0].Make(t.Context(), "acme", access.Link{Capabilities: []access.Capability{access.CanWebhooks}, Session: 3600, Expires: noon.Add(time.Hour)})
-		if err != nil {
-			t.Fatal(err)
-		}
-		sessions, deleted := make(chan *access.Session, 16), make(chan error, 1)
-		var all sync.WaitGroup
-		for i := range cap(sessions) {
-			all.Go(func() {
-				_, session, err := replicas[i%2].Open(t.Context(), key, nil)
-				if err == nil {
-					sessions <- session
-				} else if !errors.Is(err, access.ErrLinkEnded) {
-					t.Error(err)
-				}
-			})
-		}
-		if round%2 == 1 {
-			all.Go(func() { deleted <- replicas[1].Delete(t.Context(), "acme", link.ID) })
-		}
-		all.Wait()
-		close(sessions)
-		if n := len(sessions); n > 1 || n == 0 && round%2 == 0 {
-			t.Errorf("%d sessions", n)
-		}
-		for session := range sessions {
-			grant, err := replicas[0].Grant(t.Context(), session)
-			if err != nil || (grant == nil) != (round%2 == 1) {
-				t.Errorf("round %d: %v, %v", round, grant, err)
-			}
-		}
-		if round%2 == 1 {
-			if err := <-deleted; err != nil {
-				t.Error(err)
-			}
-		}
-	}
 }
