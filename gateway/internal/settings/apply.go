@@ -331,7 +331,7 @@ func (c *change) admit(how How) error {
 		return &VersionError{Name: c.Name}
 	}
 	if c.If != nil && (c.current == nil) != (*c.If == 0) || c.If != nil && c.current != nil && c.current.Version != *c.If {
-		e := &VersionError{Name: c.Name}
+		e := &VersionError{Name: c.Name, None: *c.If == 0}
 		if c.current != nil {
 			e.Version, e.By, e.At = c.current.Version, c.current.meta.UpdatedBy, c.current.meta.Updated
 		}

@@ -381,6 +381,8 @@ func TestLogin(t *testing.T) {
 		t.Errorf("it leads to %s", got.header.Get("Location"))
 	}
 	r.does(t, ask{method: "POST", path: "/console/login", header: map[string]string{"Sec-Fetch-Site": "cross-site"}, body: `{"token":"` + everyToken + `"}`}, 403)
+	// curl calls everything a form.
+	r.does(t, ask{method: "POST", path: "/console/login", header: form, body: ` {"token":"` + everyToken + `"}`}, 200)
 	r.does(t, ask{method: "POST", path: "/console/login", body: `{}`}, 422)
 	for range 3 {
 		r.does(t, ask{method: "POST", path: "/console/login", body: `{"token":"nonsense"}`}, 401)
