@@ -398,9 +398,6 @@ func (b *Book) prepare(base *config.Config, p *planned, c *change, whole *read) 
 		c.would = WouldUpdate
 	}
 	c.next.meta.Updated, c.next.meta.UpdatedBy = now, p.how.By.Name
-	if p.how.DryRun { // nothing is sealed
-		return nil
-	}
 	stored, err := Encode(b.Writer.Vault, p.tenant, Draft{Name: c.Name, Spec: spec, Secrets: secrets, Meta: c.next.meta})
 	c.stored = stored
 	return err

@@ -233,6 +233,7 @@ func (b *Book) unmask(tree any, current *read) (whole any, found bool, err error
 		return nil, false, err
 	}
 	found = listed
+	var kept []string
 	whole, err = texts(tree, nil, func(steps []string, text string) (string, error) {
 		if !isMask(text) {
 			return text, nil
@@ -241,11 +242,15 @@ func (b *Book) unmask(tree any, current *read) (whole any, found bool, err error
 		path := document.JoinPath(steps)
 		for at, secret := range secrets {
 			if sameList(at, path) && b.Masks.Mask(secret) == text {
+				kept = append(kept, path)
 				return document.EscapeVariables(secret.Expose()), nil //nolint:forbidigo // it goes back to where it was
 			}
 		}
 		return "", &MaskError{path}
 	})
+	if err == nil {
+		err = sentElsewhere(whole, current, kept)
+	}
 	return whole, found, err
 }
 
