@@ -398,7 +398,11 @@ func (b *Book) prepare(base *config.Config, p *planned, c *change, whole *read) 
 		c.would = WouldUpdate
 	}
 	c.next.meta.Updated, c.next.meta.UpdatedBy = now, p.how.By.Name
-	stored, err := Encode(b.Writer.Vault, p.tenant, Draft{Name: c.Name, Spec: spec, Secrets: secrets, Meta: c.next.meta})
+	seal := b.Writer.Vault.Seal
+	if p.how.DryRun { // it has the same bounds, and records nothing
+		seal = b.Writer.Vault.SealOut
+	}
+	stored, err := encode(seal, p.tenant, Draft{Name: c.Name, Spec: spec, Secrets: secrets, Meta: c.next.meta})
 	c.stored = stored
 	return err
 }
