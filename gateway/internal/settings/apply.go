@@ -272,6 +272,9 @@ func (b *Book) plan(ctx context.Context, tenant string, changes []Change, how Ho
 	if refused := b.test(p); len(refused) > 0 {
 		return nil, refused.err()
 	}
+	if err := b.seal(p); err != nil { // for a dry run too, which has the same bounds
+		return nil, err
+	}
 	return p, b.fits(ctx, p)
 }
 
@@ -517,12 +520,6 @@ const maxTries = 20
 
 // write does what was planned, in one write of the store: documents, lines of the audit, and the mark of the key.
 func (b *Book) write(ctx context.Context, p *planned) error {
-	if err := b.seal(p); err != nil {
-		return err
-	}
-	if err := b.fits(ctx, p); err != nil {
-		return err
-	}
 	if err := b.announce(ctx, p); err != nil {
 		return err
 	}

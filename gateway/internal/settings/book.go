@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 
@@ -238,6 +239,7 @@ func (b *Book) unmask(tree any, current *read) (whole any, found bool, err error
 		return nil, false, err
 	}
 	found = listed
+	var kept []string
 	whole, err = texts(tree, nil, func(steps []string, text string) (string, error) {
 		if !isMask(text) {
 			return text, nil
@@ -245,19 +247,42 @@ func (b *Book) unmask(tree any, current *read) (whole any, found bool, err error
 		found = true
 		path := document.JoinPath(steps)
 		for at, secret := range secrets {
-			if sameList(at, path) && b.Masks.Mask(secret) == text {
+			if sameList(tree, at, path) && b.Masks.Mask(secret) == text {
+				kept = append(kept, path)
 				return document.EscapeVariables(secret.Expose()), nil //nolint:forbidigo // it goes back to where it was
 			}
 		}
 		return "", &MaskError{path}
 	})
+	if err == nil {
+		err = sentElsewhere(whole, current, kept)
+	}
 	return whole, found, err
 }
 
-// sameList reports whether two paths are the same, or differ in places of lists alone: a step of a rule may move, and its mask with it.
-func sameList(a, b string) bool {
+// sameList reports whether two paths are the same, or differ in places of lists of a tree alone: a step of a rule may move, and its
+// mask with it. b leads to a value of the tree.
+func sameList(tree any, a, b string) bool {
 	x, y := document.SplitPath(a), document.SplitPath(b)
-	return slices.EqualFunc(x, y, func(x, y string) bool { return x == y || isIndex(x) && isIndex(y) })
+	if len(x) != len(y) {
+		return false
+	}
+	for i := range y {
+		switch in := tree.(type) {
+		case []any:
+			n, err := strconv.Atoi(y[i])
+			if err != nil || n >= len(in) || !isIndex(x[i]) {
+				return false
+			}
+			tree = in[n]
+		case map[string]any:
+			if x[i] != y[i] {
+				return false
+			}
+			tree = in[y[i]]
+		}
+	}
+	return true
 }
 
 func isIndex(step string) bool {

@@ -524,6 +524,24 @@ func TestPortalLinkEnds(t *testing.T) {
 	}
 }
 
+// A link and its session end when the token does that made the link.
+func TestPortalLinkEndsWithItsToken(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	short := r.makeToken(t, acmeAdminToken, "", `{"name":"short","scopes":["admin","read","write","settings"],"expires":"1h"}`)
+	const path = "/v1/tenants/acme/portal-links"
+	r.does(t, ask{method: "POST", path: path, token: short, body: `{"capabilities":["deliveries"],"opens_within":"2h"}`}, 403, "cannot make a link that opens later", `"loc":["opens_within"]`)
+	r.does(t, ask{method: "POST", path: path, token: short, body: `{"capabilities":["deliveries"],"opens_within":"1h"}`}, 201)
+	made := decoded[view.MadePortalLink](t, r.does(t, ask{method: "POST", path: path, token: short, body: `{"capabilities":["deliveries"],"session":"24h"}`}, 201))
+	_, key, _ := strings.Cut(made.URL, "?k=")
+	cookie := cookieOf(t, r.does(t, ask{path: "/portal/open?k=" + key}, 303))
+	r.clock.Advance(time.Hour - time.Second)
+	r.does(t, ask{path: "/v1/deliveries", header: withCookie(cookie)}, 200)
+	r.clock.Advance(time.Second)
+	r.does(t, ask{path: "/v1/deliveries", header: withCookie(cookie)}, 401)
+	r.does(t, ask{path: path, token: acmeAdminToken}, 200, `"data":[]`)
+}
+
 func TestPortalLinkRefusals(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

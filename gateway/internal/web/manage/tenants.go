@@ -120,7 +120,7 @@ func (m *Management) putTenant(c *route.Call) error {
 
 func (m *Management) patchTenant(c *route.Call) error {
 	patch := body(c)
-	if err := route.ReadJSON(patch, &map[string]any{}); err != nil {
+	if err := route.ReadJSON(patch, &map[string]json.RawMessage{}); err != nil {
 		return err
 	}
 	return m.changeTenant(c, func(record *access.Tenant) (*view.TenantSpec, error) {

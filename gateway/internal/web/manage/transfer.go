@@ -45,7 +45,7 @@ func transferRows() []row {
 		}},
 		{(*Management).importSettings, route.Route{
 			Method: fiber.MethodPost, Path: ImportPath, Scope: access.Admin, Query: []string{"mode", "owner", "lock", "dry_run"},
-			For: "make the documents of a file; `dry_run` answers the plan",
+			For: "make the documents of a file, with the scope `settings` as well; `dry_run` answers the plan",
 			In:  route.Media{yaml: route.Text(""), fiber.MIMEApplicationJSON: json.RawMessage{}}, Out: view.Import{},
 			Statuses: []int{fiber.StatusConflict, fiber.StatusRequestEntityTooLarge},
 		}},
@@ -75,7 +75,14 @@ type importing struct {
 
 // importSettings makes the documents of a body. All tenants are checked before the first is changed.
 func (m *Management) importSettings(c *route.Call) error {
+	if !c.Grant.May(access.Settings) { // else who may not write a document would write it as an import
+		return answer.NewProblem(fiber.StatusForbidden, view.Permission, "this token lacks the scope `"+access.Settings.String()+"`")
+	}
 	how, err := howToImport(c)
+	if err != nil {
+		return err
+	}
+	text, err := sent(c)
 	if err != nil {
 		return err
 	}
@@ -86,7 +93,7 @@ func (m *Management) importSettings(c *route.Call) error {
 		return err
 	}
 	defer leave()
-	bundle, faults := settings.ReadBundle(body(c), c.Tenant, c.Named || c.Grant.Tenant != access.AnyTenant)
+	bundle, faults := settings.ReadBundle(text, c.Tenant, c.Named || c.Grant.Tenant != access.AnyTenant)
 	if faults != nil {
 		return &answer.Problem{Status: fiber.StatusUnprocessableEntity, Detail: placed(faults)}
 	}
