@@ -178,6 +178,8 @@ func (p *pair) round() []changed {
 		{"a connection is deleted", remove("/v1/connections/c"), status(404, "GET", "/v1/destinations/c"), false},
 		{"a source is made", put("/v1/sources/s", `{"profile": "pollqr", "secrets": ["pollqr-secret-0123456789"]}`), status(401, "POST", "/in/s"), false},
 		{"a source is deleted", remove("/v1/sources/s"), status(503, "POST", "/in/s"), false},
+		{"a tenant is made", put("/v1/tenants/x", `{"title": "X"}`), status(200, "GET", "/v1/webhooks?tenant=x"), false},
+		{"a tenant is deleted", remove("/v1/tenants/x"), status(404, "GET", "/v1/webhooks?tenant=x"), false},
 		{"a token is made", func(c *caller) { c.into(&token, c.must("POST", "/v1/tokens", `{"name": "t", "scopes": ["read"]}`)) }, knows(200), false},
 		{"a token is deleted", remove("/v1/tokens/t"), knows(401), false},
 	}
