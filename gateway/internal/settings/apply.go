@@ -60,6 +60,8 @@ type How struct {
 	// MakeSecrets gives a secret to a webhook that comes without one and whose signature needs one, unless it has some already: see
 	// Result.Made.
 	MakeSecrets bool
+	// Later: Apply need not wait until the documents are in use. The caller does, with AwaitUse, or does not care.
+	Later bool
 }
 
 // Would is what a change does.
@@ -89,6 +91,8 @@ type Result struct {
 // Apply changes documents of a tenant, and returns a result for each change in its order. Either all changes are done, or, after an
 // error, none: the errors are those in refusal.go, ErrTooLarge, vault.ErrNoKey and those of the store. If several changes are refused,
 // the error is a Refusals with each.
+//
+// It returns when this process uses the documents as they are then, or when that has taken too long: see Entry.Pending.
 func (b *Book) Apply(ctx context.Context, tenant string, changes []Change, how How) (results []Result, err error) {
 	if how.DryRun {
 		p, err := b.plan(ctx, tenant, changes, how)
@@ -133,6 +137,9 @@ func (b *Book) Do(ctx context.Context, plan *Plan) (results []Result, err error)
 		}
 		return err
 	})
+	if err == nil && !plan.how.Later {
+		b.AwaitUse(ctx, []string{plan.tenant}, [][]Result{results})
+	}
 	return results, err
 }
 
@@ -156,6 +163,32 @@ func (b *Book) current(ctx context.Context, plan *Plan) (*planned, error) {
 		return b.plan(ctx, plan.tenant, plan.changes, plan.how)
 	}
 	return p, nil
+}
+
+// AwaitUse waits until this process uses the documents of tenants as they are after changes. results are those of Apply for each tenant.
+// Those of documents that are not in use in time become pending.
+func (b *Book) AwaitUse(ctx context.Context, tenants []string, results [][]Result) {
+	if b.Await == nil {
+		return
+	}
+	used := func(tenant string, r *Result) bool {
+		return r.Would != WouldDelete && hasVersion(b.Overlay(tenant), r.Entry.Name, r.Entry.Version)
+	}
+	var unused []string
+	for i, tenant := range tenants {
+		if slices.ContainsFunc(results[i], func(r Result) bool { return !used(tenant, &r) }) {
+			unused = append(unused, tenant)
+		}
+	}
+	if len(unused) == 0 || b.Await(ctx, unused...) {
+		return
+	}
+	for i, tenant := range tenants {
+		for j := range results[i] {
+			r := &results[i][j]
+			r.Entry.Pending = !used(tenant, r)
+		}
+	}
 }
 
 // planned are changes that passed all checks.

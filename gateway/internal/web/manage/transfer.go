@@ -105,7 +105,9 @@ func (m *Management) importSettings(c *route.Call) error {
 		return err
 	}
 	if i.writing = !how.DryRun; i.writing {
-		if err := i.all(ctx, i.write).refusal(i); err != nil {
+		err := i.all(ctx, i.write).refusal(i)
+		i.awaitUse(ctx)
+		if err != nil {
 			return err
 		}
 	}
@@ -114,7 +116,7 @@ func (m *Management) importSettings(c *route.Call) error {
 
 // howToImport reads the parameters of an import.
 func howToImport(c *route.Call) (settings.How, error) {
-	how := settings.How{By: c.By(), Provenance: "import", Owner: strings.Clone(c.Asked("owner"))}
+	how := settings.How{By: c.By(), Provenance: "import", Owner: strings.Clone(c.Asked("owner")), Later: true}
 	var err error
 	if how.DryRun, err = c.Flag("dry_run"); err != nil {
 		return how, err
@@ -152,6 +154,15 @@ func (m *Management) enterImport(ctx context.Context) (leave func(), err error) 
 		problem.RetryAfter = answer.DefaultRetryAfter
 		return nil, problem
 	}
+}
+
+// awaitUse waits until the changes of all tenants are in use, and not after each.
+func (i *importing) awaitUse(ctx context.Context) {
+	tenants := make([]string, len(i.bundled))
+	for n, t := range i.bundled {
+		tenants[n] = t.Tenant
+	}
+	i.Book.AwaitUse(ctx, tenants, i.results)
 }
 
 // exist refuses tenants that there are not: a mistyped name would make one.
@@ -341,6 +352,7 @@ func (i *importing) view() view.Import {
 			r := &i.results[n][j]
 			of.Items[j] = importedItem(r, i.how.DryRun)
 			counts[r.Would]++
+			of.Pending = of.Pending || r.Entry.Pending
 		}
 		of.Plan = planOf(counts[settings.WouldCreate], counts[settings.WouldUpdate], counts[settings.WouldDelete])
 		v.Create += counts[settings.WouldCreate]

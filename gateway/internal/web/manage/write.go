@@ -132,7 +132,7 @@ func (k kind) remove(m *Management, c *route.Call) error {
 	if err != nil {
 		return err
 	}
-	deleted := view.Deleted{Name: name, Kind: string(k), Waiting: result.Waiting}
+	deleted := view.Deleted{Name: name, Kind: string(k), Waiting: result.Waiting, Pending: result.Entry.Pending}
 	if c.Asked("dry_run") == "true" {
 		deleted.Would = string(result.Would)
 	}
