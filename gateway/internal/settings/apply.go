@@ -80,6 +80,8 @@ type Result struct {
 	Would Would
 	// Entry is the document after the change; of a deleted one, before it.
 	Entry Entry
+	// Was is the metadata of the document before the change; zero if there was none.
+	Was Meta
 	// Waiting is how many deliveries waited for a deleted destination.
 	Waiting int
 	// Secrets are those of a webhook after the change.
@@ -220,6 +222,9 @@ func (p *planned) results() []Result {
 		r := Result{Would: c.would, Waiting: c.waiting, Made: c.made}
 		of := cmp.Or(c.next, c.current)
 		r.Entry = Entry{Name: of.Name, Version: of.Version, Meta: of.meta, Spec: c.after}
+		if c.current != nil {
+			r.Was = c.current.meta
+		}
 		if c.next == nil {
 			r.Entry.Spec = c.before
 		} else if isWebhook(of.Name) {

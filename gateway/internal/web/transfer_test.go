@@ -90,6 +90,38 @@ func TestImport(t *testing.T) {
 	}
 }
 
+// The plan says which documents get another owner, or are locked or not any more, although nothing else of them changes.
+func TestImportTakesOver(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.imported(t, acmeAdminToken, "?owner=console", someImport, 200)
+	for _, query := range []string{"?owner=ci&dry_run=true", "?owner=ci"} {
+		_, v := r.imported(t, acmeAdminToken, query, someImport, 200)
+		for _, item := range v.Tenants[0].Items {
+			if item.Change != "update" || item.Owner == nil || *item.Owner != (view.ChangedOwner{From: "console", To: "ci"}) || item.Locked != nil {
+				t.Errorf("%s: %+v", query, item)
+			}
+		}
+	}
+	got, v := r.imported(t, acmeAdminToken, "?owner=ci", someImport, 200)
+	if strings.Contains(got.body, `"owner"`) || v.Nothing != 4 {
+		t.Errorf("nothing changes: %s", got.body)
+	}
+	_, v = r.imported(t, acmeAdminToken, "?owner=ci&lock=true&dry_run=true", someImport, 200)
+	for _, item := range v.Tenants[0].Items {
+		if item.Owner != nil || item.Locked == nil || !*item.Locked {
+			t.Errorf("%+v", item)
+		}
+	}
+	// A change without an owner leaves it.
+	if got, _ := r.imported(t, acmeAdminToken, "", strings.Replace(someImport, "hook.example.com", "hook2.example.com", 1), 200); strings.Contains(got.body, `"owner"`) {
+		t.Errorf("the owner changes: %s", got.body)
+	}
+	r.imported(t, acmeAdminToken, "?owner=ci&lock=true", someImport, 200)
+	r.imported(t, acmeAdminToken, "?owner=console&dry_run=true", someImport, 403)
+	r.imported(t, acmeAdminToken, "?owner=console", someImport, 403)
+}
+
 // A locked document is changed by its owner's imports alone; one that is not is changed with a warning.
 func TestImportedDocumentsAreManaged(t *testing.T) {
 	t.Parallel()

@@ -28,9 +28,9 @@ const (
 	// another one: a process works on one at a time.
 	importFor  = 50 * time.Second
 	importWait = 5 * time.Second
-	// maxPause bounds the pause after each tenant, allPauses those of an import together. A pause is as long as the work on the tenant
-	// was, so that those who publish meanwhile find the store and the processors free.
-	maxPause, allPauses = 20 * time.Millisecond, 10 * time.Second
+	// An import pauses after each tenant for as long as the work on it took, so that those who publish meanwhile find the store and the
+	// processors free: for at most maxPause, and not after pausesFor.
+	maxPause, pausesFor = 20 * time.Millisecond, 15 * time.Second
 	// maxImportFaults bounds the details of a refusal, maxDoneNamed the tenants that are named as done.
 	maxImportFaults = 100
 	maxDoneNamed    = 20
@@ -70,7 +70,7 @@ type importing struct {
 	plans   []*settings.Plan
 	results [][]settings.Result // by tenant; nil: it was refused
 	writing bool                // all is checked
-	paused  time.Duration
+	began   time.Duration
 }
 
 // importSettings makes the documents of a body. All tenants are checked before the first is changed.
@@ -97,7 +97,7 @@ func (m *Management) importSettings(c *route.Call) error {
 	if faults != nil {
 		return &answer.Problem{Status: fiber.StatusUnprocessableEntity, Detail: placed(faults)}
 	}
-	i := &importing{Management: m, call: c, how: how, bundled: bundle.Tenants}
+	i := &importing{Management: m, call: c, how: how, bundled: bundle.Tenants, began: m.Clock.Elapsed()}
 	if err := i.exist(ctx); err != nil {
 		return err
 	}
@@ -200,8 +200,8 @@ func (i *importing) all(ctx context.Context, step func(ctx context.Context, n in
 		}
 		began := i.Clock.Elapsed()
 		i.results[n], errs[n] = step(ctx, n)
-		if n < len(i.bundled)-1 {
-			i.pause(ctx, min(i.Clock.Elapsed()-began, maxPause, allPauses-i.paused))
+		if now := i.Clock.Elapsed(); n < len(i.bundled)-1 && now-i.began < pausesFor {
+			i.pause(ctx, min(now-began, maxPause))
 		}
 	}
 	return errs
@@ -225,10 +225,6 @@ func (i *importing) write(ctx context.Context, n int) ([]settings.Result, error)
 }
 
 func (i *importing) pause(ctx context.Context, length time.Duration) {
-	if length <= 0 {
-		return
-	}
-	i.paused += length
 	over, stop := i.Clock.After(length)
 	defer stop()
 	select {
@@ -376,6 +372,14 @@ func importedItem(r *settings.Result, dry bool) view.ImportedItem {
 	}
 	if r.Would == settings.WouldNothing || !dry && r.Would != settings.WouldDelete {
 		item.Version = r.Entry.Version
+	}
+	if now := &r.Entry.Meta; r.Would == settings.WouldUpdate {
+		if r.Was.Owner != now.Owner {
+			item.Owner = &view.ChangedOwner{From: r.Was.Owner, To: now.Owner}
+		}
+		if r.Was.Lock != now.Lock {
+			item.Locked = &now.Lock
+		}
 	}
 	return item
 }
