@@ -242,6 +242,8 @@ func open(ctx context.Context, o Options) (_ *gateway, err error) {
 		Destinations: func() map[string][]string { return g.plan.Load().Destinations() },
 		Documents:    g.documentStats,
 		Public:       func() *config.Public { return g.plan.Load().Public() },
+
+		EventsPerMinute: g.register.Tenants.EventsPerMinute,
 	})
 	g.counting.Store(g.stats)
 	g.notices = notice.New(notice.Options{Store: g.store, Plan: g.plan.Load, Clock: g.clock, Log: traffic})
