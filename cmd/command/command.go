@@ -138,7 +138,7 @@ func New(stdout, stderr io.Writer) *cobra.Command {
 	flags.StringVar(&g.tenant, "tenant", environ("SURVEYGATE_TENANT"), "tenant (default: the token's, or default)")
 	flags.BoolVar(&g.json, "json", false, "print JSON")
 	root.AddCommand(
-		g.run(), g.demo(), g.check(), g.test(), g.fields(), g.explain(), g.events(), g.emit(), g.listen(),
+		g.run(), g.demo(), g.check(), g.test(), g.fields(), g.explain(), g.try(), g.events(), g.emit(), g.listen(),
 		g.reload(), g.replay(), g.deliveries(), g.dead(), g.destinations(),
 		g.source(), g.documents(client.ConnectionKind), g.webhook(), g.documents(client.RuleKind),
 		g.tenants(), g.tokens(), g.settings(), g.secret(), g.audit(), g.vault(), g.store(), g.version(),

@@ -41,7 +41,7 @@ func (g *globals) source() *cobra.Command {
 		RunE:  func(cmd *cobra.Command, args []string) error { return g.captured(cmd, args[0], save) },
 	}
 	captured.Flags().StringVar(&save, "save", "", "save each body and its headers in this folder")
-	cmd.AddCommand(g.sourceTest(), rejected, captured, list)
+	cmd.AddCommand(g.sourceTest(), g.sourceCapture(), rejected, captured, list)
 	cmd.AddCommand(g.documentCommands(client.SourceKind)...)
 	return cmd
 }
@@ -221,7 +221,7 @@ func (g *globals) captured(cmd *cobra.Command, name, folder string) error {
 	}
 	switch {
 	case len(all) == 0 && until.IsZero():
-		g.printf("none: `capture: 1h` on the source keeps requests in the first hour after loading\n")
+		g.printf("none: surveygate source capture %s --for 1h\n", name)
 	case len(all) == 0:
 		g.printf("none yet; requests until %s are kept\n", until.Format(time.RFC3339))
 	}

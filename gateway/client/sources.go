@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"time"
@@ -75,4 +76,36 @@ func (c *Client) Captured(ctx context.Context, name string) ([]CapturedRequest, 
 	var page view.CapturedPage
 	err := c.Do(ctx, Call{Method: http.MethodGet, Path: "/v1/sources/" + url.PathEscape(name) + "/captured", Into: &page})
 	return page.Data, page.CaptureUntil.Time, err
+}
+
+// The check of a request by a source of a running gateway.
+type (
+	// SourceTest is a request to read as its source would read it from its platform.
+	SourceTest = view.SourceTest
+	// SourceTested is how a source reads a request.
+	SourceTested = view.SourceTested
+)
+
+// CaptureRequests lets a source keep its requests for a while; 0 ends that. It returns until when it keeps them; zero: it does not.
+func (c *Client) CaptureRequests(ctx context.Context, name string, lasts time.Duration) (time.Time, error) {
+	body, err := json.Marshal(view.CaptureAsk{For: lasts.String()})
+	if err != nil {
+		return time.Time{}, err
+	}
+	var now view.Capturing
+	err = c.Do(ctx, Call{Method: http.MethodPost, Path: "/v1/sources/" + url.PathEscape(name) + "/capture", Body: body, ContentType: "application/json", Into: &now})
+	if err != nil || now.CaptureUntil == nil {
+		return time.Time{}, err
+	}
+	return now.CaptureUntil.Time, nil
+}
+
+// TestSource asks how a source would read a request. Nothing is kept.
+func (c *Client) TestSource(ctx context.Context, name string, t SourceTest) (*SourceTested, error) {
+	body, err := json.Marshal(t)
+	if err != nil {
+		return nil, err
+	}
+	tested := &SourceTested{}
+	return tested, c.Do(ctx, Call{Method: http.MethodPost, Path: "/v1/sources/" + url.PathEscape(name) + "/test", Body: body, ContentType: "application/json", Into: tested})
 }

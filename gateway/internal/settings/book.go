@@ -8,10 +8,12 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/audit"
+	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
@@ -34,7 +36,10 @@ type BookOptions struct {
 
 // Book reads and changes the documents of tenants, for all that do: the API, imports, the compatible API. A document is changed by
 // no other way, so that all of them keep the same rules. It is safe for concurrent use.
-type Book struct{ BookOptions }
+type Book struct {
+	BookOptions
+	tested atomic.Pointer[decide.Plan] // of the base that rules were last tested over
+}
 
 // Entry is a document as a caller may see it: with masked secrets.
 type Entry struct {

@@ -18,11 +18,13 @@ import (
 	"github.com/surveygate/surveygate/configs"
 	"github.com/surveygate/surveygate/gateway/internal/web/openapi"
 	"github.com/surveygate/surveygate/gateway/internal/web/route"
+	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
 // conform is a transport that holds every request and every answer of a test against configs/openapi.json:
-//   - an answer has a status, a Content-Type and a body that the document has for its operation,
-//   - a request that the document does not allow is refused.
+//   - an answer has a status, headers, a Content-Type and a body that the document has for its operation,
+//   - a request that the document does not allow is refused,
+//   - a header that changes what a request does is sent only where the document has it.
 //
 // It uses compiled schemas, because kin-openapi compiles each schema again for each body.
 type conform struct {
@@ -41,8 +43,12 @@ func (c conform) RoundTrip(req *http.Request) (*http.Response, error) {
 		req.Body = io.NopCloser(bytes.NewReader(sent))
 	}
 	res, err := c.next.RoundTrip(req)
-	if err != nil || strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream") {
-		return res, err
+	if err != nil {
+		return nil, err
+	}
+	if strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream") { // its body has no end
+		described().holds(c.t, req, sent, res, nil)
+		return res, nil
 	}
 	got, err := io.ReadAll(res.Body)
 	if err != nil {
@@ -103,6 +109,9 @@ func (d *description) holds(t testing.TB, req *http.Request, sent []byte, res *h
 		return
 	}
 	at := "/paths/" + escaped(path) + "/" + method
+	if fault := d.headersFault(operation, req.Header); fault != "" {
+		t.Errorf("%s: %s", asked, fault)
+	}
 	if fault := d.answerFault(operation, at, res, got); fault != "" {
 		t.Errorf("%s: the answer is not as configs/openapi.json says: %s\n%d %.2000s", asked, fault, res.StatusCode, got)
 	}
@@ -120,7 +129,10 @@ func (d *description) answerFault(operation *openapi.Object, at string, res *htt
 	at += "/responses/" + status
 	if ref, ok := strings.CutPrefix(answer.Text("$ref"), "#"); ok {
 		at = ref
-		answer = d.document.Object("components").Object("responses").Object(ref[strings.LastIndexByte(ref, '/')+1:])
+		answer = openapi.Resolve(d.document, answer)
+	}
+	if fault := d.answerHeadersFault(answer, res.Header); fault != "" {
+		return fault
 	}
 	content := answer.Object("content")
 	if content == nil {
@@ -137,7 +149,7 @@ func (d *description) answerFault(operation *openapi.Object, at string, res *htt
 }
 
 func (d *description) requestFault(operation *openapi.Object, at string, req *http.Request, sent []byte) string {
-	if fault := parametersFault(operation, req.URL.Query()); fault != "" {
+	if fault := d.parametersFault(operation, req.URL.Query()); fault != "" {
 		return fault
 	}
 	body := operation.Object("requestBody")
@@ -155,10 +167,10 @@ func (d *description) requestFault(operation *openapi.Object, at string, req *ht
 	return d.bodyFault(at+"/requestBody", media, sent)
 }
 
-func parametersFault(operation *openapi.Object, query url.Values) string {
+func (d *description) parametersFault(operation *openapi.Object, query url.Values) string {
 	known := map[string]*openapi.Object{}
 	for _, each := range operation.List("parameters") {
-		if p := each.(*openapi.Object); p.Text("in") == "query" {
+		if p := openapi.Resolve(d.document, each.(*openapi.Object)); p.Text("in") == "query" {
 			known[p.Text("name")] = p.Object("schema")
 		}
 	}
@@ -170,24 +182,71 @@ func parametersFault(operation *openapi.Object, query url.Values) string {
 		if values[0] == "" {
 			continue // as if it were absent
 		}
-		var err error
-		words, pattern := schema.List("enum"), schema.Text("pattern")
-		switch {
-		case schema.Text("type") == "boolean":
-			if values[0] != "true" && values[0] != "false" {
-				err = fmt.Errorf("%q", values[0])
-			}
-		case schema.Text("type") == "integer":
-			_, err = strconv.Atoi(values[0])
-		case words != nil && !slices.Contains(words, any(values[0])):
-			err = fmt.Errorf("%q is none of %v", values[0], words)
-		case pattern != "":
-			if !regexp.MustCompile(pattern).MatchString(values[0]) {
-				err = fmt.Errorf("%q does not match %s", values[0], pattern)
-			}
-		}
-		if err != nil {
+		if err := textFault(schema, values[0]); err != nil {
 			return fmt.Sprintf("parameter `%s`: %v", name, err)
+		}
+	}
+	return ""
+}
+
+// textFault holds a text of a query or a header against its schema.
+func textFault(schema *openapi.Object, text string) error {
+	words, pattern, only := schema.List("enum"), schema.Text("pattern"), schema.Text("const")
+	switch {
+	case schema.Text("type") == "boolean":
+		if text != "true" && text != "false" {
+			return fmt.Errorf("%q", text)
+		}
+	case schema.Text("type") == "integer":
+		_, err := strconv.Atoi(text)
+		return err
+	case only != "" && text != only:
+		return fmt.Errorf("%q is not %q", text, only)
+	case words != nil && !slices.Contains(words, any(text)):
+		return fmt.Errorf("%q is none of %v", text, words)
+	case pattern != "" && !regexp.MustCompile(pattern).MatchString(text):
+		return fmt.Errorf("%q does not match %s", text, pattern)
+	}
+	return nil
+}
+
+// counted are the headers of requests that change what an operation does. Browsers send Sec-Fetch-Site with every request.
+var counted = []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "Idempotency-Key"}
+
+// headersFault holds the headers of a request against the parameters of its operation.
+func (d *description) headersFault(operation *openapi.Object, sent http.Header) string {
+	for _, name := range counted {
+		known := slices.ContainsFunc(operation.List("parameters"), func(each any) bool {
+			p := openapi.Resolve(d.document, each.(*openapi.Object))
+			return p.Text("in") == "header" && p.Text("name") == name
+		})
+		if sent.Get(name) != "" && !known {
+			return name + " is sent, and configs/openapi.json does not have it here: set Conditional or Once of the route, or do not send it"
+		}
+	}
+	return ""
+}
+
+// transport are the headers that every server answers, which the document leaves out.
+var transport = []string{"Cache-Control", "Connection", "Content-Length", "Content-Type", "Date", "Server", "Transfer-Encoding", "Vary", "X-Accel-Buffering"}
+
+// answerHeadersFault holds the headers of an answer against the document.
+func (d *description) answerHeadersFault(answer *openapi.Object, got http.Header) string {
+	headers := answer.Object("headers")
+	for name := range got {
+		known := slices.ContainsFunc(headers.Names(), func(each string) bool { return http.CanonicalHeaderKey(each) == name })
+		if !known && !slices.Contains(transport, name) {
+			return "the header " + name + ": " + got.Get(name) + " is not declared: see headersOf in package openapi"
+		}
+	}
+	for _, name := range headers.Names() {
+		header := openapi.Resolve(d.document, headers.Object(name))
+		value := got.Get(name)
+		if required, _ := header.Value("required").(bool); required && value == "" {
+			return "the header " + name + " is missing"
+		}
+		if fault := textFault(header.Object("schema"), value); value != "" && fault != nil {
+			return fmt.Sprintf("the header %s: %v", name, fault)
 		}
 	}
 	return ""
@@ -198,7 +257,7 @@ func (d *description) bodyFault(at, media string, body []byte) string {
 	if !strings.HasSuffix(media, "json") || strings.Contains(media, "ndjson") {
 		return ""
 	}
-	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
+	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(jsonpath.TrimBOM(body)))
 	if err != nil {
 		return "the body is not JSON: " + err.Error()
 	}
@@ -226,4 +285,61 @@ func (d *description) schema(pointer string) (*jsonschema.Schema, error) {
 // escaped is a part of a JSON pointer in a URL.
 func escaped(part string) string {
 	return url.PathEscape(strings.NewReplacer("~", "~0", "/", "~1").Replace(part))
+}
+
+// What a handler answers beside its declaration is found.
+func TestConformFinds(t *testing.T) {
+	t.Parallel()
+	d := described()
+	header := func(pairs ...string) http.Header {
+		h := http.Header{"X-Request-Id": {"req_1"}, "Content-Type": {"application/json"}}
+		for i := 0; i < len(pairs); i += 2 {
+			h.Set(pairs[i], pairs[i+1])
+		}
+		return h
+	}
+	refusal := `{"status":429,"detail":[{"msg":"m","type":"rate_limited"}],"request_id":"req_1"}`
+	for _, c := range []struct {
+		path, method string
+		status       int
+		header       http.Header
+		body, fault  string
+	}{
+		{"/v1/tokens", "get", 429, header("Retry-After", "1"), refusal, ""},
+		{"/v1/tokens", "get", 429, header(), refusal, "Retry-After is missing"},
+		{"/v1/tokens", "get", 429, header("Retry-After", "soon"), refusal, "Retry-After"},
+		{"/v1/tokens", "get", 429, header("Retry-After", "1", "ETag", `"1"`), refusal, "Etag"},
+		{"/v1/tokens", "get", 200, header("ETag", `"1"`), `{"data":[],"next":null}`, "Etag"},
+		{"/v1/tokens", "get", 200, http.Header{"Content-Type": {"application/json"}}, `{"data":[],"next":null}`, "X-Request-Id is missing"},
+		{"/v1/webhooks", "post", 201, header("Location", "/v1/webhooks/x"), `{}`, "ETag is missing"},
+		{"/v1/webhooks", "post", 201, header("ETag", `"1"`), `{}`, "Location is missing"},
+		{"/v1/webhooks/{name}", "get", 200, header("ETag", "1"), `{}`, "ETag"},
+		{"/v1/webhooks/{name}", "get", 304, header(), ``, "no answer 304"},
+		{"/v1/webhooks", "get", 200, header("Set-Cookie", "a=b"), `{"data":[],"next":null}`, "Set-Cookie"},
+		{"/department/{department}/webhook", "get", 200, header(), `{}`, "missing properties"},
+	} {
+		operation := d.document.Object("paths").Object(c.path).Object(c.method)
+		got := d.answerFault(operation, "/paths/"+escaped(c.path)+"/"+c.method, &http.Response{StatusCode: c.status, Header: c.header}, []byte(c.body))
+		if c.fault == "" && got != "" || !strings.Contains(got, c.fault) {
+			t.Errorf("%s %s, %d with %v: %q, want %q", c.method, c.path, c.status, c.header, got, c.fault)
+		}
+	}
+	for _, c := range []struct{ path, method, header, fault string }{
+		{"/v1/tenants/{id}", "put", "If-Match", ""},
+		{"/v1/tenants/{id}", "put", "If-None-Match", ""},
+		{"/v1/webhooks", "post", "Idempotency-Key", ""},
+		{"/v1/webhooks", "post", "If-Match", "If-Match is sent"},
+		{"/v1/tenants/{id}", "get", "If-None-Match", "If-None-Match is sent"},
+		{"/v1/tokens", "post", "Idempotency-Key", "Idempotency-Key is sent"},
+	} {
+		operation := d.document.Object("paths").Object(c.path).Object(c.method)
+		if got := d.headersFault(operation, http.Header{c.header: {"x"}}); (got == "") != (c.fault == "") || !strings.Contains(got, c.fault) {
+			t.Errorf("%s %s with %s: %q, want %q", c.method, c.path, c.header, got, c.fault)
+		}
+	}
+	for path, want := range map[string]string{"/department/a/webhook/": "/department/{department}/webhook", "/department/a/webhook": "/department/{department}/webhook", "/v1/tokens/": "/v1/tokens"} {
+		if got := d.paths.Of(path); got != want {
+			t.Errorf("%s is %q, want %q", path, got, want)
+		}
+	}
 }

@@ -165,6 +165,9 @@ func table() []row {
 			Method: fiber.MethodPost, Path: "/v1/replays/:id/cancel", Scope: access.Write, Recorded: true, For: "end a replay; what it scheduled stays so",
 			Out: view.Job{}, Statuses: []int{fiber.StatusConflict},
 		}},
+		{(*API).deletionList, route.Route{
+			Method: fiber.MethodGet, Path: "/v1/jobs", Scope: access.Admin, Operator: true, Query: pageQuery, For: "list deletions of tenants, newest first", Out: view.Page[view.Job]{},
+		}},
 		{(*API).deletionOne, route.Route{
 			Method: fiber.MethodGet, Path: "/v1/jobs/:id", Scope: access.Admin, Operator: true, For: "the deletion of a tenant, and how far it came", Out: view.Job{},
 		}},

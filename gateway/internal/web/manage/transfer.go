@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -29,8 +28,9 @@ const (
 	// another one: a process works on one at a time.
 	importFor  = 50 * time.Second
 	importWait = 5 * time.Second
-	// importers is how many tenants are written at once.
-	importers = 2
+	// maxPause bounds the pause after each tenant, allPauses those of an import together. A pause is as long as the work on the tenant
+	// was, so that those who publish meanwhile find the store and the processors free.
+	maxPause, allPauses = 20 * time.Millisecond, 10 * time.Second
 	// maxImportFaults bounds the details of a refusal, maxDoneNamed the tenants that are named as done.
 	maxImportFaults = 100
 	maxDoneNamed    = 20
@@ -67,8 +67,10 @@ type importing struct {
 	call    *route.Call
 	how     settings.How
 	bundled []*settings.Bundled
+	plans   []*settings.Plan
 	results [][]settings.Result // by tenant; nil: it was refused
 	writing bool                // all is checked
+	paused  time.Duration
 }
 
 // importSettings makes the documents of a body. All tenants are checked before the first is changed.
@@ -92,13 +94,11 @@ func (m *Management) importSettings(c *route.Call) error {
 	if err := i.exist(ctx); err != nil {
 		return err
 	}
-	dry := i.how
-	dry.DryRun = true
-	if err := i.all(ctx, dry).refusal(i); err != nil {
+	if err := i.all(ctx, i.check).refusal(i); err != nil {
 		return err
 	}
 	if i.writing = !how.DryRun; i.writing {
-		if err := i.all(ctx, how).refusal(i); err != nil {
+		if err := i.all(ctx, i.write).refusal(i); err != nil {
 			return err
 		}
 	}
@@ -172,31 +172,51 @@ func (i *importing) exist(ctx context.Context) error {
 // outcome is what an import came to: the error of each tenant.
 type outcome []error
 
-// all applies the changes of all tenants, some at a time.
-func (i *importing) all(ctx context.Context, how settings.How) outcome {
+// all does one step of the import for each tenant, one after the other.
+func (i *importing) all(ctx context.Context, step func(ctx context.Context, n int) ([]settings.Result, error)) outcome {
 	i.results = make([][]settings.Result, len(i.bundled))
 	errs := make(outcome, len(i.bundled))
-	next := make(chan int)
-	var workers sync.WaitGroup
-	for range min(importers, len(i.bundled)) {
-		workers.Go(func() {
-			for n := range next {
-				if errs[n] = ctx.Err(); errs[n] != nil {
-					continue
-				}
-				results, err := i.Book.Apply(ctx, i.bundled[n].Tenant, i.bundled[n].Changes, how)
-				if errs[n] = err; err == nil {
-					i.results[n] = results
-				}
-			}
-		})
-	}
 	for n := range i.bundled {
-		next <- n
+		if errs[n] = ctx.Err(); errs[n] != nil {
+			continue
+		}
+		began := i.Clock.Elapsed()
+		i.results[n], errs[n] = step(ctx, n)
+		if n < len(i.bundled)-1 {
+			i.pause(ctx, min(i.Clock.Elapsed()-began, maxPause, allPauses-i.paused))
+		}
 	}
-	close(next)
-	workers.Wait()
 	return errs
+}
+
+// check makes the plan of a tenant.
+func (i *importing) check(ctx context.Context, n int) ([]settings.Result, error) {
+	plan, err := i.Book.Plan(ctx, i.bundled[n].Tenant, i.bundled[n].Changes, i.how)
+	if err != nil {
+		return nil, err
+	}
+	i.plans = append(i.plans, plan) // an import with an error makes none of them
+	return plan.Results(), nil
+}
+
+// write makes the changes of a tenant.
+func (i *importing) write(ctx context.Context, n int) ([]settings.Result, error) {
+	plan := i.plans[n]
+	i.plans[n] = nil
+	return i.Book.Do(ctx, plan)
+}
+
+func (i *importing) pause(ctx context.Context, length time.Duration) {
+	if length <= 0 {
+		return
+	}
+	i.paused += length
+	over, stop := i.Clock.After(length)
+	defer stop()
+	select {
+	case <-over:
+	case <-ctx.Done():
+	}
 }
 
 // refusal returns the answer to errors; nil if there are none. It says which tenants are done.

@@ -28,9 +28,12 @@ func NewWebhookName() string {
 
 func (k kind) post(m *Management, c *route.Call) error {
 	name := NewWebhookName()
-	c.Set(fiber.HeaderLocation, k.collection()+"/"+name)
 	none := uint64(0)
-	return k.write(m, c, name, settings.Change{Spec: body(c), If: &none})
+	err := k.write(m, c, name, settings.Change{Spec: body(c), If: &none})
+	if err == nil && c.Response().StatusCode() == fiber.StatusCreated {
+		c.Set(fiber.HeaderLocation, k.collection()+"/"+name)
+	}
+	return err
 }
 
 func (k kind) put(m *Management, c *route.Call) error {

@@ -28,6 +28,8 @@ type Options struct {
 	Log   *slog.Logger
 	// Streams returns the streams of the server.
 	Streams func() *sse.Streams
+	// TokensChanged is access.Access.Changed.
+	TokensChanged func() <-chan struct{}
 	// Warnings returns the warnings of readiness, with all names.
 	Warnings func() []string
 }

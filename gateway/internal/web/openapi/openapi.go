@@ -96,7 +96,9 @@ func Derive(o Options) (*Object, error) {
 		"paths", paths,
 		"components", object(
 			"securitySchemes", object("bearer", object("type", "http", "scheme", "bearer", "description",
-				"A token. Each operation names the scope that it needs: "+strings.Join(access.Every.Names(), ", ")+".")),
+				"A token. Each operation names the scope that it needs: "+strings.Join(access.Every.Names(), ", ")+"."), "session", sessions()),
+			"parameters", requestHeaders(),
+			"headers", answerHeaders(),
 			"responses", refusals(o.Routes),
 			"schemas", schemas,
 		),
@@ -115,8 +117,8 @@ func sorted[V any](m map[string]V) []string {
 
 var segment = regexp.MustCompile(`:([a-z_]+)`)
 
-// Path returns a route's path as the document has it: /v1/events/{id}.
-func Path(path string) string { return segment.ReplaceAllString(path, "{$1}") }
+// Path returns a route's path as the document has it: /v1/events/{id}. It has no slash at its end, which no route needs.
+func Path(path string) string { return strings.TrimSuffix(segment.ReplaceAllString(path, "{$1}"), "/") }
 
 func tagOf(path string) string {
 	parts := strings.Split(strings.TrimPrefix(path, "/"), "/")
@@ -140,7 +142,7 @@ func (d *deriver) operation(r *route.Route) *Object {
 		scope += "; a token of all tenants may ask with `tenant=*`"
 	}
 	o.set("description", scope+".")
-	o.set("security", []any{object("bearer", r.Scope.Names())})
+	o.set("security", securityOf(r))
 	if parameters := d.parameters(r); len(parameters) > 0 {
 		o.set("parameters", parameters)
 	}
@@ -187,11 +189,7 @@ func (d *deriver) parameters(r *route.Route) []any {
 	for _, p := range declared {
 		all = append(all, object("name", p.Name, "in", "query", "description", p.For, "schema", parameterSchema(&p)))
 	}
-	if r.Once {
-		all = append(all, object("name", "Idempotency-Key", "in", "header", "description",
-			"A second request with the same key gets the answer of the first, for 24 hours.", "schema", object("type", "string", "maxLength", 255)))
-	}
-	return all
+	return append(all, headerParameters(r)...)
 }
 
 func segmentFor(name string, r *route.Route) string {
@@ -263,6 +261,9 @@ func (d *deriver) responses(r *route.Route, examples []Example) *Object {
 	if r.Once || r.Method != http.MethodGet {
 		bad = append(bad, http.StatusConflict)
 	}
+	if r.Conditional {
+		bad = append(bad, http.StatusPreconditionFailed)
+	}
 	for _, s := range r.Statuses {
 		if s < http.StatusBadRequest {
 			good = append(good, s)
@@ -274,7 +275,7 @@ func (d *deriver) responses(r *route.Route, examples []Example) *Object {
 	slices.Sort(bad)
 	o := &Object{}
 	for _, s := range slices.Compact(good) {
-		answer := object("description", http.StatusText(s))
+		answer := object("description", http.StatusText(s), "headers", headersOf(r, s))
 		switch {
 		case s == http.StatusNoContent, s == http.StatusNotModified, s == http.StatusSeeOther:
 		case r.Out == nil:
@@ -309,7 +310,7 @@ func refusalName(status int) string {
 
 // refusals are the answers of 400 and more, by name.
 func refusals(routes []route.Route) *Object {
-	all := append(slices.Clone(everyRefusal), http.StatusConflict)
+	all := append(slices.Clone(everyRefusal), http.StatusConflict, http.StatusPreconditionFailed)
 	for i := range routes {
 		all = append(all, routes[i].Statuses...)
 		all = append(all, routes[i].Status)
@@ -320,11 +321,7 @@ func refusals(routes []route.Route) *Object {
 		if s < http.StatusBadRequest {
 			continue
 		}
-		headers := object("X-Request-Id", object("description", "The id of the request, which the log has too.", "schema", object("type", "string")))
-		if s == http.StatusTooManyRequests || s == http.StatusServiceUnavailable {
-			headers.set("Retry-After", object("description", "The seconds to wait.", "schema", object("type", "string")))
-		}
-		o.set(refusalName(s), object("description", whyRefused[s], "headers", headers,
+		o.set(refusalName(s), object("description", whyRefused[s], "headers", headersOfRefusal(s),
 			"content", object("application/json", object("schema", object("$ref", ref("Problem"))))))
 		if whyRefused[s] == "" {
 			o.Object(refusalName(s)).set("description", http.StatusText(s))

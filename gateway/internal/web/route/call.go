@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 
 	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/audit"
@@ -28,6 +29,30 @@ type Call struct {
 	Remote netip.Addr
 	// Open: it came over the control socket.
 	Open bool
+
+	guard *Guard
+	route *Route
+}
+
+// Still returns a function that reports whether the call would still be allowed, for answers that go on. It does not use the request, and
+// may be called for as long as the gateway runs. Where the store cannot be asked, the call is allowed.
+func (c *Call) Still() func(ctx context.Context) bool {
+	if c.Open {
+		return func(context.Context) bool { return true }
+	}
+	header := &fasthttp.RequestHeader{}
+	c.Request().Header.CopyTo(header)
+	callers, r, tenant := c.guard.Callers, c.route, c.Tenant
+	return func(ctx context.Context) bool {
+		caller, err := callers.Of(ctx, header)
+		switch {
+		case err != nil:
+			return true
+		case caller.Grant == nil || !r.allows(caller.Grant):
+			return false
+		}
+		return caller.Grant.Tenant == access.AnyTenant || caller.Grant.Tenant == tenant
+	}
 }
 
 // By returns who calls, for lines of the audit.

@@ -17,8 +17,8 @@ import (
 // The cookie of a session. Browsers send the first only over TLS, and take it from no subdomain; the second is for a gateway without
 // TLS on the machine of the browser.
 const (
-	cookieName      = "__Host-sg"
-	localCookieName = "sg"
+	CookieName      = "__Host-sg"
+	LocalCookieName = "sg"
 )
 
 // Callers find out who makes a request: by a bearer token or, without one, by the cookie of a session. All fields are required.
@@ -68,11 +68,11 @@ func (k *Callers) Known(h *fasthttp.RequestHeader) (grant *access.Grant, ok bool
 
 // Session returns the session of a request's cookie; nil without one.
 func (k *Callers) Session(h *fasthttp.RequestHeader) *access.Session {
-	if s := k.Sessions.Open(string(h.Cookie(cookieName))); s != nil {
+	if s := k.Sessions.Open(string(h.Cookie(CookieName))); s != nil {
 		return s
 	}
 	if IsLocal(string(h.Host())) {
-		return k.Sessions.Open(string(h.Cookie(localCookieName)))
+		return k.Sessions.Open(string(h.Cookie(LocalCookieName)))
 	}
 	return nil
 }
@@ -123,10 +123,10 @@ func EndCookie(c *fiber.Ctx) { setCookie(c, "", -1, false) }
 func setCookie(c *fiber.Ctx, value string, seconds int, framed bool) {
 	cookie := fasthttp.AcquireCookie()
 	defer fasthttp.ReleaseCookie(cookie)
-	cookie.SetKey(cookieName)
+	cookie.SetKey(CookieName)
 	cookie.SetSecure(true)
 	if IsLocal(string(c.Request().Host())) && !framed {
-		cookie.SetKey(localCookieName)
+		cookie.SetKey(LocalCookieName)
 		cookie.SetSecure(false)
 	}
 	cookie.SetValue(value)
