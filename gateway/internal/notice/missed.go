@@ -188,11 +188,19 @@ func (n *Notifier) missedChanges(ctx context.Context, tenant string, since, unti
 		return err
 	}
 	slices.Reverse(lines)
-	for _, line := range lines {
-		if line.At.After(last) {
-			line.Before, line.After = nil, nil
-			n.changes.add(tenant, []audit.Line{line}, 1)
-		}
+	lines = slices.DeleteFunc(lines, func(l audit.Line) bool { return !l.At.After(last) })
+	for len(lines) > 0 { // an act by an act: what one request changed
+		n.Changed(ctx, tenant, lines[:sameRequest(lines)])
+		lines = lines[sameRequest(lines):]
 	}
 	return nil
+}
+
+// sameRequest returns how many of the first lines are of one request; at least 1.
+func sameRequest(lines []audit.Line) int {
+	of := 1
+	for of < len(lines) && lines[0].RequestID != "" && lines[of].RequestID == lines[0].RequestID {
+		of++
+	}
+	return of
 }

@@ -96,7 +96,7 @@ func (a *API) isKept(c *route.Call, spec *replay.Spec) bool {
 
 // replayAs counts what a replay selects, or begins it.
 func (a *API) replayAs(c *route.Call, spec *replay.Spec, dryRun bool) error {
-	if dryRun {
+	if c.DryRun = dryRun; dryRun {
 		count, err := a.Replay.Count(c.Base, c.Tenant, spec)
 		if err != nil {
 			return err
