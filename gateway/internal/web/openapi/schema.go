@@ -20,7 +20,6 @@ var shapes = map[reflect.Type]func() *Object{
 	reflect.TypeFor[view.Time]():       moment,
 	reflect.TypeFor[json.RawMessage](): func() *Object { return object() },
 	reflect.TypeFor[any]():             func() *Object { return object() },
-	reflect.TypeFor[route.Text]():      func() *Object { return object("type", "string") },
 }
 
 func moment() *Object { return object("type", "string", "format", "date-time") }
@@ -34,10 +33,18 @@ func (d *deriver) schema(value any) *Object {
 			forms = append(forms, d.schema(each))
 		}
 		return object("anyOf", forms)
-	case route.Event:
-		return d.event()
-	case route.EventList:
-		return object("type", "array", "items", d.event())
+	case route.Events:
+		return d.events()
+	case route.Text:
+		o := object("type", "string")
+		if v != "" {
+			o.set("description", capital(string(v))+".")
+		}
+		return o
+	case route.CloudEvent:
+		return d.cloudEvent()
+	case route.CloudEventList:
+		return object("type", "array", "items", d.cloudEvent())
 	case route.Document:
 		return d.document(string(v))
 	case route.Patch:
