@@ -82,8 +82,8 @@ func head() *Object {
 	return object(
 		"type", object("type", "string", "enum", event.Types, "description", "A canonical type."),
 		"id", object("type", []string{"string", "null"}, "description", "Your own id, unique within tenant and source: a repeated one is a duplicate."+ofNumber),
-		"source", object("type", []string{"string", "null"}, "description", "A source that the token may publish as.", "default", event.DefaultSource),
-		"tenant", object("type", []string{"string", "null"}, "description", "The tenant, for a token of all tenants.", "default", access.DefaultTenant),
+		"source", object("type", []string{"string", "null"}, "description", "A source that the token may publish as; without it, `"+event.DefaultSource+"`."),
+		"tenant", object("type", []string{"string", "null"}, "description", "The tenant, for a token of all tenants; without it, `"+access.DefaultTenant+"`."),
 		"time", object("type", []string{"string", "null"}, "description", "When it happened. A time that cannot be read is left out, with a warning."),
 	)
 }

@@ -48,7 +48,11 @@ func (d *deriver) schema(value any) *Object {
 	case route.Document:
 		return d.document(string(v))
 	case route.Patch:
-		return object("type", "object", "description", "A merge patch (RFC 7396) of "+ref(documentName(string(v)))+
+		of := documentName(string(v))
+		if v == route.TenantPatch {
+			of = "TenantSpec"
+		}
+		return object("type", "object", "description", "A merge patch (RFC 7396) of "+of+
 			": null takes a setting out, an absent one stays as it is, and a list is replaced whole.")
 	default:
 		return d.typed(reflect.TypeOf(value))
@@ -304,10 +308,29 @@ const configurationDefs = "#/$defs/"
 // inDocument takes out of a schema what only YAML files need: texts that YAML reads as numbers or as true and
 // false, settings with nothing behind their colon, and ${NAME}.
 func inDocument(o *Object) *Object {
-	for _, kind := range []any{"string", "object", "array"} { // at most one of them is there
-		if slices.Contains(o.List("type"), kind) {
-			o.set("type", kind)
+	var kinds []any
+	for _, kind := range o.List("type") {
+		if kind == "string" || kind == "object" || kind == "array" {
+			kinds = append(kinds, kind)
 		}
+	}
+	if len(kinds) == 1 {
+		o.set("type", kinds[0])
+	} else if len(kinds) > 1 { // each a form of its own, with what is said of it
+		var forms []any
+		for _, kind := range kinds {
+			form := object("type", kind)
+			for _, of := range keywords[kind.(string)] {
+				if value := o.Value(of); value != nil {
+					form.set(of, value)
+					o.remove(of)
+				}
+			}
+			forms = append(forms, form)
+		}
+		o.remove("type")
+		o.set("anyOf", forms)
+		return o
 	}
 	forms := slices.DeleteFunc(o.List("anyOf"), func(form any) bool {
 		each, ok := form.(*Object)
@@ -331,6 +354,13 @@ func inDocument(o *Object) *Object {
 		}
 	}
 	return o
+}
+
+// keywords are those that say something of one type only.
+var keywords = map[string][]string{
+	"string": {"pattern", "format", "minLength", "maxLength"},
+	"object": {"properties", "required", "additionalProperties", "patternProperties", "propertyNames"},
+	"array":  {"items", "minItems", "maxItems", "uniqueItems"},
 }
 
 // variable is the pattern of the texts that stand for another value with ${NAME}.

@@ -25,6 +25,9 @@ type (
 	// configuration files have, without its name.
 	Document string
 
-	// Patch is a merge patch (RFC 7396) of such a document.
+	// Patch is a merge patch (RFC 7396) of such a document, or of the record of a tenant.
 	Patch string
 )
+
+// TenantPatch is the patch of a tenant's record.
+const TenantPatch Patch = "tenant"
