@@ -582,7 +582,7 @@ func (b *Book) writeOne(ctx context.Context, p *planned, c *change) (err error) 
 		}
 	default:
 		// The note comes first: without it, a secret would not end.
-		if err := b.noteEnding(ctx, p.tenant, c.Name, c.next.meta.Secrets); err != nil {
+		if err := noteEnding(ctx, b.Writer.Store, p.tenant, c.Name, c.next.meta.Secrets); err != nil {
 			return err
 		}
 		var version uint64
