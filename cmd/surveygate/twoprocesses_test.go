@@ -22,7 +22,7 @@ const vaultKey = "SURVEYGATE_KEY=MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 // pair are two gateways on one Redis. The settings of one are changed, and the other is asked for the effect.
 type pair struct {
 	t      testing.TB
-	server *redistest.Server
+	server *redistest.Server // nil on a Cluster
 	a, b   *caller
 	n      int // counts changes and events, so that each is told from every other
 }
@@ -31,13 +31,21 @@ type pair struct {
 func newPair(t testing.TB) *pair {
 	t.Helper()
 	server := redistest.Start(t, redistest.EverySecond...)
+	p := newPairOn(t, server.URL())
+	p.server = server
+	return p
+}
+
+// newPairOn is newPair on a Redis that runs already, or a Cluster of them.
+func newPairOn(t testing.TB, url string) *pair {
+	t.Helper()
 	config := fmt.Sprintf(`
 redis: %q
 outbound: {allow_addresses: ["127.0.0.0/8"], allow_http: true}
 tokens: [{name: load, secret: %q, scopes: [publish, read, write]}]
 webhooks:
   - {name: sink, url: "http://127.0.0.1:1/", signature: none}
-`, server.URL(), testToken)
+`, url, testToken)
 	var both [2]*process
 	var starting sync.WaitGroup
 	for i := range both {
@@ -45,7 +53,7 @@ webhooks:
 		starting.Go(func() { both[i] = start(t, dir, config, vaultKey) })
 	}
 	starting.Wait()
-	return &pair{t: t, server: server, a: newCaller(both[0]), b: newCaller(both[1])}
+	return &pair{t: t, a: newCaller(both[0]), b: newCaller(both[1])}
 }
 
 // caller asks one gateway, with connections that stay: over its control socket, where nobody counts requests, or over its port.

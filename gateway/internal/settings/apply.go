@@ -620,7 +620,7 @@ func (b *Book) batch(ctx context.Context, p *planned) (batch *state.Batch, writt
 			of = len(batch.Writes) + 1
 			sealed = sealed || len(c.next.Secrets) > 0
 			// The note comes first: without it, a secret would not end.
-			if err := b.noteEnding(ctx, p.tenant, c.Name, c.next.meta.Secrets); err != nil {
+			if err := noteEnding(ctx, b.Writer.Store, p.tenant, c.Name, c.next.meta.Secrets); err != nil {
 				return nil, nil, nil, err
 			}
 		}

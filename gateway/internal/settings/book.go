@@ -105,14 +105,7 @@ func (b *Book) documents(ctx context.Context, tenant string) (map[string]*read, 
 }
 
 func (b *Book) read(tenant string, setting state.Setting) *read {
-	r := &read{Document: Decode(b.Writer.Vault, tenant, setting), size: len(setting.Value)}
-	var s struct {
-		Meta Meta `json:"meta"`
-	}
-	if json.Unmarshal(setting.Value, &s) == nil {
-		r.meta = s.Meta
-	}
-	return r
+	return &read{Document: Decode(b.Writer.Vault, tenant, setting), meta: metaOf(setting), size: len(setting.Value)}
 }
 
 // Get returns a document. ErrNoDocument: the tenant has none of that name.

@@ -146,6 +146,17 @@ func Decode(v *vault.Vault, tenant string, setting state.Setting) config.Documen
 	return d
 }
 
+// metaOf returns the metadata of a stored document; the zero value if it cannot be read.
+func metaOf(setting state.Setting) Meta {
+	var s struct {
+		Meta Meta `json:"meta"`
+	}
+	if json.Unmarshal(setting.Value, &s) != nil {
+		return Meta{}
+	}
+	return s.Meta
+}
+
 // within returns the part of value that equals doc, so that doc's memory is not held beside it.
 func within(value, doc []byte) []byte {
 	if i := bytes.Index(value, doc); i >= 0 {

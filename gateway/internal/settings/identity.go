@@ -140,12 +140,28 @@ func (w *Worker) putBack(ctx context.Context, tenant string, setting state.Setti
 	return err
 }
 
+// noteEndingAgain writes the note of when the secrets of a webhook end, which the store lost too. What another replica noted stays.
+func (w *Worker) noteEndingAgain(ctx context.Context, tenant string, setting state.Setting) error {
+	metas := metaOf(setting).Secrets
+	if firstEnding(metas).IsZero() {
+		return nil
+	}
+	_, err := w.o.Store.Get(ctx, systemTenant, kindEnding, tenant+"/"+Title(setting.Name))
+	if errors.Is(err, state.ErrNotFound) {
+		err = noteEnding(ctx, w.o.Store, tenant, setting.Name, metas)
+	}
+	return err
+}
+
 // restore writes those documents of a tenant that the store lost, and returns how many.
 func (w *Worker) restore(ctx context.Context, name string, kept []state.Setting) (n int, err error) {
 	for _, setting := range kept {
 		// The mark of the key first, as when a value is sealed.
 		if err := w.o.Vault.Remark(ctx, name, setting); err != nil {
 			return n, err
+		}
+		if err := w.noteEndingAgain(ctx, name, setting); err != nil {
+			return n, fmt.Errorf("note when the secrets of %s of tenant %s end: %w", setting.Name, name, err)
 		}
 		err := w.putBack(ctx, name, setting)
 		switch {

@@ -379,7 +379,7 @@ type ending struct {
 }
 
 // noteEnding writes the index of a webhook whose secrets end.
-func (b *Book) noteEnding(ctx context.Context, tenant, name string, metas []SecretMeta) error {
+func noteEnding(ctx context.Context, store state.Settings, tenant, name string, metas []SecretMeta) error {
 	first := firstEnding(metas)
 	if first.IsZero() {
 		return nil
@@ -390,14 +390,14 @@ func (b *Book) noteEnding(ctx context.Context, tenant, name string, metas []Secr
 	}
 	key := tenant + "/" + Title(name)
 	for {
-		kept, err := b.Writer.Store.Get(ctx, systemTenant, kindEnding, key)
+		kept, err := store.Get(ctx, systemTenant, kindEnding, key)
 		if err != nil && !errors.Is(err, state.ErrNotFound) {
 			return err
 		}
 		if string(kept.Value) == string(value) {
 			return nil
 		}
-		if _, err = b.Writer.Store.Put(ctx, systemTenant, kindEnding, key, value, kept.Version); !errors.Is(err, state.ErrConflict) {
+		if _, err = store.Put(ctx, systemTenant, kindEnding, key, value, kept.Version); !errors.Is(err, state.ErrConflict) {
 			return err
 		}
 	}
