@@ -132,6 +132,11 @@ func encode(line Line) ([]byte, error) {
 	return item, nil
 }
 
+// Kinds are the kinds of what lines are about: the first part of Line.Of.
+var Kinds = []string{
+	"configuration", "connection", "delivery", "destination", "event", "portal-link", "replay", "rule", "source", "tenant", "token", "vault", "webhook",
+}
+
 // settingKinds are the kinds of what a tenant sets, and changeVerbs how they change. Other lines are about acts: a replay, a login.
 var (
 	settingKinds = []string{"webhook", "connection", "source", "rule", "token", "tenant"}

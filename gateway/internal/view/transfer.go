@@ -20,6 +20,8 @@ type ImportedTenant struct {
 	Plan   string `json:"plan"`
 	// Done: the changes are made; false with `dry_run=true`.
 	Done bool `json:"done"`
+	// Pending: this replica does not use all of them yet.
+	Pending bool `json:"pending,omitempty"`
 	// Items are the documents of the import in its order, then those that are deleted.
 	Items []ImportedItem `json:"items"`
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/surveygate/surveygate/gateway/internal/access"
+	"github.com/surveygate/surveygate/gateway/internal/audit"
 	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/view"
@@ -40,12 +41,12 @@ const (
 func transferRows() []row {
 	return []row{
 		{(*Management).export, route.Route{
-			Method: fiber.MethodGet, Path: "/v1/settings/export", Scope: access.Admin,
-			For: "the tenant's documents as a file, with `${NAME}` in place of secrets", Out: route.Media{yaml: route.Text("")},
+			Method: fiber.MethodGet, Path: "/v1/settings/export", Scope: access.Admin, Query: []string{"sealed"},
+			For: "the tenant's documents as a file, with `${NAME}` in place of secrets, or with `sealed=true` and the scope `secrets` with sealed secrets, which an import on a gateway with the same key of the vault takes back", Out: route.Media{yaml: route.Text("")},
 		}},
 		{(*Management).importSettings, route.Route{
 			Method: fiber.MethodPost, Path: ImportPath, Scope: access.Admin, Query: []string{"mode", "owner", "lock", "dry_run"},
-			For: "make the documents of a file; `dry_run` answers the plan",
+			For: "make the documents of a file, with the scope `settings` as well; `dry_run` answers the plan",
 			In:  route.Media{yaml: route.Text(""), fiber.MIMEApplicationJSON: json.RawMessage{}}, Out: view.Import{},
 			Statuses: []int{fiber.StatusConflict, fiber.StatusRequestEntityTooLarge},
 		}},
@@ -53,12 +54,34 @@ func transferRows() []row {
 }
 
 func (m *Management) export(c *route.Call) error {
-	text, err := m.Book.Export(c.Base, c.Tenant)
+	sealed, err := c.Flag("sealed")
+	if err != nil {
+		return err
+	}
+	if sealed {
+		if err := maySeal(c); err != nil {
+			return err
+		}
+	}
+	text, err := m.Book.Export(c.Base, c.Tenant, sealed)
 	if err != nil {
 		return Refusal(err)
 	}
+	if sealed {
+		if err := m.Book.Audit.Add(c.Base, c.Tenant, audit.Line{By: c.By(), Did: "settings.export", Of: "settings"}); err != nil {
+			return err
+		}
+	}
 	c.Set(fiber.HeaderContentType, yaml)
 	return c.Send(text)
+}
+
+// maySeal refuses sealed secrets to who may not read secrets: with another address in the same document, an import would send them there.
+func maySeal(c *route.Call) error {
+	if c.Grant.May(access.Secrets) {
+		return nil
+	}
+	return answer.NewProblem(fiber.StatusForbidden, view.Permission, "this token lacks the scope `"+access.Secrets.String()+"`, which sealed secrets need", "sealed")
 }
 
 // importing is one import on its way.
@@ -75,7 +98,14 @@ type importing struct {
 
 // importSettings makes the documents of a body. All tenants are checked before the first is changed.
 func (m *Management) importSettings(c *route.Call) error {
+	if !c.Grant.May(access.Settings) { // else who may not write a document would write it as an import
+		return answer.NewProblem(fiber.StatusForbidden, view.Permission, "this token lacks the scope `"+access.Settings.String()+"`")
+	}
 	how, err := howToImport(c)
+	if err != nil {
+		return err
+	}
+	text, err := sent(c)
 	if err != nil {
 		return err
 	}
@@ -86,7 +116,7 @@ func (m *Management) importSettings(c *route.Call) error {
 		return err
 	}
 	defer leave()
-	bundle, faults := settings.ReadBundle(body(c), c.Tenant, c.Named || c.Grant.Tenant != access.AnyTenant)
+	bundle, faults := settings.ReadBundle(text, c.Tenant, c.Named || c.Grant.Tenant != access.AnyTenant)
 	if faults != nil {
 		return &answer.Problem{Status: fiber.StatusUnprocessableEntity, Detail: placed(faults)}
 	}
@@ -94,11 +124,21 @@ func (m *Management) importSettings(c *route.Call) error {
 	if err := i.exist(ctx); err != nil {
 		return err
 	}
+	if bundle.HasSealed() {
+		if err := maySeal(c); err != nil {
+			return err
+		}
+		if faults := m.Book.Unseal(bundle); len(faults) > 0 {
+			return &answer.Problem{Status: fiber.StatusUnprocessableEntity, Detail: placed(faults)}
+		}
+	}
 	if err := i.all(ctx, i.check).refusal(i); err != nil {
 		return err
 	}
 	if i.writing = !how.DryRun; i.writing {
-		if err := i.all(ctx, i.write).refusal(i); err != nil {
+		err := i.all(ctx, i.write).refusal(i)
+		i.awaitUse(ctx)
+		if err != nil {
 			return err
 		}
 	}
@@ -107,7 +147,7 @@ func (m *Management) importSettings(c *route.Call) error {
 
 // howToImport reads the parameters of an import.
 func howToImport(c *route.Call) (settings.How, error) {
-	how := settings.How{By: c.By(), Provenance: "import", Owner: strings.Clone(c.Asked("owner"))}
+	how := settings.How{By: c.By(), Provenance: "import", Owner: strings.Clone(c.Asked("owner")), Later: true}
 	var err error
 	if how.DryRun, err = c.Flag("dry_run"); err != nil {
 		return how, err
@@ -145,6 +185,15 @@ func (m *Management) enterImport(ctx context.Context) (leave func(), err error) 
 		problem.RetryAfter = answer.DefaultRetryAfter
 		return nil, problem
 	}
+}
+
+// awaitUse waits until the changes of all tenants are in use, and not after each.
+func (i *importing) awaitUse(ctx context.Context) {
+	tenants := make([]string, len(i.bundled))
+	for n, t := range i.bundled {
+		tenants[n] = t.Tenant
+	}
+	i.Book.AwaitUse(ctx, tenants, i.results)
 }
 
 // exist refuses tenants that there are not: a mistyped name would make one.
@@ -330,6 +379,7 @@ func (i *importing) view() view.Import {
 			r := &i.results[n][j]
 			of.Items[j] = importedItem(r, i.how.DryRun)
 			counts[r.Would]++
+			of.Pending = of.Pending || r.Entry.Pending
 		}
 		of.Plan = planOf(counts[settings.WouldCreate], counts[settings.WouldUpdate], counts[settings.WouldDelete])
 		v.Create += counts[settings.WouldCreate]
