@@ -98,7 +98,7 @@ func (l *Log) AddTo(b *state.Batch, tenant string, lines []Line, of []int) error
 		added := state.Item{Tenant: tenant, List: list, Head: item, Max: maxLines, TTL: keepFor}
 		if of[i] != 0 { // what stands before the version has no such text: in strings of JSON, quotes are escaped
 			before, behind, _ := bytes.Cut(item, versionText)
-			added.Head, added.Tail, added.Of = append(before[:len(before):len(before)], versionKey...), behind, of[i]
+			added.Head, added.Tail, added.Of = append(slices.Clip(before), versionKey...), behind, of[i]
 		}
 		b.Items = append(b.Items, added)
 	}

@@ -17,6 +17,10 @@ func (refusing) Put(context.Context, string, string, string, []byte, uint64) (ui
 	return 0, state.ErrUnavailable
 }
 
+func (refusing) WriteAll(context.Context, *state.Batch) ([]uint64, error) {
+	return nil, state.ErrUnavailable
+}
+
 // A configuration that cannot be kept is not used in part: no decision would name it, and its tokens open nothing.
 func TestReloadIsWhole(t *testing.T) {
 	t.Parallel()

@@ -41,7 +41,7 @@ func TestRotationWithDocuments(t *testing.T) {
 	for _, engine := range []string{"embedded", "redis"} {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
-			var store state.Store = local(t)
+			store := local(t)
 			if engine == "redis" {
 				opened, err := redis.Open(redis.Options{URL: redistest.Start(t).URL(), Prefix: "surveygate", Holder: "test", Clock: clock.System()})
 				if err != nil {

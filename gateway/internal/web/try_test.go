@@ -48,6 +48,11 @@ func (s *sealedStore) Put(ctx context.Context, tenant, kind, name string, value 
 	return s.Store.Put(ctx, tenant, kind, name, value, version)
 }
 
+func (s *sealedStore) WriteAll(ctx context.Context, b *state.Batch) ([]uint64, error) {
+	s.check("WriteAll")
+	return s.Store.WriteAll(ctx, b)
+}
+
 func (s *sealedStore) Delete(ctx context.Context, tenant, kind, name string, version uint64) error {
 	s.check("Delete")
 	return s.Store.Delete(ctx, tenant, kind, name, version)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
@@ -106,7 +107,7 @@ func (k kind) list(m *Management, c *route.Call) error {
 			p.Next = &next
 		}
 		if include != "" && len(p.Data) > 0 {
-			err = m.addStanding(c, plan, p.Data)
+			err = m.addStanding(c, plan, entries, p.Data)
 		}
 		return p, err
 	})
@@ -140,8 +141,8 @@ func (k kind) merge(plan *decide.Plan, tenant string, files []shown, entries []s
 	return all
 }
 
-// addStanding adds the standing of destinations, with one read.
-func (m *Management) addStanding(c *route.Call, plan *decide.Plan, all []shown) error {
+// addStanding adds the standing of destinations, with one read. A destination whose document is not in use yet has one too.
+func (m *Management) addStanding(c *route.Call, plan *decide.Plan, entries []settings.Entry, all []shown) error {
 	names := make([]string, len(all))
 	for i, v := range all {
 		names[i] = v.Common().Name
@@ -151,8 +152,27 @@ func (m *Management) addStanding(c *route.Call, plan *decide.Plan, all []shown) 
 		return err
 	}
 	for i, v := range all {
-		if d := plan.Destination(c.Tenant, names[i]); d != nil {
+		d := plan.Destination(c.Tenant, names[i])
+		if d == nil {
+			d = compiledDestination(entries, names[i])
+		}
+		if d != nil {
 			v.Common().Standing = view.NewStanding(d, &standing[i])
+		}
+	}
+	return nil
+}
+
+// compiledDestination returns the destination of a document of a name; nil if it has none.
+func compiledDestination(entries []settings.Entry, name string) *config.Destination {
+	for i := range entries {
+		if settings.Title(entries[i].Name) != name || entries[i].Overlay == nil {
+			continue
+		}
+		for _, d := range entries[i].Overlay.Destinations {
+			if d.Name == name {
+				return d
+			}
 		}
 	}
 	return nil
