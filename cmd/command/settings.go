@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -136,6 +137,12 @@ func (g *globals) printPlan(plan *client.Import) {
 				continue
 			}
 			g.printf("%s %s %s\n", mark[item.Change], item.Kind, owned(t.Tenant, item.Name))
+			if item.Owner != nil {
+				g.printf("    owner: %s → %s\n", cmp.Or(item.Owner.From, "none"), cmp.Or(item.Owner.To, "none"))
+			}
+			if item.Locked != nil {
+				g.printf("    %s\n", map[bool]string{true: "locked", false: "no longer locked"}[*item.Locked])
+			}
 			if item.Waiting > 0 {
 				g.printf("    %d waiting %s will become dead letters\n", item.Waiting, deliveriesWord(item.Waiting))
 			}

@@ -225,7 +225,7 @@ const (
 
 var errDead = fmt.Errorf("killed: %w", state.ErrUnavailable)
 
-// write does a write as long as the process lives.
+// write does a write as long as the process lives. What it has begun it does: with its context, a store may apply it later.
 func (p *process) write(what string, do func() error) error {
 	if p.dead.Load() {
 		return errDead
@@ -247,12 +247,12 @@ func (p *process) write(what string, do func() error) error {
 }
 
 func (p *process) Put(ctx context.Context, tenant, kind, name string, value []byte, version uint64) (now uint64, err error) {
-	err = p.write("put "+kind, func() error { now, err = p.Store.Put(ctx, tenant, kind, name, value, version); return err })
+	err = p.write("put "+kind, func() error { now, err = p.Store.Put(context.WithoutCancel(ctx), tenant, kind, name, value, version); return err })
 	return now, err
 }
 
 func (p *process) Delete(ctx context.Context, tenant, kind, name string, version uint64) error {
-	err := p.write("delete "+kind, func() error { return p.Store.Delete(ctx, tenant, kind, name, version) })
+	err := p.write("delete "+kind, func() error { return p.Store.Delete(context.WithoutCancel(ctx), tenant, kind, name, version) })
 	if err == nil && kind == "job-active" {
 		p.left <- struct{}{}
 	}
@@ -260,12 +260,12 @@ func (p *process) Delete(ctx context.Context, tenant, kind, name string, version
 }
 
 func (p *process) Schedule(ctx context.Context, tenant string, all []state.Delivery) (done []bool, err error) {
-	err = p.write("schedule", func() error { done, err = p.Store.Schedule(ctx, tenant, all); return err })
+	err = p.write("schedule", func() error { done, err = p.Store.Schedule(context.WithoutCancel(ctx), tenant, all); return err })
 	return done, err
 }
 
 func (p *process) Drop(ctx context.Context, tenant, id string) error {
-	return p.write("drop", func() error { return p.Store.Drop(ctx, tenant, id) })
+	return p.write("drop", func() error { return p.Store.Drop(context.WithoutCancel(ctx), tenant, id) })
 }
 
 func (p *process) Lease(ctx context.Context, name, holder string, ttl time.Duration) (uint64, error) {

@@ -60,6 +60,8 @@ type How struct {
 	// MakeSecrets gives a secret to a webhook that comes without one and whose signature needs one, unless it has some already: see
 	// Result.Made.
 	MakeSecrets bool
+	// Later: Apply need not wait until the documents are in use. The caller does, with AwaitUse, or does not care.
+	Later bool
 }
 
 // Would is what a change does.
@@ -78,6 +80,8 @@ type Result struct {
 	Would Would
 	// Entry is the document after the change; of a deleted one, before it.
 	Entry Entry
+	// Was is the metadata of the document before the change; zero if there was none.
+	Was Meta
 	// Waiting is how many deliveries waited for a deleted destination.
 	Waiting int
 	// Secrets are those of a webhook after the change.
@@ -89,6 +93,8 @@ type Result struct {
 // Apply changes documents of a tenant, and returns a result for each change in its order. Either all changes are done, or, after an
 // error, none: the errors are those in refusal.go, ErrTooLarge, vault.ErrNoKey and those of the store. If several changes are refused,
 // the error is a Refusals with each.
+//
+// It returns when this process uses the documents as they are then, or when that has taken too long: see Entry.Pending.
 func (b *Book) Apply(ctx context.Context, tenant string, changes []Change, how How) (results []Result, err error) {
 	if how.DryRun {
 		p, err := b.plan(ctx, tenant, changes, how)
@@ -133,6 +139,9 @@ func (b *Book) Do(ctx context.Context, plan *Plan) (results []Result, err error)
 		}
 		return err
 	})
+	if err == nil && !plan.how.Later {
+		b.AwaitUse(ctx, []string{plan.tenant}, [][]Result{results})
+	}
 	return results, err
 }
 
@@ -156,6 +165,32 @@ func (b *Book) current(ctx context.Context, plan *Plan) (*planned, error) {
 		return b.plan(ctx, plan.tenant, plan.changes, plan.how)
 	}
 	return p, nil
+}
+
+// AwaitUse waits until this process uses the documents of tenants as they are after changes. results are those of Apply for each tenant.
+// Those of documents that are not in use in time become pending.
+func (b *Book) AwaitUse(ctx context.Context, tenants []string, results [][]Result) {
+	if b.Await == nil {
+		return
+	}
+	used := func(tenant string, r *Result) bool {
+		return r.Would != WouldDelete && hasVersion(b.Overlay(tenant), r.Entry.Name, r.Entry.Version)
+	}
+	var unused []string
+	for i, tenant := range tenants {
+		if slices.ContainsFunc(results[i], func(r Result) bool { return !used(tenant, &r) }) {
+			unused = append(unused, tenant)
+		}
+	}
+	if len(unused) == 0 || b.Await(ctx, unused...) {
+		return
+	}
+	for i, tenant := range tenants {
+		for j := range results[i] {
+			r := &results[i][j]
+			r.Entry.Pending = !used(tenant, r)
+		}
+	}
 }
 
 // planned are changes that passed all checks.
@@ -187,6 +222,9 @@ func (p *planned) results() []Result {
 		r := Result{Would: c.would, Waiting: c.waiting, Made: c.made}
 		of := cmp.Or(c.next, c.current)
 		r.Entry = Entry{Name: of.Name, Version: of.Version, Meta: of.meta, Spec: c.after}
+		if c.current != nil {
+			r.Was = c.current.meta
+		}
 		if c.next == nil {
 			r.Entry.Spec = c.before
 		} else if isWebhook(of.Name) {
@@ -271,6 +309,9 @@ func (b *Book) plan(ctx context.Context, tenant string, changes []Change, how Ho
 	}
 	if refused := b.test(p); len(refused) > 0 {
 		return nil, refused.err()
+	}
+	if err := b.seal(p); err != nil { // for a dry run too, which has the same bounds
+		return nil, err
 	}
 	return p, b.fits(ctx, p)
 }
@@ -517,12 +558,6 @@ const maxTries = 20
 
 // write does what was planned, in one write of the store: documents, lines of the audit, and the mark of the key.
 func (b *Book) write(ctx context.Context, p *planned) error {
-	if err := b.seal(p); err != nil {
-		return err
-	}
-	if err := b.fits(ctx, p); err != nil {
-		return err
-	}
 	if err := b.announce(ctx, p); err != nil {
 		return err
 	}

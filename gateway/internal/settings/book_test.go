@@ -127,6 +127,7 @@ func TestBookRefuses(t *testing.T) {
 		{Name: "webhook/a", Spec: []byte(someHook)},
 		{Name: "connection/crm", Spec: []byte(`{"hubspot": {"token": "pat-na1-0123456789"}}`)},
 		{Name: "rule/r", Spec: []byte("when: nps_score <= 6\nsend: [crm]\n")},
+		{Name: "connection/numbers", Spec: []byte(`{"webhook": {"url": "https://a.example.com/", "signature": "none", "headers": {"0": "abcdef", "1": "ghijkl"}}}`)},
 	} {
 		if _, err := b.one(t, c, byTest); err != nil {
 			t.Fatal(err)
@@ -138,12 +139,13 @@ func TestBookRefuses(t *testing.T) {
 		c    Change
 		want any
 	}{
-		"a fault":              {Change{Name: "rule/x", Spec: []byte(`{"when": "nps_scor <= 6", "send": ["crm"]}`)}, new(*FaultsError)},
-		"needed by a rule":     {Change{Name: "connection/crm", Delete: true}, new(*NeededError)},
-		"there is one":         {Change{Name: "webhook/a", Spec: []byte(someHook), If: &zero}, new(*VersionError)},
-		"a moved mask":         {Change{Name: "webhook/a", Patch: true, Spec: []byte(`{"headers": {"X-Other": "` + mask + `"}}`)}, new(*MaskError)},
-		"a mask in the URL":    {Change{Name: "webhook/a", Patch: true, Spec: []byte(`{"url": "https://a.example.com/` + mask + `"}`)}, new(*MaskError)},
-		"a mask of a stranger": {Change{Name: "webhook/b", Spec: []byte(strings.Replace(someHook, "abcdef", mask, 1))}, new(*MaskError)},
+		"a fault":                  {Change{Name: "rule/x", Spec: []byte(`{"when": "nps_scor <= 6", "send": ["crm"]}`)}, new(*FaultsError)},
+		"needed by a rule":         {Change{Name: "connection/crm", Delete: true}, new(*NeededError)},
+		"there is one":             {Change{Name: "webhook/a", Spec: []byte(someHook), If: &zero}, new(*VersionError)},
+		"a moved mask":             {Change{Name: "webhook/a", Patch: true, Spec: []byte(`{"headers": {"X-Other": "` + mask + `"}}`)}, new(*MaskError)},
+		"a mask of another number": {Change{Name: "connection/numbers", Patch: true, Spec: []byte(`{"webhook": {"headers": {"1": "` + mask + `"}}}`)}, new(*MaskError)},
+		"a mask in the URL":        {Change{Name: "webhook/a", Patch: true, Spec: []byte(`{"url": "https://a.example.com/` + mask + `"}`)}, new(*MaskError)},
+		"a mask of a stranger":     {Change{Name: "webhook/b", Spec: []byte(strings.Replace(someHook, "abcdef", mask, 1))}, new(*MaskError)},
 	} {
 		if _, err := b.one(t, tt.c, byTest); err == nil || !errors.As(err, tt.want) {
 			t.Errorf("%s: %v", what, err)

@@ -130,5 +130,15 @@ func (e *MaskError) Error() string {
 	return "`" + e.Path + "` is a masked value, and not the one that is masked here; send the value itself"
 }
 
+// AddressError means that a secret that is kept by its mask would be sent to another server than before.
+type AddressError struct {
+	// Path leads to the secret, and Address to the setting that names the server.
+	Path, Address string
+}
+
+func (e *AddressError) Error() string {
+	return "`" + e.Address + "` names another server, to which the masked value of `" + e.Path + "` would be sent; send the value itself, or leave the setting out"
+}
+
 // storeName returns the name of a document in positions.
 func storeName(name string) string { return config.StorePrefix + name }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/audit"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
@@ -502,6 +503,71 @@ func TestPortalLink(t *testing.T) {
 	r.does(t, ask{method: "DELETE", path: "/v1/tenants/acme/portal-links/" + link.ID, token: acmeAdminToken}, 404)
 }
 
+// The token of the first start is not deleted by API; the answer says how it ends.
+func TestFirstTokenEndsByFile(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	first, err := access.OpenFirst(t.Context(), r.store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	load := func(tokens []*config.Token) {
+		t.Helper()
+		if err := r.app.options.Access.Load(tokens, first); err != nil {
+			t.Fatal(err)
+		}
+	}
+	load(nil)
+	deletes := ask{method: "DELETE", path: "/v1/tokens/first", token: first.Text}
+	r.does(t, deletes, 403, `"type":"defined_in_file"`, "as long as no file of the configuration has `tokens`")
+	load(r.plan.Load().Config.Tokens)
+	r.does(t, deletes, 401)
+	deletes.token = adminToken
+	r.does(t, deletes, 404)
+}
+
+// A portal link that somebody opens begins a session beside that of their token, and does not take its place; nor does it once that has
+// ended. A page asks for the link's session by a header.
+func TestPortalLinkLeavesTheSession(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	token := r.makeToken(t, operatorToken, "default", `{"name":"jo","scopes":["read"]}`)
+	login := cookieOf(t, r.does(t, ask{method: "POST", path: "/console/login", body: `{"token":"` + token + `"}`}, 200))
+	made := decoded[view.MadePortalLink](t, r.does(t, ask{
+		method: "POST", path: "/v1/tenants/acme/portal-links", token: acmeAdminToken, body: `{"capabilities":["deliveries"]}`,
+	}, 201))
+	_, key, _ := strings.Cut(made.URL, "?k=")
+	opened := r.does(t, ask{path: "/portal/open?k=" + key, header: withCookie(login)}, 303)
+	portal := cookieOf(t, opened)
+	name := func(cookie string) string { name, _, _ := strings.Cut(cookie, "="); return name }
+	if name(portal) == name(login) {
+		t.Fatalf("the link's cookie is %s, as the login's", name(login))
+	}
+	both := login + "; " + portal
+	r.does(t, ask{path: "/portal/open?k=" + key, header: withCookie(both)}, 303)
+	r.does(t, ask{path: "/v1/deliveries?tenant=default", header: withCookie(both)}, 200)
+	r.does(t, ask{path: "/v1/deliveries?tenant=acme", header: withCookie(both)}, 403)
+	asPortal := withCookie(both, route.SessionHeader, "portal")
+	r.does(t, ask{path: "/v1/deliveries?tenant=acme", header: asPortal}, 200)
+	r.does(t, ask{path: "/v1/deliveries?tenant=default", header: asPortal}, 403)
+	r.does(t, ask{path: "/v1/deliveries?tenant=acme", header: withCookie(portal)}, 200)
+
+	// A cookie counts under its own name alone.
+	_, value, _ := strings.Cut(portal, "=")
+	r.does(t, ask{path: "/v1/deliveries", header: withCookie(name(login) + "=" + value)}, 401)
+	_, value, _ = strings.Cut(login, "=")
+	r.does(t, ask{path: "/v1/deliveries", header: withCookie(name(portal) + "=" + value)}, 401)
+
+	r.does(t, ask{method: "DELETE", path: "/v1/tokens/jo", token: operatorToken}, 204)
+	r.does(t, ask{path: "/v1/deliveries", header: withCookie(both)}, 401)
+	r.does(t, ask{path: "/v1/deliveries", header: asPortal}, 200)
+
+	out := r.does(t, ask{method: "POST", path: "/console/logout", header: withCookie(both, "Sec-Fetch-Site", "same-origin")}, 204)
+	if set := strings.Join(out.header.Values("Set-Cookie"), "\n"); !strings.Contains(set, name(login)+"=;") || !strings.Contains(set, name(portal)+"=;") {
+		t.Errorf("a logout forgets: %s", set)
+	}
+}
+
 func TestPortalLinkEnds(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -522,6 +588,24 @@ func TestPortalLinkEnds(t *testing.T) {
 	if left, err := r.store.List(t.Context(), "acme", access.KindLink); err != nil || len(left) > 0 {
 		t.Errorf("links that have ended are kept: %v, %v", left, err)
 	}
+}
+
+// A link and its session end when the token does that made the link.
+func TestPortalLinkEndsWithItsToken(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	short := r.makeToken(t, acmeAdminToken, "", `{"name":"short","scopes":["admin","read","write","settings"],"expires":"1h"}`)
+	const path = "/v1/tenants/acme/portal-links"
+	r.does(t, ask{method: "POST", path: path, token: short, body: `{"capabilities":["deliveries"],"opens_within":"2h"}`}, 403, "cannot make a link that opens later", `"loc":["opens_within"]`)
+	r.does(t, ask{method: "POST", path: path, token: short, body: `{"capabilities":["deliveries"],"opens_within":"1h"}`}, 201)
+	made := decoded[view.MadePortalLink](t, r.does(t, ask{method: "POST", path: path, token: short, body: `{"capabilities":["deliveries"],"session":"24h"}`}, 201))
+	_, key, _ := strings.Cut(made.URL, "?k=")
+	cookie := cookieOf(t, r.does(t, ask{path: "/portal/open?k=" + key}, 303))
+	r.clock.Advance(time.Hour - time.Second)
+	r.does(t, ask{path: "/v1/deliveries", header: withCookie(cookie)}, 200)
+	r.clock.Advance(time.Second)
+	r.does(t, ask{path: "/v1/deliveries", header: withCookie(cookie)}, 401)
+	r.does(t, ask{path: path, token: acmeAdminToken}, 200, `"data":[]`)
 }
 
 func TestPortalLinkRefusals(t *testing.T) {
@@ -564,7 +648,7 @@ func TestPortalLinkInAFrame(t *testing.T) {
 	}, 201, `"url":"https://hooks.example.com/portal/open?k=`))
 	_, key, _ := strings.Cut(made.URL, "?k=")
 	set := r.does(t, ask{path: "/portal/open?k=" + key}, 303).header.Get("Set-Cookie")
-	for _, part := range []string{"__Host-sg=", "SameSite=None", "secure", "Partitioned", "HttpOnly"} {
+	for _, part := range []string{"__Host-sg-portal=", "SameSite=None", "secure", "Partitioned", "HttpOnly"} {
 		if !strings.Contains(set, part) {
 			t.Errorf("the cookie lacks %s: %s", part, set)
 		}

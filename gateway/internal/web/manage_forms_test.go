@@ -65,6 +65,12 @@ func TestFormsOfWrites(t *testing.T) {
 			}
 		}
 	}
+	for _, empty := range []string{"", " \n", "\ufeff"} {
+		do("PATCH", "/v1/webhooks/hook", empty, 400)
+		do("PUT", "/v1/webhooks/hook", empty, 400)
+		do("POST", "/v1/webhooks", empty, 400)
+	}
+	do("PATCH", "/v1/webhooks/hook", "null", 422)
 	holds(do("PUT", "/v1/webhooks/hook?dry_run=true", plainHook, 200), `"would":"create"`)
 	do("GET", "/v1/webhooks/hook", "", 404)
 	do("PUT", "/v1/webhooks/hook", plainHook, 201, "If-None-Match", "*")
@@ -87,7 +93,8 @@ func TestFormsOfWrites(t *testing.T) {
 	holds(do("PUT", "/v1/rules/low", `{"when": "nps_scor <= 6", "send": ["alarms"]}`, 422), `"loc":["when"]`, `"at":[0,8]`, "did you mean nps_score?")
 	holds(do("PUT", "/v1/rules/low", `{"when": "nps_score <= 6", "send": ["alarm"]}`, 422), `"loc":["send","0"]`)
 	holds(do("PUT", "/v1/rules/low", `{"when": "nps_score <= 6", "send": ["alarms"]}`, 201), `"when":"nps_score <= 6"`)
-	do("PUT", "/v1/rules/low", "", 422)
+	do("PUT", "/v1/rules/low", "", 400)
+	do("PUT", "/v1/rules/low", "{}", 422)
 	do("PUT", "/v1/rules/Low", `{"when": "nps_score <= 6", "send": ["alarms"]}`, 422)
 
 	// A file's name is a file's on every path.

@@ -17,6 +17,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/deletion"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/stats"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/gateway/internal/web/route"
@@ -87,6 +88,11 @@ func (m *Management) tenant(c *route.Call) error {
 		Webhooks: kinds["webhook"], Connections: kinds["connection"], Sources: kinds["source"], Rules: kinds["rule"],
 		Tokens: len(m.Access.Stored.Of(c.Tenant)),
 	}
+	use, err := stats.PlanUseOf(c.Base, m.Store, c.Tenant, m.Tenants.EventsPerMinute(c.Tenant), m.Clock.Now())
+	if err != nil {
+		return err
+	}
+	v.Standing = &view.TenantStanding{EventsThisMinute: use.ThisMinute, OverLimit1h: use.Over1h, OverLimit24h: use.Over24h}
 	return showTenant(c, fiber.StatusOK, v)
 }
 
@@ -120,7 +126,7 @@ func (m *Management) putTenant(c *route.Call) error {
 
 func (m *Management) patchTenant(c *route.Call) error {
 	patch := body(c)
-	if err := route.ReadJSON(patch, &map[string]any{}); err != nil {
+	if err := route.ReadJSON(patch, &map[string]json.RawMessage{}); err != nil {
 		return err
 	}
 	return m.changeTenant(c, func(record *access.Tenant) (*view.TenantSpec, error) {

@@ -248,7 +248,7 @@ func (m *Management) noStoredToken(c *route.Call, name string) error {
 	var names []string
 	for _, t := range m.tokensOf(c) {
 		if t.grant.Name == name && t.grant.Tenant == c.Tenant {
-			return answer.NewProblem(fiber.StatusForbidden, view.DefinedInFile, "`"+name+"` is the token of the first start: it ends when the configuration has tokens")
+			return answer.NewProblem(fiber.StatusForbidden, view.DefinedInFile, "`"+name+"` is the token of the first start, which counts as long as no file of the configuration has `tokens`: write your own there and reload")
 		}
 		names = append(names, t.grant.Name)
 	}

@@ -28,9 +28,9 @@ const (
 	// another one: a process works on one at a time.
 	importFor  = 50 * time.Second
 	importWait = 5 * time.Second
-	// maxPause bounds the pause after each tenant, allPauses those of an import together. A pause is as long as the work on the tenant
-	// was, so that those who publish meanwhile find the store and the processors free.
-	maxPause, allPauses = 20 * time.Millisecond, 10 * time.Second
+	// An import pauses after each tenant for as long as the work on it took, so that those who publish meanwhile find the store and the
+	// processors free: for at most maxPause, and not after pausesFor.
+	maxPause, pausesFor = 20 * time.Millisecond, 15 * time.Second
 	// maxImportFaults bounds the details of a refusal, maxDoneNamed the tenants that are named as done.
 	maxImportFaults = 100
 	maxDoneNamed    = 20
@@ -45,7 +45,7 @@ func transferRows() []row {
 		}},
 		{(*Management).importSettings, route.Route{
 			Method: fiber.MethodPost, Path: ImportPath, Scope: access.Admin, Query: []string{"mode", "owner", "lock", "dry_run"},
-			For: "make the documents of a file; `dry_run` answers the plan",
+			For: "make the documents of a file, with the scope `settings` as well; `dry_run` answers the plan",
 			In:  route.Media{yaml: route.Text(""), fiber.MIMEApplicationJSON: json.RawMessage{}}, Out: view.Import{},
 			Statuses: []int{fiber.StatusConflict, fiber.StatusRequestEntityTooLarge},
 		}},
@@ -70,12 +70,19 @@ type importing struct {
 	plans   []*settings.Plan
 	results [][]settings.Result // by tenant; nil: it was refused
 	writing bool                // all is checked
-	paused  time.Duration
+	began   time.Duration
 }
 
 // importSettings makes the documents of a body. All tenants are checked before the first is changed.
 func (m *Management) importSettings(c *route.Call) error {
+	if !c.Grant.May(access.Settings) { // else who may not write a document would write it as an import
+		return answer.NewProblem(fiber.StatusForbidden, view.Permission, "this token lacks the scope `"+access.Settings.String()+"`")
+	}
 	how, err := howToImport(c)
+	if err != nil {
+		return err
+	}
+	text, err := sent(c)
 	if err != nil {
 		return err
 	}
@@ -86,11 +93,11 @@ func (m *Management) importSettings(c *route.Call) error {
 		return err
 	}
 	defer leave()
-	bundle, faults := settings.ReadBundle(body(c), c.Tenant, c.Named || c.Grant.Tenant != access.AnyTenant)
+	bundle, faults := settings.ReadBundle(text, c.Tenant, c.Named || c.Grant.Tenant != access.AnyTenant)
 	if faults != nil {
 		return &answer.Problem{Status: fiber.StatusUnprocessableEntity, Detail: placed(faults)}
 	}
-	i := &importing{Management: m, call: c, how: how, bundled: bundle.Tenants}
+	i := &importing{Management: m, call: c, how: how, bundled: bundle.Tenants, began: m.Clock.Elapsed()}
 	if err := i.exist(ctx); err != nil {
 		return err
 	}
@@ -98,7 +105,9 @@ func (m *Management) importSettings(c *route.Call) error {
 		return err
 	}
 	if i.writing = !how.DryRun; i.writing {
-		if err := i.all(ctx, i.write).refusal(i); err != nil {
+		err := i.all(ctx, i.write).refusal(i)
+		i.awaitUse(ctx)
+		if err != nil {
 			return err
 		}
 	}
@@ -107,7 +116,7 @@ func (m *Management) importSettings(c *route.Call) error {
 
 // howToImport reads the parameters of an import.
 func howToImport(c *route.Call) (settings.How, error) {
-	how := settings.How{By: c.By(), Provenance: "import", Owner: strings.Clone(c.Asked("owner"))}
+	how := settings.How{By: c.By(), Provenance: "import", Owner: strings.Clone(c.Asked("owner")), Later: true}
 	var err error
 	if how.DryRun, err = c.Flag("dry_run"); err != nil {
 		return how, err
@@ -147,6 +156,15 @@ func (m *Management) enterImport(ctx context.Context) (leave func(), err error) 
 	}
 }
 
+// awaitUse waits until the changes of all tenants are in use, and not after each.
+func (i *importing) awaitUse(ctx context.Context) {
+	tenants := make([]string, len(i.bundled))
+	for n, t := range i.bundled {
+		tenants[n] = t.Tenant
+	}
+	i.Book.AwaitUse(ctx, tenants, i.results)
+}
+
 // exist refuses tenants that there are not: a mistyped name would make one.
 func (i *importing) exist(ctx context.Context) error {
 	var details []view.Detail
@@ -182,8 +200,8 @@ func (i *importing) all(ctx context.Context, step func(ctx context.Context, n in
 		}
 		began := i.Clock.Elapsed()
 		i.results[n], errs[n] = step(ctx, n)
-		if n < len(i.bundled)-1 {
-			i.pause(ctx, min(i.Clock.Elapsed()-began, maxPause, allPauses-i.paused))
+		if now := i.Clock.Elapsed(); n < len(i.bundled)-1 && now-i.began < pausesFor {
+			i.pause(ctx, min(now-began, maxPause))
 		}
 	}
 	return errs
@@ -207,10 +225,6 @@ func (i *importing) write(ctx context.Context, n int) ([]settings.Result, error)
 }
 
 func (i *importing) pause(ctx context.Context, length time.Duration) {
-	if length <= 0 {
-		return
-	}
-	i.paused += length
 	over, stop := i.Clock.After(length)
 	defer stop()
 	select {
@@ -334,6 +348,7 @@ func (i *importing) view() view.Import {
 			r := &i.results[n][j]
 			of.Items[j] = importedItem(r, i.how.DryRun)
 			counts[r.Would]++
+			of.Pending = of.Pending || r.Entry.Pending
 		}
 		of.Plan = planOf(counts[settings.WouldCreate], counts[settings.WouldUpdate], counts[settings.WouldDelete])
 		v.Create += counts[settings.WouldCreate]
@@ -357,6 +372,14 @@ func importedItem(r *settings.Result, dry bool) view.ImportedItem {
 	}
 	if r.Would == settings.WouldNothing || !dry && r.Would != settings.WouldDelete {
 		item.Version = r.Entry.Version
+	}
+	if now := &r.Entry.Meta; r.Would == settings.WouldUpdate {
+		if r.Was.Owner != now.Owner {
+			item.Owner = &view.ChangedOwner{From: r.Was.Owner, To: now.Owner}
+		}
+		if r.Was.Lock != now.Lock {
+			item.Locked = &now.Lock
+		}
 	}
 	return item
 }

@@ -3,6 +3,7 @@ package route
 import (
 	"context"
 	"net/netip"
+	"sync"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
@@ -39,8 +40,8 @@ type Call struct {
 // dry reports whether the call changed nothing, because that was asked for.
 func (c *Call) dry() bool { return c.DryRun || c.Asked("dry_run") == "true" }
 
-// Still returns a function that reports whether the call would still be allowed, for answers that go on. It does not use the request, and
-// may be called for as long as the gateway runs. Where the store cannot be asked, the call is allowed.
+// Still returns a function that reports whether the call would still be allowed, for answers that go on. It does not use the request,
+// may be called for as long as the gateway runs, and is safe for concurrent use. Where the store cannot be asked, the call is allowed.
 func (c *Call) Still() func(ctx context.Context) bool {
 	if c.Open {
 		return func(context.Context) bool { return true }
@@ -48,7 +49,10 @@ func (c *Call) Still() func(ctx context.Context) bool {
 	header := &fasthttp.RequestHeader{}
 	c.Request().Header.CopyTo(header)
 	callers, r, tenant := c.guard.Callers, c.route, c.Tenant
+	var turn sync.Mutex // reading a header writes to it
 	return func(ctx context.Context) bool {
+		turn.Lock()
+		defer turn.Unlock()
 		caller, err := callers.Of(ctx, header)
 		switch {
 		case err != nil:
