@@ -144,7 +144,7 @@ func playTenants(g *atGateway) {
 	good := g.file("tenant.yaml", "title: The shop\n")
 	g.play(2, "a file replaces all", "tenant", "put", "shop", good, "--title", "x")
 	g.play(0, "written: shop  The shop", "tenant", "put", "shop", good)
-	if shown := g.play(0, "", "tenant", "show", "shop", "--json"); strings.Contains(shown, "team") || strings.Contains(shown, "60") {
+	if shown := g.play(0, "", "tenant", "show", "shop", "--json"); strings.Contains(shown, "team") || strings.Contains(shown, "events_per_minute\": 60") {
 		g.Errorf("the file did not replace all: %s", shown)
 	}
 	g.play(4, "no such tenant (404)", "tenant", "show", "nobody")
@@ -198,7 +198,7 @@ func playDocuments(g *atGateway) {
 	g.play(0, "webhook docs: enabled, version \n, active", "webhook", "enable", "docs")
 	rule := g.file("rule.json", `{"when": "nps_score <= 6 and feedback contains 'something that nobody reads to its end in a list'", "send": ["docs"]}`)
 	g.play(0, "created", "rule", "put", long, rule)
-	g.fits(strings.ReplaceAll(g.play(0, long+"\n  active  api, v\ndocs nps_score <= 6\nof-a-file\nactive  file\nwarehouse nps_score", "rule", "list"), long, ""))
+	g.fits(strings.ReplaceAll(g.play(0, long+"\n  active  api, v\ndocs when nps_score <= 6\nof-a-file\nactive  file\nwarehouse when nps_score", "rule", "list"), long, ""))
 	g.fits(g.play(0, "docs       active  api, v\nhttps://hook.example.com/in\nwarehouse  active  file", "webhook", "list"))
 	g.play(0, "defined in \nsurveygate.yaml:4, where it is changed", "webhook", "show", "warehouse")
 	g.play(1, "`of-a-file` is defined in\n(403)", "rule", "put", "of-a-file", rule)

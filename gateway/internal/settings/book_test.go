@@ -309,7 +309,7 @@ func TestUnsealedSecretsAreMasked(t *testing.T) {
 			}
 		}()
 	}
-	exported, err := b.Export(t.Context(), "acme")
+	exported, err := b.Export(t.Context(), "acme", false)
 	if err != nil || strings.Contains(string(exported), "clear-secret") || !strings.Contains(string(exported), "ACME_WEBHOOK_A_HEADERS_X_A}") {
 		t.Errorf("%s, %v", exported, err)
 	}

@@ -116,6 +116,18 @@ func (v *Vault) open(at place, sealed string) ([]byte, error) {
 	return key.open(at, sealed)
 }
 
+// SealedWith returns the id of the key of a sealed value; "" if the text is not in that form.
+func SealedWith(text string) string { return keyID(text) }
+
+// KeyIDs returns the ids of the keys that the vault has, the current one first.
+func (v *Vault) KeyIDs() []string {
+	var ids []string
+	for _, k := range v.options.Keys.all() {
+		ids = append(ids, k.id)
+	}
+	return ids
+}
+
 // place is what a value is sealed for.
 type place struct{ tenant, kind, name, field string }
 

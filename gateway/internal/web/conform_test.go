@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -16,8 +17,10 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/surveygate/surveygate/configs"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/openapi"
 	"github.com/surveygate/surveygate/gateway/internal/web/route"
+	"github.com/surveygate/surveygate/rules/event"
 	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
@@ -115,7 +118,11 @@ func (d *description) holds(t testing.TB, req *http.Request, sent []byte, res *h
 	if fault := d.answerFault(operation, at, res, got); fault != "" {
 		t.Errorf("%s: the answer is not as configs/openapi.json says: %s\n%d %.2000s", asked, fault, res.StatusCode, got)
 	}
-	if fault := d.requestFault(operation, at, req, sent); fault != "" && (res.StatusCode < 400 || res.StatusCode >= 500) {
+	if path == "/v1/events" && method == "post" && res.StatusCode == http.StatusOK {
+		if fault := d.publishFault(t, operation, at, req, sent, got); fault != "" {
+			t.Errorf("%s: configs/openapi.json does not allow what was accepted: %s\n%.2000s", asked, fault, sent)
+		}
+	} else if fault := d.requestFault(operation, at, req, sent); fault != "" && (res.StatusCode < 400 || res.StatusCode >= 500) {
 		t.Errorf("%s: configs/openapi.json does not allow this request, which is answered %d: %s\n%.2000s", asked, res.StatusCode, fault, sent)
 	}
 }
@@ -160,11 +167,125 @@ func (d *description) requestFault(operation *openapi.Object, at string, req *ht
 	if required, _ := operation.Object("requestBody").Value("required").(bool); !required && len(sent) == 0 {
 		return ""
 	}
-	if len(content.Names()) > 1 { // the server finds out by the body which form it has, whatever its Content-Type
+	media := content.Names()[0] // whatever its Content-Type: curl says that every body is a form
+	if len(content.Names()) > 1 {
+		if media, _, _ = strings.Cut(req.Header.Get("Content-Type"), ";"); content.Object(media) == nil {
+			return ""
+		}
+	}
+	return d.bodyFault(at+"/requestBody", media, sent)
+}
+
+// publishFault holds each event that was accepted against the schema of its form.
+func (d *description) publishFault(t testing.TB, operation *openapi.Object, at string, req *http.Request, sent, got []byte) string {
+	if fault := d.parametersFault(operation, req.URL.Query()); fault != "" || req.URL.Query().Get("source") != "" {
+		return fault
+	}
+	media, _, _ := strings.Cut(strings.ToLower(req.Header.Get("Content-Type")), ";")
+	var schema string
+	switch {
+	case strings.HasPrefix(media, "application/cloudevents"):
+		schema = "CloudEvent"
+	case req.Header.Get("ce-specversion") != "":
+		media, schema = "application/json", "PublishedData"
+	case operation.Object("requestBody").Object("content").Object(media) == nil:
+		media = "application/json"
+	}
+	var items []json.RawMessage
+	sent = jsonpath.TrimBOM(sent)
+	switch {
+	case json.Unmarshal(sent, &items) == nil:
+	case json.Valid(sent):
+		items = []json.RawMessage{sent}
+	case len(sent) > 0:
+		media = "application/x-ndjson"
+		for line := range bytes.Lines(sent) {
+			if line = bytes.TrimSpace(jsonpath.TrimBOM(line)); len(line) > 0 {
+				items = append(items, line)
+			}
+		}
+	}
+	var answer view.Results
+	if err := json.Unmarshal(got, &answer); err != nil {
+		return err.Error()
+	}
+	if len(answer.Results) != len(items) {
+		if len(sent) > 0 {
+			return fmt.Sprintf("%d events have %d results", len(items), len(answer.Results))
+		}
 		return ""
 	}
-	media := content.Names()[0] // whatever its Content-Type: curl says that every body is a form
-	return d.bodyFault(at+"/requestBody", media, sent)
+	whole := len(sent) > 0 // all of them were accepted
+	for i, item := range items {
+		if answer.Results[i].Error != nil {
+			whole = false
+			continue
+		}
+		each := schema
+		if each == "" {
+			each = "PublishedEvent"
+			var members map[string]json.RawMessage
+			if json.Unmarshal(item, &members) == nil && members["specversion"] != nil {
+				each = "CloudEvent"
+			}
+		}
+		if fault := d.schemaFault("/components/schemas/"+each, asDescribed(t, item)); fault != "" {
+			return fmt.Sprintf("event %d: %s", i, fault)
+		}
+	}
+	if whole {
+		return d.bodyFault(at+"/requestBody", media, asDescribed(t, sent))
+	}
+	return ""
+}
+
+// asDescribed writes ids and numbers of events in the form of the document. The server reads an id that is a number, and a number that
+// is a text.
+func asDescribed(t testing.TB, body []byte) []byte {
+	t.Helper()
+	isID, isNumber := map[string]bool{"id": true, "question_id": true}, map[string]bool{}
+	for _, f := range event.Fields() {
+		name := f.Path[strings.LastIndexByte(f.Path, '.')+1:]
+		isID[name] = isID[name] || f.Identifier
+		isNumber[name] = isNumber[name] || f.Kind == event.Number
+	}
+	for name, path := range event.Shortcuts {
+		isNumber[name] = isNumber[path[strings.LastIndexByte(path, '.')+1:]]
+	}
+	var walk func(value any)
+	walk = func(value any) {
+		switch v := value.(type) {
+		case []any:
+			for _, each := range v {
+				walk(each)
+			}
+		case map[string]any:
+			for name, each := range v {
+				number, ofNumber := each.(json.Number)
+				text, ofText := each.(string)
+				switch {
+				case isID[name] && ofNumber:
+					v[name] = number.String()
+				case isNumber[name] && ofText && strings.TrimSpace(text) == "":
+					v[name] = nil
+				case isNumber[name] && ofText && jsonpath.IsNumber([]byte(strings.TrimSpace(text))):
+					v[name] = json.Number(strings.TrimSpace(text))
+				default:
+					walk(each)
+				}
+			}
+		}
+	}
+	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(jsonpath.TrimBOM(body)))
+	if err != nil {
+		return body // of lines
+	}
+	walk(value)
+	text, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }
 
 func (d *description) parametersFault(operation *openapi.Object, query url.Values) string {
@@ -257,11 +378,16 @@ func (d *description) bodyFault(at, media string, body []byte) string {
 	if !strings.HasSuffix(media, "json") || strings.Contains(media, "ndjson") {
 		return ""
 	}
-	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(jsonpath.TrimBOM(body)))
+	return d.schemaFault(at+"/content/"+escaped(media)+"/schema", body)
+}
+
+// schemaFault holds JSON against a schema of the document.
+func (d *description) schemaFault(pointer string, text []byte) string {
+	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(jsonpath.TrimBOM(text)))
 	if err != nil {
 		return "the body is not JSON: " + err.Error()
 	}
-	schema, err := d.schema(at + "/content/" + escaped(media) + "/schema")
+	schema, err := d.schema(pointer)
 	if err != nil {
 		return err.Error()
 	}
@@ -335,6 +461,31 @@ func TestConformFinds(t *testing.T) {
 		operation := d.document.Object("paths").Object(c.path).Object(c.method)
 		if got := d.headersFault(operation, http.Header{c.header: {"x"}}); (got == "") != (c.fault == "") || !strings.Contains(got, c.fault) {
 			t.Errorf("%s %s with %s: %q, want %q", c.method, c.path, c.header, got, c.fault)
+		}
+	}
+	accepted := `{"results":[{"id":"x","status":"accepted"}]}`
+	for _, c := range []struct{ media, ce, body, answer, fault string }{
+		{"application/json", "", `{"type":"test","nps_score":"9","survey":{"id":7}}`, accepted, ""},
+		{"application/json", "", `{"type":"test","nps_score":[9]}`, accepted, "nps_score"},
+		{"text/plain", "", `[{"type":"test","feedbak":"x"}]`, accepted, "feedbak"},
+		{"application/json", "", `[{"type":"test","feedbak":"x"}]`, `{"results":[{"status":"invalid","error":{"msg":"m","type":"t"}}]}`, ""},
+		{"application/json", "", `{"type":"test","notice":{"act":"x"}}`, accepted, "notice"},
+		{"application/x-ndjson", "", "\n{\"type\":\"nonsense\"}\n", accepted, "type"},
+		{"application/cloudevents+json", "", `{"type":"test"}`, accepted, "specversion"},
+		{"application/cloudevents-batch+json; charset=utf-8", "", `[{"specversion":"1.0","id":"a","source":"b","type":"test","data":{"feedbak":"x"}}]`, accepted, "feedbak"},
+		{"application/json", "1.0", `{"feedback":"x"}`, accepted, ""},
+		{"application/json", "1.0", `{"feedback":7}`, accepted, "feedback"},
+		{"application/json", "", `[]`, accepted, "0 events have 1 results"},
+	} {
+		operation := d.document.Object("paths").Object("/v1/events").Object("post")
+		req, err := http.NewRequest(http.MethodPost, "http://gateway/v1/events", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", c.media)
+		req.Header.Set("ce-specversion", c.ce)
+		if got := d.publishFault(t, operation, "/paths/~1v1~1events/post", req, []byte(c.body), []byte(c.answer)); (got == "") != (c.fault == "") || !strings.Contains(got, c.fault) {
+			t.Errorf("%s as %s: %q, want %q", c.body, c.media, got, c.fault)
 		}
 	}
 	for path, want := range map[string]string{"/department/a/webhook/": "/department/{department}/webhook", "/department/a/webhook": "/department/{department}/webhook", "/v1/tokens/": "/v1/tokens"} {

@@ -42,7 +42,7 @@ func tenantRows() []row {
 		}},
 		{(*Management).patchTenant, route.Route{
 			Method: fiber.MethodPatch, Path: one, Scope: access.Admin, Operator: true, TenantIn: "id",
-			For: "change some of them, by a merge patch", In: json.RawMessage{}, Out: view.Tenant{}, Statuses: conflict,
+			For: "change some of them, by a merge patch", In: route.TenantPatch, Out: view.Tenant{}, Statuses: conflict,
 			Tagged: true, Conditional: true,
 		}},
 		{(*Management).deleteTenant, route.Route{

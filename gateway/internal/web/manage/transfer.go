@@ -11,6 +11,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/surveygate/surveygate/gateway/internal/access"
+	"github.com/surveygate/surveygate/gateway/internal/audit"
 	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/view"
@@ -40,8 +41,8 @@ const (
 func transferRows() []row {
 	return []row{
 		{(*Management).export, route.Route{
-			Method: fiber.MethodGet, Path: "/v1/settings/export", Scope: access.Admin,
-			For: "the tenant's documents as a file, with `${NAME}` in place of secrets", Out: route.Media{yaml: route.Text("")},
+			Method: fiber.MethodGet, Path: "/v1/settings/export", Scope: access.Admin, Query: []string{"sealed"},
+			For: "the tenant's documents as a file, with `${NAME}` in place of secrets, or with `sealed=true` and the scope `secrets` with sealed secrets, which an import on a gateway with the same key of the vault takes back", Out: route.Media{yaml: route.Text("")},
 		}},
 		{(*Management).importSettings, route.Route{
 			Method: fiber.MethodPost, Path: ImportPath, Scope: access.Admin, Query: []string{"mode", "owner", "lock", "dry_run"},
@@ -53,12 +54,34 @@ func transferRows() []row {
 }
 
 func (m *Management) export(c *route.Call) error {
-	text, err := m.Book.Export(c.Base, c.Tenant)
+	sealed, err := c.Flag("sealed")
+	if err != nil {
+		return err
+	}
+	if sealed {
+		if err := maySeal(c); err != nil {
+			return err
+		}
+	}
+	text, err := m.Book.Export(c.Base, c.Tenant, sealed)
 	if err != nil {
 		return Refusal(err)
 	}
+	if sealed {
+		if err := m.Book.Audit.Add(c.Base, c.Tenant, audit.Line{By: c.By(), Did: "settings.export", Of: "settings"}); err != nil {
+			return err
+		}
+	}
 	c.Set(fiber.HeaderContentType, yaml)
 	return c.Send(text)
+}
+
+// maySeal refuses sealed secrets to who may not read secrets: with another address in the same document, an import would send them there.
+func maySeal(c *route.Call) error {
+	if c.Grant.May(access.Secrets) {
+		return nil
+	}
+	return answer.NewProblem(fiber.StatusForbidden, view.Permission, "this token lacks the scope `"+access.Secrets.String()+"`, which sealed secrets need", "sealed")
 }
 
 // importing is one import on its way.
@@ -100,6 +123,14 @@ func (m *Management) importSettings(c *route.Call) error {
 	i := &importing{Management: m, call: c, how: how, bundled: bundle.Tenants, began: m.Clock.Elapsed()}
 	if err := i.exist(ctx); err != nil {
 		return err
+	}
+	if bundle.HasSealed() {
+		if err := maySeal(c); err != nil {
+			return err
+		}
+		if faults := m.Book.Unseal(bundle); len(faults) > 0 {
+			return &answer.Problem{Status: fiber.StatusUnprocessableEntity, Detail: placed(faults)}
+		}
 	}
 	if err := i.all(ctx, i.check).refusal(i); err != nil {
 		return err

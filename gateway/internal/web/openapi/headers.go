@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -104,6 +105,9 @@ func headerParameters(r *route.Route) []any {
 	all := make([]any, len(names))
 	for i, name := range names {
 		all[i] = object("$ref", "#/components/parameters/"+name)
+	}
+	if media, ok := r.In.(route.Media); ok && slices.Contains(slices.Collect(maps.Values(media)), any(route.Events{})) {
+		all = append(all, attributeHeaders()...)
 	}
 	return all
 }

@@ -62,7 +62,7 @@ func Derive(o Options) (*Object, error) {
 		comments: o.Comments, configuration: configuration, examples: examplesOf(o.Page, NewPaths(o.Routes)),
 		schemas: map[string]*Object{}, types: map[string]reflect.Type{},
 	}
-	paths, tags := &Object{}, &Object{}
+	paths, used := &Object{}, &Object{}
 	ids := map[string]string{}
 	for i := range o.Routes {
 		r := &o.Routes[i]
@@ -77,12 +77,15 @@ func Derive(o Options) (*Object, error) {
 		}
 		ids[id] = r.Method + " " + r.Path
 		paths.Object(path).set(strings.ToLower(r.Method), operation)
-		tags.set(tagOf(r.Path), true)
+		used.set(tagOf(r.Path), true)
 	}
 	d.typed(reflect.TypeFor[view.Problem]())
 	var tagList []any
-	for _, name := range tags.Names() {
-		tagList = append(tagList, object("name", name))
+	for _, name := range used.Names() {
+		if tags[name] == "" {
+			d.fault("say in `tags` of package openapi what /%s is", name)
+		}
+		tagList = append(tagList, object("name", name, "description", tags[name]))
 	}
 	schemas := &Object{}
 	for _, name := range sorted(d.schemas) {
@@ -90,7 +93,8 @@ func Derive(o Options) (*Object, error) {
 	}
 	document := object(
 		"openapi", "3.1.0",
-		"info", object("title", "surveygate", "version", "1", "description", intro),
+		"info", object("title", "surveygate", "version", "1", "description", intro,
+			"license", object("name", "Apache License 2.0", "identifier", "Apache-2.0")),
 		"servers", []any{object("url", "/")},
 		"tags", tagList,
 		"paths", paths,
@@ -103,7 +107,29 @@ func Derive(o Options) (*Object, error) {
 			"schemas", schemas,
 		),
 	)
+	openObjects(document)
 	return document, errors.Join(d.faults...)
+}
+
+// openObjects says of objects without declared properties that they may have any: generators of clients take them for empty ones.
+func openObjects(of any) {
+	switch v := of.(type) {
+	case []any:
+		for _, each := range v {
+			openObjects(each)
+		}
+	case *Object:
+		kinds, _ := v.Value("type").([]string)
+		isObject := v.Text("type") == "object" || slices.Contains(kinds, "object") || slices.Contains(v.List("type"), any("object"))
+		if isObject && v.Value("properties") == nil && v.Value("additionalProperties") == nil {
+			v.set("additionalProperties", true)
+		}
+		for _, name := range v.Names() {
+			if name != "examples" && name != "default" {
+				openObjects(v.Value(name))
+			}
+		}
+	}
 }
 
 func sorted[V any](m map[string]V) []string {
@@ -119,14 +145,6 @@ var segment = regexp.MustCompile(`:([a-z_]+)`)
 
 // Path returns a route's path as the document has it: /v1/events/{id}. It has no slash at its end, which no route needs.
 func Path(path string) string { return strings.TrimSuffix(segment.ReplaceAllString(path, "{$1}"), "/") }
-
-func tagOf(path string) string {
-	parts := strings.Split(strings.TrimPrefix(path, "/"), "/")
-	if parts[0] == "v1" && len(parts) > 1 {
-		return parts[1]
-	}
-	return parts[0]
-}
 
 func (d *deriver) operation(r *route.Route) *Object {
 	id := operationID(r)
@@ -151,10 +169,8 @@ func (d *deriver) operation(r *route.Route) *Object {
 		d.reading = true
 		content := d.content(r.In)
 		d.reading = false
-		for _, e := range examples {
-			if body := content.Object("application/json"); body != nil && e.Body != nil && body.Value("examples") == nil {
-				body.set("examples", object("page", object("value", e.Body)))
-			}
+		if body := content.Object("application/json"); body != nil {
+			d.exampleOf(r, examples, body)
 		}
 		_, optional := r.In.(route.Optional)
 		o.set("requestBody", object("required", !optional, "content", content))
@@ -168,6 +184,22 @@ func (d *deriver) operation(r *route.Route) *Object {
 		o.set("x-codeSamples", samples)
 	}
 	return o
+}
+
+// exampleOf adds the example of a request: that of the API's page, or of `requests`.
+func (d *deriver) exampleOf(r *route.Route, examples []Example, body *Object) {
+	for _, e := range examples {
+		if e.Body != nil {
+			body.set("examples", object("page", object("value", e.Body)))
+			return
+		}
+	}
+	example, err := Parse([]byte(requests[r.Method+" "+Path(r.Path)]))
+	if err != nil {
+		d.fault("%s %s takes a body: show one on the API's page, or in `requests` of package openapi", r.Method, r.Path)
+		return
+	}
+	body.set("examples", object("page", object("value", example)))
 }
 
 func capital(text string) string {
@@ -229,6 +261,9 @@ func parameterSchema(p *route.Parameter) *Object {
 func (d *deriver) content(value any) *Object {
 	if optional, ok := value.(route.Optional); ok {
 		value = optional.Body
+	}
+	if patch, ok := value.(route.Patch); ok {
+		value = route.Media{"application/json": patch, "application/merge-patch+json": patch}
 	}
 	media, ok := value.(route.Media)
 	if !ok {
