@@ -194,7 +194,9 @@ func (d *description) publishFault(t testing.TB, operation *openapi.Object, at s
 	var items []json.RawMessage
 	sent = jsonpath.TrimBOM(sent)
 	switch {
-	case json.Unmarshal(sent, &items) == nil:
+	case (schema == "PublishedData" || media == "application/cloudevents+json") && json.Valid(sent): // one event, or its data
+		items = []json.RawMessage{sent}
+	case media != "application/x-ndjson" && json.Unmarshal(sent, &items) == nil && items != nil:
 	case json.Valid(sent):
 		items = []json.RawMessage{sent}
 	case len(sent) > 0:

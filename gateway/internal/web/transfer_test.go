@@ -290,7 +290,7 @@ func TestSealedExport(t *testing.T) {
 		t.Errorf("it is not what is there: %+v", v)
 	}
 	r.imported(t, acmeAdminToken, "", sealed, 403)
-	r.imported(t, acmeAdminToken, "?owner=ci&mode=replace", "", 200)
+	r.imported(t, acmeAdminToken, "?owner=ci&mode=replace", "rules: []\n", 200)
 	if _, v := in(sealed, 200); v.Plan != "+4 ~0 -0" {
 		t.Errorf("%+v", v)
 	}
