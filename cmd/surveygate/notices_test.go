@@ -179,7 +179,9 @@ func noticeIn(text string) string {
 	if whole.Event.Type != "" {
 		whole.Type, whole.Data = whole.Event.Type, whole.Event.Data
 	}
-	var data struct{ Notice struct{ Destination, Source, Setting string } }
+	var data struct {
+		Notice struct{ Destination, Source, Setting string }
+	}
 	_ = json.Unmarshal(whole.Data, &data)
 	return strings.TrimPrefix(whole.Type, "gateway.") + " " + data.Notice.Destination + data.Notice.Source + data.Notice.Setting
 }
