@@ -99,7 +99,7 @@ func TestNoticesAreToldOnce(t *testing.T) {
 			told(want...)
 			if engine == "embedded" {
 				first.stop()
-				first = startWith(t, []string{program}, dirs[0], config, append(exampleEnv[:len(exampleEnv):len(exampleEnv)], "SURVEYGATE_CRASH_AT=committed:1")...)
+				first = startWith(t, []string{program}, dirs[0], config, append(slices.Clip(exampleEnv), "SURVEYGATE_CRASH_AT=committed:1")...)
 				// The answer may be missing: the gateway dies when the delivery has become a dead letter.
 				req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+first.address+"/v1/events?tenant=acme", strings.NewReader(`{"type":"response.updated","id":"e-2","nps_score":9}`))
 				if err != nil {

@@ -150,7 +150,7 @@ func (s *liveBench) measure(b *testing.B, rate string) {
 
 // publishLive returns how long live events take to arrive, sorted.
 func (s *liveBench) publishLive(b *testing.B) (took []time.Duration) {
-	const live, every = 300, 10 * time.Millisecond
+	const live, every = 300, 20 * time.Millisecond
 	s.round++
 	sent := map[string]time.Time{}
 	tick := time.NewTicker(every)
