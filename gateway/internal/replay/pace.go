@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// The pace of a replay follows the destinations. Where a destination has a rate, the replay begins with half of it, so that live deliveries
-// have the other half; it takes a little more with each batch that is attempted in time, and less when one is not. Elsewhere it begins with
-// firstRate, doubles until a destination does not keep up, and then halves.
+// The pace of a replay follows the destinations. Where a destination has a rate, the replay begins with two fifths of it, so that live
+// deliveries may have half, and what has gathered gets less; it takes a little more with each batch that is attempted in time, and much less
+// when one is not. Elsewhere it begins with firstRate, doubles until a destination does not keep up, and then halves.
 const (
-	firstShare, moreShare, lessShare = 0.5, 0.02, 0.8
+	firstShare, moreShare, lessShare = 0.4, 0.005, 0.7
 	firstRate                        = 50
 	leastShare                       = 0.01
 	// behindFor is the shortest wait for a destination that does not keep up.
