@@ -260,12 +260,15 @@ func (b *batch) newIntent() *intent {
 	return in
 }
 
-// schedule schedules the batch over the time that it takes at the rate, counts it, and returns how many deliveries it had.
-func (b *batch) schedule(ctx context.Context) (n int, err error) {
+// schedule schedules the batch over the time that it takes at the pace of the replay, counts it, and returns that time.
+func (b *batch) schedule(ctx context.Context) (over time.Duration, err error) {
+	var targets []string
 	for i := range b.owed {
-		n += len(b.owed[i].deliveries)
+		targets = append(targets, b.owed[i].targets...)
 	}
-	now, each := b.Clock.Now(), b.interval(1)
+	n := len(targets)
+	over = b.pace.overTargets(targets)
+	now, each := b.Clock.Now(), over/time.Duration(max(n, 1))
 	all := make([]state.Delivery, 0, n)
 	for i := range b.owed {
 		for _, d := range b.owed[i].deliveries {
@@ -301,7 +304,7 @@ func (b *batch) schedule(ctx context.Context) (n int, err error) {
 	for i := range b.owed { // last: after an error above, the batch is resumed, and counted then
 		b.count(&b.owed[i])
 	}
-	return n, nil
+	return max(over, b.pace.over(1)), nil
 }
 
 // scheduled returns the delivery that is given to Schedule. One that waits or is a dead letter is given by its id alone, so that it is

@@ -247,7 +247,10 @@ func (p *process) write(what string, do func() error) error {
 }
 
 func (p *process) Put(ctx context.Context, tenant, kind, name string, value []byte, version uint64) (now uint64, err error) {
-	err = p.write("put "+kind, func() error { now, err = p.Store.Put(context.WithoutCancel(ctx), tenant, kind, name, value, version); return err })
+	err = p.write("put "+kind, func() error {
+		now, err = p.Store.Put(context.WithoutCancel(ctx), tenant, kind, name, value, version)
+		return err
+	})
 	return now, err
 }
 

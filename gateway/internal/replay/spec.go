@@ -1,8 +1,8 @@
 // Package replay delivers many deliveries or events again, as a job that goes on until all of them are scheduled.
 //
 // A replay first writes down what it selects, and then schedules that, oldest first, a second ahead at a time and no faster than its
-// rate. So what it does is fixed when it begins, events of one respondent keep their order, and live traffic never waits behind more
-// than a second's worth of it.
+// rate, nor than its destinations attempt it (pace). So what it does is fixed when it begins, events of one respondent keep their order, and
+// live traffic never waits behind more than a second's worth of it.
 package replay
 
 import (

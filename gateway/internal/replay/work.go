@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"time"
 
@@ -59,19 +58,20 @@ type work struct {
 	held    map[string]string // destinations that are on hold, with the reason: what is owed to them is put off
 	rotated int               // ids of Current that were put off
 	putOff  int               // all ids that were put off since one was last scheduled
-	slower  float64           // the share of the rate that the destinations keep up with
+	pace    pace              // how fast it goes
 	saved   bool              // Intent is stored
 }
 
 // Work begins or resumes a job of this kind.
 func (r *Replayer) Work(run *job.Run) (job.Work, error) {
-	w := &work{Replayer: r, run: run, last: map[string]string{}, held: map[string]string{}, slower: 1, saved: true}
+	w := &work{Replayer: r, run: run, last: map[string]string{}, held: map[string]string{}, saved: true}
 	if err := json.Unmarshal(run.Spec, &w.spec); err != nil {
 		return nil, fmt.Errorf("read what is to be replayed: %w", err)
 	}
 	if _, err := run.Resume(&w.p); err != nil {
 		return nil, fmt.Errorf("read how far the replay came: %w", err)
 	}
+	w.pace = newPace(w.spec.Rate, w.limitOf)
 	return w, nil
 }
 
@@ -174,12 +174,12 @@ func (w *work) batch(ctx context.Context) (wait time.Duration, done bool, err er
 	if err != nil {
 		return 0, false, err
 	}
-	if behind {
-		w.slower = max(w.slower/2, 0.01)
-		return w.interval(1), false, nil
+	if behind != "" {
+		w.pace.behind(behind)
+		return max(w.pace.over(1), behindFor), false, nil
 	}
-	w.slower = min(w.slower*1.25, 1)
-	return w.begin(ctx, min(w.size(), len(w.p.Current)))
+	w.pace.kept()
+	return w.begin(ctx, min(w.pace.size(w.spec.Of.Destination), len(w.p.Current)))
 }
 
 // waits stores why the job does nothing at this moment.
@@ -199,37 +199,36 @@ func holdText(destination, reason string) string {
 // isHeld reports whether a hold puts off a replay. A rate that a product set ends soon, and is one that live deliveries wait for too.
 func isHeld(h state.Hold) bool { return h.Kind != "" && h.Kind != state.HoldRate }
 
-// size is how many are scheduled at once: those of a window.
-func (w *work) size() int {
-	return min(max(int(math.Ceil(w.spec.Rate*w.slower*window.Seconds())), 1), maxBatch)
+// limitOf returns the rate of a destination in deliveries per second; 0: it has none, or one of batches.
+func (w *work) limitOf(destination string) float64 {
+	d := w.Plan().Destination(w.run.Tenant, destination)
+	if d == nil || d.Rate.Events <= 0 || d.Rate.Per <= 0 || d.Batch.Max > 1 {
+		return 0
+	}
+	return float64(d.Rate.Events) / d.Rate.Per.Seconds()
 }
 
-// interval is how long n take at the rate.
-func (w *work) interval(n int) time.Duration {
-	return time.Duration(float64(n) / (w.spec.Rate * w.slower) * float64(time.Second))
-}
-
-// behind reports whether a destination has not attempted yet what was scheduled to it last and is due: then no more is, so that live
-// deliveries to it wait behind one batch at most.
-func (w *work) behind(ctx context.Context) (bool, error) {
+// behind returns a destination that has not attempted yet what was scheduled to it last and is due: then no more is, so that live
+// deliveries to it wait behind one batch at most. Empty: there is none.
+func (w *work) behind(ctx context.Context) (string, error) {
 	for destination, id := range w.last {
 		d, err := w.Store.Delivery(ctx, w.run.Tenant, id)
 		switch {
 		case isNotFound(err):
 		case err != nil:
-			return false, fmt.Errorf("look at the delivery before: %w", err)
+			return "", fmt.Errorf("look at the delivery before: %w", err)
 		case d.State == state.Waiting && !d.Leased && d.Reason == reason && !d.Due.After(w.Clock.Now()):
 			standing, err := w.Store.Standing(ctx, w.run.Tenant, []string{d.Destination})
 			if err != nil {
-				return false, fmt.Errorf("look at a destination: %w", err)
+				return "", fmt.Errorf("look at a destination: %w", err)
 			}
 			if standing[0].Hold.Kind == "" { // on hold, it is put off and the others go on
-				return true, nil
+				return destination, nil
 			}
 		}
 		delete(w.last, destination)
 	}
-	return false, nil
+	return "", nil
 }
 
 // begin schedules the next n units of the page, without those whose destinations are on hold.
@@ -284,13 +283,13 @@ func (w *work) finish(ctx context.Context, b *batch) (wait time.Duration, done b
 	if !w.run.Held() {
 		return 0, false, job.ErrLost
 	}
-	n, err := b.schedule(ctx)
+	wait, err = b.schedule(ctx)
 	if err != nil {
 		return 0, false, err
 	}
 	crashpoint.At(crashpoint.JobScheduled)
 	w.p.Intent, w.putOff, w.run.Waits = nil, 0, ""
-	return w.interval(max(n, 1)), false, nil
+	return wait, false, nil
 }
 
 // putAway puts off units whose destinations are on hold, and returns how long to wait where nothing else is left.
@@ -310,7 +309,7 @@ func (w *work) putAway(ctx context.Context, units []string) (time.Duration, erro
 		w.p.Current, w.rotated = nil, 0
 	}
 	if w.putOff < w.run.Left() {
-		return w.interval(len(units)), nil // looking at them is work for the store
+		return w.pace.over(len(units)), nil // looking at them is work for the store
 	}
 	if names := slices.Sorted(maps.Keys(w.held)); len(names) > 0 {
 		w.run.Waits = holdText(names[0], w.held[names[0]])

@@ -50,19 +50,26 @@ func (g *gateway) deleteLinks(ctx context.Context, tenant string, _ audit.By) er
 	return nil
 }
 
-// cancelJobs ends the replays of a tenant, which would schedule what is about to be dropped.
+// cancelJobs ends the replays of a tenant, which would schedule what is about to be dropped. It fails until the last one has ended, and
+// then is called again.
 func (g *gateway) cancelJobs(ctx context.Context, tenant string, _ audit.By) error {
 	all, err := g.jobs.List(ctx, tenant, replay.Kind)
 	if err != nil {
 		return err
 	}
+	runs := false
 	for _, j := range all {
 		if j.State.Ended() {
 			continue
 		}
-		if _, err := g.jobs.Cancel(ctx, tenant, j.ID); err != nil && !errors.Is(err, job.ErrNoJob) && !errors.Is(err, job.ErrEnded) {
+		j, err := g.jobs.Cancel(ctx, tenant, j.ID)
+		if err != nil && !errors.Is(err, job.ErrNoJob) && !errors.Is(err, job.ErrEnded) {
 			return fmt.Errorf("cancel a replay: %w", err)
 		}
+		runs = runs || err == nil && !j.State.Ended()
+	}
+	if runs {
+		return fmt.Errorf("cancel the replays of a tenant: %w", job.ErrRuns)
 	}
 	return nil
 }

@@ -28,22 +28,34 @@ func (r *rig) postInto(t testing.TB, path, token, body string, status int, into 
 	}
 }
 
-// ended waits until a replay has ended.
-func (r *rig) ended(t testing.TB, token, id string) view.Job {
+// onChange waits until something is so that changes with a setting in the store, such as a job.
+func (r *rig) onChange(t testing.TB, what string, so func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+	ctx, stop := context.WithTimeout(context.Background(), time.Minute)
+	defer stop()
+	changes, err := r.store.Watch(ctx, "*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for !so() {
+		if _, ok := <-changes; !ok {
+			t.Fatalf("not in time: %s", what)
+		}
+	}
+}
+
+// ended waits until a replay has ended.
+func (r *rig) ended(t testing.TB, token, id string) (j view.Job) {
+	t.Helper()
+	r.onChange(t, "the replay ends", func() bool {
 		got := r.ask(t, ask{path: "/v1/replays/" + id, token: token})
-		var j view.Job
+		j = view.Job{}
 		if err := json.Unmarshal([]byte(got.body), &j); err != nil || got.status != 200 {
 			t.Fatalf("%d %s", got.status, got.body)
 		}
-		if !j.Ended.IsZero() {
-			return j
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the replay does not end: %s", got.body)
-		}
-	}
+		return !j.Ended.IsZero()
+	})
+	return j
 }
 
 // replayed returns the ids of the deliveries of a tenant that wait because of a replay.
@@ -146,7 +158,7 @@ func TestReplayWaitsForAHold(t *testing.T) {
 			r.postInto(t, "/v1/replays", everyToken, `{"of": `+of+`}`, 202, &kept)
 			r.postInto(t, "/v1/replays", everyToken, `{"of": `+of+`}`, 202, &cancelled)
 			for _, id := range []string{kept.ID, cancelled.ID} {
-				r.until(t, "it says why it waits", func() bool {
+				r.onChange(t, "it says why it waits", func() bool {
 					var j view.Job
 					r.into(t, &j, "/v1/replays/"+id)
 					return j.Waits == "`alarms` is on hold: moving"
