@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gofiber/fiber/v2"
+
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
@@ -49,6 +51,9 @@ type onceAnswer struct {
 	Request string          `json:"request"` // hash of method, path and body
 	Status  int             `json:"status"`
 	Body    json.RawMessage `json:"body"`
+	// Location and ETag are the headers of the answer that say what was made.
+	Location string `json:"location,omitempty"`
+	ETag     string `json:"etag,omitempty"`
 }
 
 func (o *once) serve(c *Call, key string, do func() error) error {
@@ -84,6 +89,11 @@ func (o *once) serve(c *Call, key string, do func() error) error {
 			return answer.Conflict("this Idempotency-Key was used for another request")
 		}
 		c.Set("Idempotency-Replayed", "true")
+		for name, value := range map[string]string{fiber.HeaderLocation: was.Location, fiber.HeaderETag: was.ETag} {
+			if value != "" {
+				c.Set(name, value)
+			}
+		}
 		return answer.Bytes(c.Ctx, was.Status, was.Body)
 	}
 	// A refusal changed nothing and is not stored: the same request may succeed later.
@@ -97,7 +107,11 @@ func (o *once) serve(c *Call, key string, do func() error) error {
 	if len(body) > onceMaxBody {
 		return nil
 	}
-	item, err := json.Marshal(onceAnswer{Key: name, Request: request, Status: c.Response().StatusCode(), Body: bytes.Clone(body)})
+	header := &c.Response().Header
+	item, err := json.Marshal(onceAnswer{
+		Key: name, Request: request, Status: c.Response().StatusCode(), Body: bytes.Clone(body),
+		Location: string(header.Peek(fiber.HeaderLocation)), ETag: string(header.Peek(fiber.HeaderETag)),
+	})
 	if err == nil {
 		err = o.store.Keep(c.Base, c.Tenant, list, item, onceEach, onceFor)
 	}
