@@ -9,15 +9,17 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/audit"
+	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// BookOptions are the dependencies of a Book; all are required but Limits, Removed and Made.
+// BookOptions are the dependencies of a Book; all are required but Limits, Removed, Made and Await.
 type BookOptions struct {
 	Writer Writer
 	Masks  Masks
@@ -31,11 +33,17 @@ type BookOptions struct {
 	// destinations before their documents are made.
 	Removed func(ctx context.Context, tenant, destination string) (waiting int, err error)
 	Made    func(ctx context.Context, tenant string, destinations []string) error
+	// Await brings the documents of tenants in the store into use, and reports whether they are: see Worker.Await. Without it, nobody
+	// waits for that.
+	Await func(ctx context.Context, tenants ...string) bool
 }
 
 // Book reads and changes the documents of tenants, for all that do: the API, imports, the compatible API. A document is changed by
 // no other way, so that all of them keep the same rules. It is safe for concurrent use.
-type Book struct{ BookOptions }
+type Book struct {
+	BookOptions
+	tested atomic.Pointer[decide.Plan] // of the base that rules were last tested over
+}
 
 // Entry is a document as a caller may see it: with masked secrets.
 type Entry struct {
@@ -48,6 +56,8 @@ type Entry struct {
 	// State and the faults and warnings are those in use, or, of a document that is not in use yet, those that it will have.
 	State            config.DocumentState
 	Faults, Warnings document.Faults
+	// Pending: this process does not use this version yet.
+	Pending bool
 	// Overlay has the document compiled; it is not always the one in use.
 	Overlay *config.TenantConfig
 }
@@ -142,7 +152,8 @@ func (b *Book) List(ctx context.Context, tenant, kind, after string, n int) (ent
 
 // entries returns documents with what became of them.
 func (b *Book) entries(ctx context.Context, tenant string, documents []*read) ([]Entry, error) {
-	overlay := b.Overlay(tenant)
+	inUse := b.Overlay(tenant)
+	overlay := inUse
 	if slices.ContainsFunc(documents, func(r *read) bool {
 		c := compiled(overlay, r.Name)
 		return c == nil || c.Version != r.Version
@@ -162,8 +173,15 @@ func (b *Book) entries(ctx context.Context, tenant string, documents []*read) ([
 		}
 		entries[i] = b.entry(r)
 		entries[i].compiledIn(overlay)
+		entries[i].Pending = b.Await != nil && !hasVersion(inUse, r.Name, r.Version)
 	}
 	return entries, nil
+}
+
+// hasVersion reports whether an overlay has a version of a document, or a later one.
+func hasVersion(o *config.TenantConfig, name string, version uint64) bool {
+	c := compiled(o, name)
+	return c != nil && c.Version >= version
 }
 
 // compiledIn adds what became of the document in an overlay. It has none of a document that was deleted meanwhile.

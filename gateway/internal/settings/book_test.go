@@ -19,7 +19,7 @@ import (
 func newBook(t testing.TB, store state.Store) *Book {
 	t.Helper()
 	base := &config.Config{}
-	return &Book{BookOptions{
+	return &Book{BookOptions: BookOptions{
 		Writer: *newWriter(t, store), Masks: Masks{Key: func() []byte { return []byte("0123456789abcdef0123456789abcdef") }},
 		Audit: &audit.Log{Store: store, Clock: clock.System()}, Base: func() *config.Config { return base },
 		Overlay: func(string) *config.TenantConfig { return nil },
@@ -309,7 +309,7 @@ func TestUnsealedSecretsAreMasked(t *testing.T) {
 			}
 		}()
 	}
-	exported, err := b.Export(t.Context(), "acme")
+	exported, err := b.Export(t.Context(), "acme", false)
 	if err != nil || strings.Contains(string(exported), "clear-secret") || !strings.Contains(string(exported), "ACME_WEBHOOK_A_HEADERS_X_A}") {
 		t.Errorf("%s, %v", exported, err)
 	}
@@ -409,31 +409,21 @@ type resealing struct {
 	next bool
 }
 
-func (r *resealing) reseal(ctx context.Context, tenant, kind, name string) error {
-	if !r.next || kind != state.KindDocument {
-		return nil
+func (r *resealing) WriteAll(ctx context.Context, b *state.Batch) ([]uint64, error) {
+	for _, w := range b.Writes {
+		if !r.next || w.Kind != state.KindDocument {
+			continue
+		}
+		r.next = false
+		kept, err := r.Get(ctx, w.Tenant, w.Kind, w.Name)
+		if err != nil {
+			return nil, err
+		}
+		if _, err = r.Put(ctx, w.Tenant, w.Kind, w.Name, kept.Value, kept.Version); err != nil {
+			return nil, err
+		}
 	}
-	r.next = false
-	kept, err := r.Get(ctx, tenant, kind, name)
-	if err != nil {
-		return err
-	}
-	_, err = r.Store.Put(ctx, tenant, kind, name, kept.Value, kept.Version)
-	return err
-}
-
-func (r *resealing) Put(ctx context.Context, tenant, kind, name string, value []byte, version uint64) (uint64, error) {
-	if err := r.reseal(ctx, tenant, kind, name); err != nil {
-		return 0, err
-	}
-	return r.Store.Put(ctx, tenant, kind, name, value, version)
-}
-
-func (r *resealing) Delete(ctx context.Context, tenant, kind, name string, version uint64) error {
-	if err := r.reseal(ctx, tenant, kind, name); err != nil {
-		return err
-	}
-	return r.Store.Delete(ctx, tenant, kind, name, version)
+	return r.Store.WriteAll(ctx, b)
 }
 
 // A rotation of the key writes documents anew while they are changed. The changes are made all the same.

@@ -66,11 +66,9 @@ type Draft struct {
 
 // Encode returns the stored form of a draft. It seals the secrets, for which the vault records in the store that the key is
 // needed. ErrTooLarge: it exceeds config.MaxDocument. vault.ErrNoKey: there are secrets, and no key to seal them.
-func Encode(v *vault.Vault, tenant string, d Draft) ([]byte, error) {
-	return encode(v.Seal, tenant, d)
-}
+func Encode(v *vault.Vault, tenant string, d Draft) ([]byte, error) { return encode(v.Seal, tenant, d) }
 
-// encode is Encode with a way to seal.
+// encode returns the stored form of a draft, whose secrets it seals with a function of the vault.
 func encode(seal func(tenant, kind, name, field string, plain []byte) (string, error), tenant string, d Draft) ([]byte, error) {
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, d.Spec); err != nil {

@@ -70,6 +70,8 @@ type VersionError struct {
 	Version uint64
 	By      string
 	At      time.Time
+	// None: the change was to be made only if there is no document.
+	None bool
 }
 
 func (e *VersionError) Error() string {

@@ -33,7 +33,11 @@ func Refusal(err error) error {
 	case errors.As(err, &faults):
 		return &answer.Problem{Status: fiber.StatusUnprocessableEntity, Detail: faultDetails(faults.Faults)}
 	case errors.As(err, &version):
-		return answer.NewProblem(fiber.StatusPreconditionFailed, view.Conflict, version.Error(), "If-Match")
+		asked := fiber.HeaderIfMatch
+		if version.None {
+			asked = fiber.HeaderIfNoneMatch
+		}
+		return answer.NewProblem(fiber.StatusPreconditionFailed, view.Conflict, version.Error(), asked)
 	case errors.As(err, &needed):
 		return answer.Conflict(needed.Error())
 	case errors.As(err, &inFile):

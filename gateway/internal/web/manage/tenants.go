@@ -19,6 +19,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/deletion"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/stats"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/gateway/internal/web/route"
@@ -27,28 +28,29 @@ import (
 // tenantRows are the routes of tenants.
 func tenantRows() []row {
 	const one = "/v1/tenants/:id"
-	conflict := []int{fiber.StatusConflict, fiber.StatusPreconditionFailed}
+	conflict := []int{fiber.StatusConflict}
 	return []row{
 		{(*Management).tenants, route.Route{
 			Method: fiber.MethodGet, Path: "/v1/tenants", Scope: access.Admin, Operator: true, Query: []string{"limit", "cursor"},
 			For: "list tenants: those that have a record, and those that a file, a document or a token names", Out: view.Page[view.Tenant]{},
 		}},
 		{(*Management).tenant, route.Route{
-			Method: fiber.MethodGet, Path: one, Scope: access.Admin, TenantIn: "id", For: "one tenant, with what it has", Out: view.Tenant{},
+			Method: fiber.MethodGet, Path: one, Scope: access.Admin, TenantIn: "id", For: "one tenant, with what it has", Out: view.Tenant{}, Tagged: true,
 		}},
 		{(*Management).putTenant, route.Route{
 			Method: fiber.MethodPut, Path: one, Scope: access.Admin, Operator: true, TenantIn: "id", NewTenant: true,
 			For: "make a tenant, or replace its title, limits and metadata; 201 if its record is new", In: view.TenantSpec{}, Out: view.Tenant{},
-			Statuses: append(conflict, fiber.StatusCreated),
+			Statuses: append(conflict, fiber.StatusCreated), Tagged: true, Conditional: true,
 		}},
 		{(*Management).patchTenant, route.Route{
 			Method: fiber.MethodPatch, Path: one, Scope: access.Admin, Operator: true, TenantIn: "id",
-			For: "change some of them, by a merge patch", In: json.RawMessage{}, Out: view.Tenant{}, Statuses: conflict,
+			For: "change some of them, by a merge patch", In: route.TenantPatch, Out: view.Tenant{}, Statuses: conflict,
+			Tagged: true, Conditional: true,
 		}},
 		{(*Management).deleteTenant, route.Route{
 			Method: fiber.MethodDelete, Path: one, Scope: access.Admin, Operator: true, TenantIn: "id", Query: []string{"cascade"},
 			For: "delete its record; 409 while it owns anything, unless `cascade=true` deletes that too, as a job", Out: view.Job{},
-			Status: fiber.StatusAccepted, Statuses: append(conflict, fiber.StatusNoContent),
+			Status: fiber.StatusAccepted, Statuses: append(conflict, fiber.StatusNoContent), Conditional: true,
 		}},
 	}
 }
@@ -88,6 +90,11 @@ func (m *Management) tenant(c *route.Call) error {
 		Webhooks: kinds["webhook"], Connections: kinds["connection"], Sources: kinds["source"], Rules: kinds["rule"],
 		Tokens: len(m.Access.Stored.Of(c.Tenant)),
 	}
+	use, err := stats.PlanUseOf(c.Base, m.Store, c.Tenant, m.Tenants.EventsPerMinute(c.Tenant), m.Clock.Now())
+	if err != nil {
+		return err
+	}
+	v.Standing = &view.TenantStanding{EventsThisMinute: use.ThisMinute, OverLimit1h: use.Over1h, OverLimit24h: use.Over24h}
 	return showTenant(c, fiber.StatusOK, v)
 }
 

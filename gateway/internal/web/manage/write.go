@@ -32,9 +32,12 @@ func (k kind) post(m *Management, c *route.Call) error {
 		return err
 	}
 	name := NewWebhookName()
-	c.Set(fiber.HeaderLocation, k.collection()+"/"+name)
 	none := uint64(0)
-	return k.write(m, c, name, settings.Change{Spec: spec, If: &none})
+	err = k.write(m, c, name, settings.Change{Spec: spec, If: &none})
+	if err == nil && c.Response().StatusCode() == fiber.StatusCreated {
+		c.Set(fiber.HeaderLocation, k.collection()+"/"+name)
+	}
+	return err
 }
 
 func (k kind) put(m *Management, c *route.Call) error {
@@ -129,7 +132,7 @@ func (k kind) remove(m *Management, c *route.Call) error {
 	if err != nil {
 		return err
 	}
-	deleted := view.Deleted{Name: name, Kind: string(k), Waiting: result.Waiting}
+	deleted := view.Deleted{Name: name, Kind: string(k), Waiting: result.Waiting, Pending: result.Entry.Pending}
 	if c.Asked("dry_run") == "true" {
 		deleted.Would = string(result.Would)
 	}

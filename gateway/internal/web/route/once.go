@@ -51,10 +51,12 @@ type onceAnswer struct {
 	Request string          `json:"request"` // hash of method, path and body
 	Status  int             `json:"status"`
 	Body    json.RawMessage `json:"body"`
-	// Location and ETag are the headers of the answer that say what was made.
-	Location string `json:"location,omitempty"`
-	ETag     string `json:"etag,omitempty"`
+	// Header are those of onceHeaders that the answer had; absent in what earlier versions kept.
+	Header map[string]string `json:"header,omitempty"`
 }
+
+// onceHeaders are the headers that belong to an answer and not to the request that got it.
+var onceHeaders = []string{fiber.HeaderETag, fiber.HeaderLocation}
 
 func (o *once) serve(c *Call, key string, do func() error) error {
 	if len(key) > onceMaxKey {
@@ -89,9 +91,9 @@ func (o *once) serve(c *Call, key string, do func() error) error {
 			return answer.Conflict("this Idempotency-Key was used for another request")
 		}
 		c.Set("Idempotency-Replayed", "true")
-		for name, value := range map[string]string{fiber.HeaderLocation: was.Location, fiber.HeaderETag: was.ETag} {
-			if value != "" {
-				c.Set(name, value)
+		for _, header := range onceHeaders {
+			if value := was.Header[header]; value != "" {
+				c.Set(header, value)
 			}
 		}
 		return answer.Bytes(c.Ctx, was.Status, was.Body)
@@ -107,11 +109,13 @@ func (o *once) serve(c *Call, key string, do func() error) error {
 	if len(body) > onceMaxBody {
 		return nil
 	}
-	header := &c.Response().Header
-	item, err := json.Marshal(onceAnswer{
-		Key: name, Request: request, Status: c.Response().StatusCode(), Body: bytes.Clone(body),
-		Location: string(header.Peek(fiber.HeaderLocation)), ETag: string(header.Peek(fiber.HeaderETag)),
-	})
+	header := map[string]string{}
+	for _, each := range onceHeaders {
+		if value := c.GetRespHeader(each); value != "" {
+			header[each] = value
+		}
+	}
+	item, err := json.Marshal(onceAnswer{Key: name, Request: request, Status: c.Response().StatusCode(), Body: bytes.Clone(body), Header: header})
 	if err == nil {
 		err = o.store.Keep(c.Base, c.Tenant, list, item, onceEach, onceFor)
 	}
