@@ -136,7 +136,7 @@ func playTenants(g *atGateway) {
 		"tenant", "put", "shop", "--limit", "webhooks=", "--limit", "events_per_minute=60")
 	g.play(0, "shop  Shop\nversion \n  rules: 0 of at most 100", "tenant", "show", "shop")
 	g.play(0, "default  file\nshop     api   Shop", "tenant", "list")
-	g.play(1, "was written by socket (412)", "tenant", "put", "shop", "--title", "X", "--if-version", "999999")
+	g.play(1, "was written by socket at ", "tenant", "put", "shop", "--title", "X", "--if-version", "999999")
 	g.play(2, `this is no whole number`, "tenant", "put", "shop", "--limit", "webhooks=many")
 	g.play(2, `write NAME=VALUE`, "tenant", "put", "shop", "--metadata", "plan")
 	bad := g.file("tenant.yaml", "limits:\n  webhooks: 1\n  rulez: 4\n")

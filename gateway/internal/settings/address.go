@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -69,14 +70,77 @@ func sentElsewhere(tree any, current *read, kept []string) error {
 	if err != nil {
 		return err
 	}
+	if path := newServer(before, tree); path != "" {
+		return &AddressError{Path: slices.Min(kept), Address: path}
+	}
+	return nil
+}
+
+// newServer returns the path of a setting that names a server that the settings before did not; empty: there is none.
+func newServer(before, after any) string {
 	known := map[string]bool{}
 	for _, server := range servers(before) {
 		known[server] = true
 	}
-	for path, server := range servers(tree) {
-		if !known[server] {
-			return &AddressError{Path: slices.Min(kept), Address: path}
+	all := servers(after)
+	for _, path := range slices.Sorted(maps.Keys(all)) {
+		if !known[all[path]] {
+			return path
+		}
+	}
+	return ""
+}
+
+// rulesSecrets refuses changes of destinations that have a secret of a rule sent to another server than before, unless the rule is
+// among the changes, and has the secret itself. whole are all documents after the changes.
+func (p *planned) rulesSecrets(whole map[string]*read) error {
+	rules := map[string]*read{}
+	for name, r := range whole {
+		if Kind(name) == kindRule {
+			rules[name] = r
+		}
+	}
+	for _, c := range p.changes {
+		if c.keeps && c.current != nil && Kind(c.Name) == kindRule {
+			rules[c.Name] = c.current
+		}
+	}
+	for _, c := range p.changes {
+		if c.current == nil || c.Delete || Kind(c.Name) == kindRule {
+			continue
+		}
+		secret, rule := ruleSecretFor(rules, Title(c.Name))
+		if rule == "" {
+			continue
+		}
+		before, err := parseTree(specJSON(c.current))
+		if err != nil {
+			continue // it named no server
+		}
+		for path, value := range c.current.Secrets { // an address may be one
+			before = place(before, document.SplitPath(path), value.Expose()) //nolint:forbidigo // it is compared
+		}
+		after, err := parseTree(specJSON(whole[c.Name]))
+		if err != nil {
+			continue // it does not compile either
+		}
+		if path := newServer(before, after); path != "" {
+			return &AddressError{Path: secret, Address: path, Rule: rule}
 		}
 	}
 	return nil
+}
+
+const kindRule = "rule"
+
+// ruleSecretFor returns the first secret that one of the rules gives a destination, and the rule; empty: there is none.
+func ruleSecretFor(rules map[string]*read, destination string) (path, rule string) {
+	for _, name := range slices.Sorted(maps.Keys(rules)) {
+		for _, path := range slices.Sorted(maps.Keys(rules[name].Secrets)) {
+			if steps := document.SplitPath(path); len(steps) > 2 && steps[2] == destination {
+				return path, name
+			}
+		}
+	}
+	return "", ""
 }

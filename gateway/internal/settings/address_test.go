@@ -48,6 +48,40 @@ func TestKeptSecretsGoToTheSameServer(t *testing.T) {
 	}
 }
 
+// A destination that a rule gives a secret does not change its server either, unless the rule is written anew with it.
+func TestSecretsOfRulesGoToTheSameServer(t *testing.T) {
+	t.Parallel()
+	b := newBook(t, local(t))
+	rule := []byte(`{"when": "nps_score <= 6", "send": [{"a": {"headers": {"X-Rule": "rules-secret-01"}}}]}`)
+	hook := func(url string) []byte {
+		return fmt.Appendf(nil, `{"url": %q, "signature": "none"}`, url)
+	}
+	for _, c := range []Change{{Name: "webhook/a", Spec: hook("https://a.example.com/")}, {Name: "rule/r", Spec: rule}} {
+		if _, err := b.one(t, c, byTest); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var address *AddressError
+	if _, err := b.one(t, Change{Name: "webhook/a", Spec: hook("https://evil.example.com/")}, byTest); !errors.As(err, &address) || address.Rule != "rule/r" {
+		t.Errorf("%v", err)
+	}
+	if _, err := b.one(t, Change{Name: "webhook/a", Spec: hook("https://a.example.com/other")}, byTest); err != nil {
+		t.Error(err)
+	}
+	both := []Change{{Name: "webhook/a", Spec: hook("https://new.example.com/")}, {Name: "rule/r", Spec: rule}}
+	if _, err := b.Apply(t.Context(), "acme", both, byTest); err != nil {
+		t.Error(err)
+	}
+	shown, err := b.Get(t.Context(), "acme", "rule/r")
+	if err != nil {
+		t.Fatal(err)
+	}
+	both = []Change{{Name: "webhook/a", Spec: hook("https://evil.example.com/")}, {Name: "rule/r", Spec: shown.Spec}}
+	if _, err := b.Apply(t.Context(), "acme", both, byTest); !errors.As(err, &address) {
+		t.Errorf("with the rule's mask: %v", err)
+	}
+}
+
 // A dry run refuses a document that is too large once its secrets are sealed.
 func TestDryRunSeals(t *testing.T) {
 	t.Parallel()

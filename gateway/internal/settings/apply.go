@@ -212,6 +212,7 @@ type change struct {
 	stored        []byte
 	waiting       int
 	shadowed      bool // the document that is deleted: a file has the destination
+	keeps         bool // some of its secrets are kept, and not written
 	made          connectors.Secret
 	before, after json.RawMessage // masked
 }
@@ -298,6 +299,9 @@ func (b *Book) plan(ctx context.Context, tenant string, changes []Change, how Ho
 	}
 	if refused = p.check(was, refused); len(refused) > 0 {
 		return nil, refused.err()
+	}
+	if err := p.rulesSecrets(whole); err != nil {
+		return nil, err
 	}
 	if err := p.asksTooMany(was); err != nil {
 		return nil, err
@@ -390,6 +394,7 @@ func (c *change) admit(how How) error {
 // written returns the settings of a document as its caller means them, with its secrets.
 func (b *Book) written(c *change) ([]byte, error) {
 	if c.edit != nil {
+		c.keeps = true
 		return c.edited()
 	}
 	node, faults := document.ParseStored(storeName(c.Name), c.Spec)
@@ -407,6 +412,7 @@ func (b *Book) written(c *change) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.keeps = masks
 	if !c.Patch && !masks {
 		return c.Spec, nil // with the places of the caller's own text
 	}

@@ -134,9 +134,14 @@ func (e *MaskError) Error() string {
 type AddressError struct {
 	// Path leads to the secret, and Address to the setting that names the server.
 	Path, Address string
+	// Rule is the document that has the secret, if it is another one: rule/NAME.
+	Rule string
 }
 
 func (e *AddressError) Error() string {
+	if e.Rule != "" {
+		return "`" + e.Address + "` names another server, to which `" + e.Path + "` of `" + e.Rule + "` would be sent; take it out of the rule first, and write it again then"
+	}
 	return "`" + e.Address + "` names another server, to which the masked value of `" + e.Path + "` would be sent; send the value itself, or leave the setting out"
 }
 

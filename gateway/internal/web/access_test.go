@@ -80,10 +80,11 @@ func TestTenantIsMadeChangedAndDeleted(t *testing.T) {
 	}
 	second := do("PATCH", `{"title":null,"limits":{"webhooks":null,"rules":0},"metadata":{"plan":"large","x":"y"}}`, first, 200,
 		`"title":""`, `"limits":{"rules":0,"events_per_minute":5}`, `"metadata":{"plan":"large","x":"y"}`).header.Get("ETag")
-	do("PATCH", `{"title":"x"}`, first, 412, `"type":"conflict"`)
+	do("PATCH", `{"title":"x"}`, first, 412, `"type":"conflict"`, "was written by token:platform-admin at 12:00:00")
 	for none, want := range map[string]int{"*": 412, second: 422} {
 		r.does(t, ask{method: "PUT", path: path, token: operatorToken, header: map[string]string{"If-None-Match": none}, body: `{"title":"x"}`}, want, `"loc":["If-None-Match"]`)
 	}
+	r.does(t, ask{method: "PATCH", path: path, token: operatorToken, body: `{"title":1e999}`}, 422, `"loc":["title"]`)
 	do("GET", "", "", 200, `"uses":{"webhooks":0`)
 	r.does(t, ask{path: "/v1/tenants", token: operatorToken}, 200, `"id":"acme"`, `"id":"default"`, `"id":"globex"`, `"provenance":"file"`)
 

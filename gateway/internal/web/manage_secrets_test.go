@@ -50,6 +50,8 @@ func TestSecretsOfWebhook(t *testing.T) {
 	}
 	if again := do("POST", "/v1/webhooks", `{"url": "https://hook.example.com/in", "events": ["response.completed"]}`, once); again.status != 201 || strings.Contains(again.body, made.Secret) || !strings.Contains(again.body, made.Name) {
 		t.Errorf("the kept answer has the secret, or is another: %d %s", again.status, again.body)
+	} else if again.header.Get("Location") != path || again.header.Get("ETag") != posted.header.Get("ETag") || again.header.Get("ETag") == "" {
+		t.Errorf("the kept answer lacks headers of the first one: %v, %v", again.header, posted.header)
 	}
 	quiet := func(got told, want int) told {
 		t.Helper()

@@ -273,6 +273,10 @@ func TestTryAStoredDocument(t *testing.T) {
 	draft := func(kind, name, spec string) string {
 		return `{"draft": {"` + kind + `": {"` + name + `": ` + spec + `}}, "events": {"last": 500}}`
 	}
+	elsewhere := strings.Replace(string(w.Spec), `https://mine.example.com/`, `https://other.example.com/`, 1)
+	if _, got := r.try(t, editToken, draft("webhooks", "mine", elsewhere)); got.status != 422 || !strings.Contains(got.body, `"headers","X-Api-Key"]`) {
+		t.Errorf("to another server: %d %s", got.status, got.body)
+	}
 	changed := strings.Replace(string(w.Spec), `https://mine.example.com/`, `https://mine.example.com/other`, 1)
 	v, got := r.try(t, editToken, draft("webhooks", "mine", changed))
 	// It is sent all ten events by itself, and those with 0 to 2 by the rule.

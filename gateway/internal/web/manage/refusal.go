@@ -49,7 +49,11 @@ func Refusal(err error) error {
 	case errors.As(err, &mask):
 		return answer.Invalid(mask.Error(), document.SplitPath(mask.Path)...)
 	case errors.As(err, &address):
-		return answer.Invalid(address.Error(), document.SplitPath(address.Path)...)
+		at := address.Path
+		if address.Rule != "" {
+			at = address.Address
+		}
+		return answer.Invalid(address.Error(), document.SplitPath(at)...)
 	case errors.Is(err, settings.ErrNoDocument):
 		return answer.NotFound("document")
 	case errors.Is(err, settings.ErrTooLarge):

@@ -1,6 +1,7 @@
 package manage
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/gofiber/fiber/v2"
@@ -147,7 +149,7 @@ func (m *Management) patchTenant(c *route.Call) error {
 func (m *Management) changeTenant(c *route.Call, change func(record *access.Tenant) (*view.TenantSpec, error)) error {
 	var before *view.TenantSpec
 	record, isNew, err := m.Tenants.Change(c.Base, c.Tenant, c.By().Name, m.Clock.Now().UTC(), func(r *access.Tenant, is bool) error {
-		if err := matches(c, r.Version, r.UpdatedBy); err != nil {
+		if err := matches(c, r); err != nil {
 			return err
 		}
 		if before = nil; is {
@@ -205,20 +207,19 @@ func written(v any) (json.RawMessage, error) {
 	return text, nil
 }
 
-// matches refuses a version that If-Match does not name. version is 0 where there is none.
-func matches(c *route.Call, version uint64, by string) error {
-	match := strings.TrimSpace(c.Get(fiber.HeaderIfMatch))
+// matches refuses a version that If-Match does not name. The version of a record is 0 where there is none.
+func matches(c *route.Call, r *access.Tenant) error {
 	switch none := strings.TrimSpace(c.Get(fiber.HeaderIfNoneMatch)); {
 	case none != "" && none != "*":
 		return answer.Invalid("only `*` can be asked for here: that there is none of this name yet", fiber.HeaderIfNoneMatch)
-	case none == "*" && version > 0:
+	case none == "*" && r.Version > 0:
 		return answer.NewProblem(fiber.StatusPreconditionFailed, view.Conflict, "it is there already", fiber.HeaderIfNoneMatch)
 	}
-	switch match {
+	switch match := strings.TrimSpace(c.Get(fiber.HeaderIfMatch)); match {
 	case "":
 		return nil
 	case "*":
-		if version > 0 {
+		if r.Version > 0 {
 			return nil
 		}
 	default:
@@ -226,13 +227,13 @@ func matches(c *route.Call, version uint64, by string) error {
 		if err != nil {
 			return err
 		}
-		if version > 0 && slices.Contains(tags, version) {
+		if r.Version > 0 && slices.Contains(tags, r.Version) {
 			return nil
 		}
 	}
 	msg := "it has no version yet"
-	if version > 0 {
-		msg = fmt.Sprintf("version %d was written by %s", version, by)
+	if r.Version > 0 {
+		msg = fmt.Sprintf("version %d was written by %s at %s", r.Version, r.UpdatedBy, r.Updated.UTC().Format(time.TimeOnly))
 	}
 	return answer.NewProblem(fiber.StatusPreconditionFailed, view.Conflict, msg, fiber.HeaderIfMatch)
 }
@@ -282,12 +283,7 @@ func (m *Management) deleteTenant(c *route.Call) error {
 		return err
 	}
 	record := m.Tenants.Record(c.Tenant)
-	var version uint64
-	var by string
-	if record != nil {
-		version, by = record.Version, record.UpdatedBy
-	}
-	if err := matches(c, version, by); err != nil {
+	if err := matches(c, cmp.Or(record, &access.Tenant{})); err != nil {
 		return err
 	}
 	if c.Tenant == access.DefaultTenant {
