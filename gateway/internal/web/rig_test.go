@@ -119,7 +119,9 @@ type rig struct {
 	stopWorker func()
 	// measured: requests are not held against the description, whose work would be measured too.
 	measured bool
-	book     *settings.Book
+	// written, if it is set, stands before the store.
+	written *written
+	book    *settings.Book
 	// register knows the tokens and tenants in the store. rates are those of callers; zero: as good as none.
 	register *access.Register
 	rates    route.Rates
@@ -180,6 +182,10 @@ func (r *rig) open(t testing.TB) *rig {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = r.store.Close() })
+	if r.written != nil {
+		r.written.Store = r.store
+		r.store = r.written
+	}
 	return r.start(t)
 }
 

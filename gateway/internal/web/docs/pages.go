@@ -38,7 +38,9 @@ type operation struct {
 
 type answerOf struct {
 	Status, For string
-	Bodies      []body
+	// Headers are those that say something of what is shown or made.
+	Headers []string
+	Bodies  []body
 }
 
 // body is one form of a body.
@@ -149,7 +151,13 @@ func (r reader) operation(path, method, tag string, o *openapi.Object) operation
 			op.Answers = append(op.Answers, answerOf{Status: status, For: a.Text("description")})
 			continue
 		}
-		op.Answers = append(op.Answers, answerOf{status, a.Text("description"), r.bodies(a.Object("content"))})
+		var headers []string
+		for _, name := range a.Object("headers").Names() {
+			if name == "ETag" || name == "Location" {
+				headers = append(headers, name)
+			}
+		}
+		op.Answers = append(op.Answers, answerOf{status, a.Text("description"), headers, r.bodies(a.Object("content"))})
 	}
 	for _, each := range o.List("x-codeSamples") {
 		op.Samples = append(op.Samples, each.(*openapi.Object).Text("source"))

@@ -99,15 +99,15 @@ func headerParameters(r *route.Route) []any {
 			names = append(names, "IfNoneMatch")
 		}
 	}
-	if r.Method != http.MethodGet {
-		names = append(names, "SecFetchSite")
-	}
 	all := make([]any, len(names))
 	for i, name := range names {
 		all[i] = object("$ref", "#/components/parameters/"+name)
 	}
 	if media, ok := r.In.(route.Media); ok && slices.Contains(slices.Collect(maps.Values(media)), any(route.Events{})) {
 		all = append(all, attributeHeaders()...)
+	}
+	if r.Method != http.MethodGet { // behind those that programs send
+		all = append(all, object("$ref", "#/components/parameters/SecFetchSite"))
 	}
 	return all
 }

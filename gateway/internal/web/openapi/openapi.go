@@ -270,10 +270,23 @@ func (d *deriver) content(value any) *Object {
 		return object("application/json", object("schema", d.schema(value)))
 	}
 	o := &Object{}
-	for _, name := range sorted(media) {
+	names := sorted(media)
+	slices.SortStableFunc(names, func(a, b string) int { return place(a) - place(b) })
+	for _, name := range names {
 		o.set(name, object("schema", d.schema(media[name])))
 	}
 	return o
+}
+
+// place puts JSON before the other media types, and what stands for any type behind them.
+func place(media string) int {
+	switch media {
+	case "application/json":
+		return 0
+	case "*/*":
+		return 2
+	}
+	return 1
 }
 
 // everyRefusal are the statuses of refusals that every route has. 413 and 431 are the server's own.
