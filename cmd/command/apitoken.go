@@ -41,7 +41,7 @@ func (g *globals) apiTokens() []*cobra.Command {
 			case quiet:
 				g.printf("%s\n", made.Secret)
 			default:
-				g.printf("token %s of tenant %s: %s, %s\n", made.Name, made.Tenant, strings.Join(made.Scopes, " "), expiry(&made.Token))
+				g.say("token %s of tenant %s: %s, %s\n", made.Name, made.Tenant, strings.Join(made.Scopes, " "), expiry(&made.Token))
 				g.printf("its secret, shown this once:\n%s\n", made.Secret)
 			}
 			return nil
