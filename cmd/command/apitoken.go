@@ -101,7 +101,7 @@ func (g *globals) listTokens(cmd *cobra.Command) error {
 		rows[i] = []string{name, used, expiry(t), strings.Join(t.Scopes, " ")}
 	}
 	slices.SortStableFunc(rows, func(a, b []string) int { return strings.Compare(a[0], b[0]) })
-	g.table(rows)
+	g.wholeTable(rows)
 	return nil
 }
 

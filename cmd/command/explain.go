@@ -88,7 +88,7 @@ func (g *globals) explainFound(ctx context.Context, gw *client.Client, text, sou
 	if looksLikePath(text) {
 		return &exit{exitNothing, fmt.Errorf("there is neither a file `%s` nor an event with that id", text)}
 	}
-	return &exit{exitNothing, fmt.Errorf("no such event: no event, delivery, respondent or response that is kept is called `%s`", text)}
+	return &exit{exitNothing, errors.New(folded(fmt.Sprintf("no such event: no event, delivery, respondent or response that is kept is called `%s`", text)))}
 }
 
 // showExplanation prints an explanation for a person.
@@ -108,7 +108,8 @@ const requestIndent = "        "
 func foldedExplanation(text string) string {
 	var b strings.Builder
 	for line := range strings.Lines(text) {
-		if !strings.HasPrefix(line, requestIndent) || strings.HasPrefix(line, requestIndent+"attempt ") {
+		below, isBelow := strings.CutPrefix(line, requestIndent)
+		if !isBelow || strings.HasPrefix(below, "attempt ") || strings.Contains(below, " is on hold (") {
 			line = folded(line)
 		}
 		b.WriteString(line)

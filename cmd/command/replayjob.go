@@ -100,7 +100,7 @@ func (r *replaying) filter(b *byFilter) error {
 		if r.json {
 			return r.print(j)
 		}
-		r.printf("%s %s; `surveygate replay show %s` says how far it is\n", j.ID, j.State, j.ID)
+		r.say("%s %s; how far it is: surveygate replay show %s\n", j.ID, j.State, j.ID)
 		return nil
 	}
 	return r.follow(gw, j, terminal)

@@ -373,4 +373,7 @@ func playTry(g *atGateway) {
 	g.play(0, "webhook hook: would be deleted", of("-f", g.file("try-delete.yaml", "webhooks: {hook: null}"))...)
 	g.play(2, "write rule/NAME, webhook/NAME", of("-f", one, "--as", "rules/x")...)
 	g.play(4, "no such tenant", "try", "--tenant", "nobody")
+	g.fits(g.play(0, "response.completed", "events", "list", "--tenant", "trial"))
+	g.fits(g.play(0, "webhook.create  webhook/hook", "audit", "--tenant", "trial"))
+	g.fits(g.play(0, "response.completed from api", "explain", "of-3", "--tenant", "trial"))
 }
