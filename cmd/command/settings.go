@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -140,6 +141,12 @@ func (g *globals) printPlan(plan *client.Import) {
 				continue
 			}
 			g.say("%s %s %s\n", mark[item.Change], item.Kind, owned(t.Tenant, item.Name))
+			if item.Owner != nil {
+				g.say("    owner: %s → %s\n", cmp.Or(item.Owner.From, "none"), cmp.Or(item.Owner.To, "none"))
+			}
+			if item.Locked != nil {
+				g.say("    %s\n", map[bool]string{true: "locked", false: "no longer locked"}[*item.Locked])
+			}
 			if item.Waiting > 0 {
 				g.say("    %d waiting %s will become dead letters\n", item.Waiting, deliveriesWord(item.Waiting))
 			}

@@ -15,6 +15,8 @@ type (
 	Import = view.Import
 	// ImportedItem is what an import does to one document.
 	ImportedItem = view.ImportedItem
+	// ChangedOwner is a change of a document's owner.
+	ChangedOwner = view.ChangedOwner
 )
 
 // HowToImport says how documents are imported.

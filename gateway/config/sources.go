@@ -28,7 +28,7 @@ func (l *loader) addSources(f *fileSettings) {
 		stream := l.stream(e)
 		if s.Profile == "" && (stream == nil || !stream.Bare) {
 			if e.Node.Key("profile") == nil && e.Node.Key("redis_stream") == nil {
-				l.fault(e.Node.Fault(fmt.Sprintf("`profile` is missing in `%s`", e.Name), "add profile: and the platform's name"))
+				l.fault(e.Node.FaultOfMissing("profile", fmt.Sprintf("`profile` is missing in `%s`", e.Name), "add profile: and the platform's name"))
 			}
 			continue
 		}

@@ -204,6 +204,9 @@ func (a *Access) Load(tokens []*config.Token, first *First) error {
 	}
 	sort.Slice(b.grants, func(i, j int) bool { return b.grants[i].Name < b.grants[j].Name })
 	a.table.Store(b)
+	if a.Stored != nil {
+		a.Stored.all.told.tell()
+	}
 	return nil
 }
 

@@ -25,6 +25,8 @@ type mirror[T any] struct {
 
 	mu   sync.RWMutex
 	kept map[string]mirrored[T]
+
+	told broadcast // of changes
 }
 
 type mirrored[T any] struct {
@@ -83,6 +85,7 @@ func (m *mirror[T]) put(ctx context.Context, name string, value []byte, version 
 	m.mu.Lock()
 	m.kept[name] = s
 	m.mu.Unlock()
+	m.told.tell()
 	return s.value, nil
 }
 
@@ -96,6 +99,7 @@ func (m *mirror[T]) remove(ctx context.Context, name string, version uint64) err
 	m.mu.Lock()
 	delete(m.kept, name)
 	m.mu.Unlock()
+	m.told.tell()
 	return nil
 }
 
@@ -141,6 +145,7 @@ func (m *mirror[T]) sweep(ctx context.Context) error {
 	m.mu.Lock()
 	m.kept = now
 	m.mu.Unlock()
+	m.told.tell()
 	if whole {
 		m.version = version
 	}

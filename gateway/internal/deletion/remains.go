@@ -13,10 +13,10 @@ import (
 )
 
 // Remains deletes what the gateway itself keeps about a tenant besides what the tenant owns, so that a later tenant of the same id does
-// not get it: tokens of its connections, what it was told, which sources capture, and when its tokens were used. inFile leaves the tokens
-// of connections, because a file may define the connections.
+// not get it: tokens of its connections, what it was told, which sources capture, when its tokens were used, and portal links that were made
+// while it was deleted. inFile leaves the tokens of connections, because a file may define the connections.
 func Remains(ctx context.Context, store state.Settings, tenant string, inFile bool) error {
-	kinds := []string{state.KindCapture, access.KindUsed}
+	kinds := []string{state.KindCapture, access.KindUsed, access.KindLink}
 	if !inFile {
 		kinds = append(kinds, vault.KindPlanted, oauth.KindToken)
 	}

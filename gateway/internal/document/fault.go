@@ -33,7 +33,7 @@ type Fault struct {
 	// Page is a documentation page about the problem; may be empty.
 	Page string `json:"page,omitempty"`
 	// Loc is the path of the value within a stored document: keys (string) and places in lists (int), such as "send", 0, "crm".
-	// It is empty for the whole document, and nil in a file.
+	// The last may be a key that is missing. It is empty for the whole document, and nil in a file.
 	Loc []any `json:"loc,omitempty"`
 	// Within is the part of the value at Loc: the offsets of its beginning and its end. nil: all of it.
 	Within *[2]int `json:"-"`

@@ -92,7 +92,7 @@ func Missing(bound any, n *Node, name string) Faults {
 		if name != "" {
 			message += fmt.Sprintf(" in `%s`", name)
 		}
-		faults = append(faults, n.Fault(message, fmt.Sprintf("add %s:", f.Name)))
+		faults = append(faults, n.FaultOfMissing(f.Name, message, fmt.Sprintf("add %s:", f.Name)))
 	}
 	return faults
 }

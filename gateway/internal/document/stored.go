@@ -149,6 +149,15 @@ func (n *Node) located(f Fault) Fault {
 	return f
 }
 
+// FaultOfMissing returns a fault of a mapping that lacks a key. In a stored document its Loc ends with the key.
+func (n *Node) FaultOfMissing(key, message, remedy string) Fault {
+	f := n.Fault(message, remedy)
+	if f.Loc != nil {
+		f.Loc = append(f.Loc, key)
+	}
+	return f
+}
+
 // path returns the keys and places that lead from the root to a node.
 func (n *Node) path() []any {
 	path := []any{}

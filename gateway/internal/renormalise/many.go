@@ -2,9 +2,9 @@ package renormalise
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/source"
@@ -28,6 +28,9 @@ const (
 	reviseMost = 100
 )
 
+// cursorKind is the first byte of the place in a cursor.
+const cursorKind = 'm'
+
 var errFull = errors.New("the page is full")
 
 // Many reads a page of events again. A dry run counts what a response is told once as often as there are pages with events of
@@ -36,16 +39,17 @@ var errFull = errors.New("the page is full")
 func (n *Normaliser) Many(ctx context.Context, tenant string, q Query) (*view.NormalisedPage, error) {
 	var from uint64
 	if q.Cursor != "" {
-		var err error
-		if from, err = strconv.ParseUint(q.Cursor, 36, 64); err != nil {
+		place, err := state.DecodeCursor(q.Cursor, cursorKind)
+		if err != nil || len(place) != 8 {
 			return nil, state.ErrCursor
 		}
+		from = binary.BigEndian.Uint64(place)
 	}
 	p := &view.NormalisedPage{Results: []view.NormalisedBrief{}}
 	looked, told := 0, supposed{}
 	err := n.Store.Range(ctx, tenant, from, func(r *state.Record) error {
 		if looked == lookMost || len(p.Results) == reviseMost {
-			p.Next = strconv.FormatUint(r.Position, 36)
+			p.Next = state.EncodeCursor(binary.BigEndian.AppendUint64([]byte{cursorKind}, r.Position))
 			return errFull
 		}
 		looked++

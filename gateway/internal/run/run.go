@@ -242,9 +242,11 @@ func open(ctx context.Context, o Options) (_ *gateway, err error) {
 		Destinations: func() map[string][]string { return g.plan.Load().Destinations() },
 		Documents:    g.documentStats,
 		Public:       func() *config.Public { return g.plan.Load().Public() },
+
+		EventsPerMinute: g.register.Tenants.EventsPerMinute,
 	})
 	g.counting.Store(g.stats)
-	g.notices = notice.New(notice.Options{Store: g.store, Plan: g.plan.Load, Clock: g.clock, Log: traffic})
+	g.notices = notice.New(notice.Options{Store: g.store, Plan: g.plan.Load, Clock: g.clock, Log: traffic, Holder: holder})
 	g.audit = &audit.Log{Store: g.store, Clock: g.clock, Added: g.notices.Changed}
 	g.loop = deliver.New(deliver.Options{
 		Store: g.store, Sender: g.sender, Plan: g.plan.Load, Clock: g.clock, Log: traffic, Observer: g.stats,

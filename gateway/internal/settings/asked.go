@@ -3,9 +3,11 @@ package settings
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/document"
+	"github.com/surveygate/surveygate/rules/event"
 )
 
 // MaxAsked is how many rules and webhooks of a tenant's documents may be asked about one event.
@@ -22,11 +24,13 @@ func (p *planned) asksTooMany(was *config.TenantConfig) error {
 			if c.Delete || r.Match.Disabled || r.At.File != storeName(c.Name) {
 				continue
 			}
-			for _, eventType := range r.Match.Events {
+			for _, eventType := range typesOf(r) {
 				if n := asked(p.overlay, eventType); n > MaxAsked && n > asked(was, eventType) {
-					return &FaultsError{c.Name, document.Faults{document.At(storeName(c.Name),
+					f := document.At(storeName(c.Name),
 						fmt.Sprintf("%d rules and webhooks of the tenant would be asked about `%s`; at most %d are", n, eventType, MaxAsked),
-						"name fewer types under `events`, or delete or disable others")}}
+						"name fewer types under `events`, or delete or disable others")
+					f.Loc = []any{"events"}
+					return &FaultsError{c.Name, document.Faults{f}}
 				}
 			}
 		}
@@ -34,10 +38,25 @@ func (p *planned) asksTooMany(was *config.TenantConfig) error {
 	return nil
 }
 
-// asked counts the rules and webhooks that are asked about a type, or about all that a pattern matches.
+// typesOf returns the types of events that a rule is asked about: those that its patterns match, and those that it names.
+func typesOf(r *config.Rule) (types []string) {
+	for _, eventType := range slices.Concat(event.Types, event.NoticeTypes) {
+		if r.Match.AcceptsType(eventType) {
+			types = append(types, eventType)
+		}
+	}
+	for _, pattern := range r.Match.Events {
+		if !strings.Contains(pattern, "*") && !slices.Contains(types, pattern) {
+			types = append(types, pattern)
+		}
+	}
+	return types
+}
+
+// asked counts the rules and webhooks that are asked about a type.
 func asked(o *config.TenantConfig, eventType string) (n int) {
 	for _, r := range o.Rules {
-		if !r.Match.Disabled && (slices.Contains(r.Match.Events, eventType) || r.Match.AcceptsType(eventType)) {
+		if !r.Match.Disabled && r.Match.AcceptsType(eventType) {
 			n++
 		}
 	}

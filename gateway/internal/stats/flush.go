@@ -29,6 +29,8 @@ func (s *Stats) Run(ctx context.Context) {
 func (s *Stats) Close(ctx context.Context) error { return s.flush(ctx) }
 
 func (s *Stats) flush(ctx context.Context) error {
+	s.flushing.Lock()
+	defer s.flushing.Unlock()
 	counts := s.cells.take()
 	if len(counts) == 0 {
 		return nil
@@ -38,5 +40,6 @@ func (s *Stats) flush(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("write %d of %d statistics: %w", len(left), len(counts), err)
 	}
+	s.countOverPlan(ctx, counts)
 	return nil
 }

@@ -62,13 +62,14 @@ var (
 	documents     = desc("surveygate_documents", "Documents of tenants by state: broken ones do not compile, shadowed ones have a name that a file has too.", "state")
 	unapplied     = desc("surveygate_documents_unapplied_seconds", "Age of the oldest change of a document that is not in use yet; 0 if every change is in use.")
 	buildInfo     = desc("surveygate_build_info", "Version of the program.", "version", "goversion")
+	overPlans     = desc("surveygate_events_over_plan_total", "Accepted events above the `events_per_minute` of their tenants' plans, of all tenants. Sum it over the replicas.")
 	lostCounts    = desc("surveygate_statistics_lost_total", "Counts missing in the statistics because the store was unavailable for too long, or a tenant had too many names.")
 )
 
 // Describe implements prometheus.Collector.
 func (l *collector) Describe(c chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		storeUp, waiting, oldestWaiting, oldestPending, storedEvents, storedBytes, dedupeWindow, onHold, generation, reloadOK, reloadAt, reloadWaits, buildInfo, lostCounts,
+		storeUp, waiting, oldestWaiting, oldestPending, storedEvents, storedBytes, dedupeWindow, onHold, generation, reloadOK, reloadAt, reloadWaits, buildInfo, lostCounts, overPlans,
 		overlays, documents, unapplied,
 		destinationWaiting, destinationOldest, destinationOnHold,
 	} {
@@ -95,6 +96,7 @@ func (l *collector) Collect(c chan<- prometheus.Metric) {
 	gauge(reloadAt, float64(at.UnixMilli())/1000)
 	gauge(reloadWaits, number(waits))
 	c <- prometheus.MustNewConstMetric(lostCounts, prometheus.CounterValue, float64(s.cells.lost.Load()))
+	c <- prometheus.MustNewConstMetric(overPlans, prometheus.CounterValue, float64(s.overPlan.Load()))
 
 	now := s.options.Clock.Now()
 	var d Documents

@@ -9,6 +9,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -33,6 +34,8 @@ type Options struct {
 	Destinations func() map[string][]string
 	// Documents returns how the documents of tenants stand; nil means that there are none.
 	Documents func() Documents
+	// EventsPerMinute returns how many events a tenant's plan allows in a minute, less than 0: any number; nil means that no plan has a limit.
+	EventsPerMinute func(tenant string) int
 	// Public returns what everybody may know the names of; nil means nothing.
 	Public func() *config.Public
 }
@@ -59,6 +62,10 @@ type Stats struct {
 
 	cells cells
 
+	overPlan atomic.Int64           // events above the plans of their tenants
+	minutes  map[tenantMinute]int64 // events of the last minutes that this process has written; flush guards it by flushing
+	flushing sync.Mutex
+
 	reloads      reloads
 	destinations standings
 
@@ -80,6 +87,7 @@ func New(o Options) *Stats {
 	s := &Stats{
 		options:  o,
 		registry: r,
+		minutes:  map[tenantMinute]int64{},
 		delivery: durations(r, "surveygate_delivery_seconds", "Response time: "+responseTimeMeaning+"."),
 		accept:   durations(r, "surveygate_accept_seconds", "Time from receiving a request's body to its events being durable."),
 		batches:  newHandles(func(l labels) prometheus.Observer { return batches.WithLabelValues(l[0]) }),

@@ -72,14 +72,26 @@ func (v *Vault) Seal(tenant, kind, name, field string, plain []byte) (string, er
 	return key.seal(place{tenant, kind, name, field}, plain), nil
 }
 
-// SealOut seals a value that the store does not keep, such as a cookie: it records nothing, so that nobody waits for the value to be
-// sealed anew before its key is taken out.
+// SealOut seals as Seal does and records nothing. It is for a value that the store does not keep, such as a cookie, so that nobody waits
+// for it to be sealed anew before its key is taken out; and for one that is written in one batch with Mark.
 func (v *Vault) SealOut(tenant, kind, name, field string, plain []byte) (string, error) {
 	key := v.options.Keys.current()
 	if key == nil {
 		return "", fmt.Errorf("%w: nothing can be sealed; %s", ErrNoKey, v.options.Keys.remedy())
 	}
 	return key.seal(place{tenant, kind, name, field}, plain), nil
+}
+
+// Mark returns the write that records that the current key is needed for the settings of a kind of a tenant: what SealOut sealed for
+// them is written together with it.
+func (v *Vault) Mark(tenant, kind string) (state.Write, error) {
+	key := v.options.Keys.current()
+	if key == nil {
+		return state.Write{}, fmt.Errorf("%w: nothing can be sealed; %s", ErrNoKey, v.options.Keys.remedy())
+	}
+	name := placeMark(key.id, tenant, kind)
+	value, err := key.markValue(name)
+	return state.Write{Tenant: systemTenant, Kind: kindMark, Name: name, Verb: state.Ensure, Value: value}, err
 }
 
 // Open returns the secret that was sealed for this place. It fails with ErrNoKey if the vault does not have the key. No error

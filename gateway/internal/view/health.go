@@ -7,6 +7,8 @@ type Health struct {
 	// the whole gateway, as are the rates.
 	Events24h   *int64 `json:"events_24h,omitempty"`
 	Attempts24h *int64 `json:"attempts_24h,omitempty"`
+	// OverLimit24h are the events that exceeded `events_per_minute` of the plan in the last 24 hours; absent without such a limit.
+	OverLimit24h *int64 `json:"over_limit_24h,omitempty"`
 	// SuccessRate is that of the attempts, DeliverySuccess that of the deliveries that ended; absent without any.
 	SuccessRate     *float64 `json:"success_rate,omitempty"`
 	DeliverySuccess *float64 `json:"delivery_success,omitempty"`

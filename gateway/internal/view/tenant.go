@@ -31,6 +31,19 @@ type Tenant struct {
 	Updated *Written      `json:"updated,omitempty"`
 	// Uses is how much it has, where one tenant was asked for.
 	Uses *TenantUses `json:"uses,omitempty"`
+	// Standing is how it stands against its plan, where one tenant was asked for.
+	Standing *TenantStanding `json:"standing,omitempty"`
+}
+
+// TenantStanding is how a tenant stands against `events_per_minute` of its plan. Events of all ways count: publishing is refused above the
+// plan, and what platforms send to `/in/SOURCE` and streams is accepted. The last ten seconds may be missing.
+type TenantStanding struct {
+	// EventsThisMinute is how many events were accepted since the minute began.
+	EventsThisMinute int64 `json:"events_this_minute"`
+	// OverLimit1h and OverLimit24h are how many exceeded the plan of today in the minutes of the last hour and of the last day; 0 without
+	// a limit.
+	OverLimit1h  int64 `json:"over_limit_1h"`
+	OverLimit24h int64 `json:"over_limit_24h"`
 }
 
 // TenantUses is how much a tenant has of what is limited. What files define does not count.

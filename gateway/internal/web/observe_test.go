@@ -200,6 +200,7 @@ func (r *rig) signalsOf(t *testing.T, query, token string) <-chan string {
 	t.Cleanup(func() { _ = res.Body.Close(); <-ended })
 	go func() {
 		defer close(ended)
+		defer close(lines)
 		name := ""
 		for scan := bufio.NewScanner(res.Body); scan.Scan(); {
 			if event, ok := strings.CutPrefix(scan.Text(), "event: "); ok {
@@ -217,7 +218,10 @@ func next(t *testing.T, lines <-chan string, name string) string {
 	t.Helper()
 	for {
 		select {
-		case line := <-lines:
+		case line, ok := <-lines:
+			if !ok {
+				t.Fatalf("the stream ended before a signal %s", name)
+			}
 			if data, ok := strings.CutPrefix(line, name+" "); ok {
 				return data
 			}

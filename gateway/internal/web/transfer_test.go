@@ -83,12 +83,44 @@ func TestImport(t *testing.T) {
 	if v := plan("?owner=ci&mode=replace", strings.Replace(less, "hook.example.com/in", "hook.example.com/other", 1), "+0 ~1 -1"); v.Tenants[0].Items[3].Change != "delete" {
 		t.Errorf("%+v", v)
 	}
-	if v := plan("?owner=ci&mode=replace", "", "+0 ~0 -3"); v.Nothing != 0 {
+	if v := plan("?owner=ci&mode=replace", "rules: []", "+0 ~0 -3"); v.Nothing != 0 {
 		t.Errorf("%+v", v)
 	}
 	if got := r.ask(t, ask{method: "GET", path: "/v1/webhooks/by-hand", token: acmeAdminToken}); got.status != 200 {
 		t.Errorf("what the owner did not have was deleted: %s", got.body)
 	}
+}
+
+// The plan says which documents get another owner, or are locked or not any more, although nothing else of them changes.
+func TestImportTakesOver(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.imported(t, acmeAdminToken, "?owner=console", someImport, 200)
+	for _, query := range []string{"?owner=ci&dry_run=true", "?owner=ci"} {
+		_, v := r.imported(t, acmeAdminToken, query, someImport, 200)
+		for _, item := range v.Tenants[0].Items {
+			if item.Change != "update" || item.Owner == nil || *item.Owner != (view.ChangedOwner{From: "console", To: "ci"}) || item.Locked != nil {
+				t.Errorf("%s: %+v", query, item)
+			}
+		}
+	}
+	got, v := r.imported(t, acmeAdminToken, "?owner=ci", someImport, 200)
+	if strings.Contains(got.body, `"owner"`) || v.Nothing != 4 {
+		t.Errorf("nothing changes: %s", got.body)
+	}
+	_, v = r.imported(t, acmeAdminToken, "?owner=ci&lock=true&dry_run=true", someImport, 200)
+	for _, item := range v.Tenants[0].Items {
+		if item.Owner != nil || item.Locked == nil || !*item.Locked {
+			t.Errorf("%+v", item)
+		}
+	}
+	// A change without an owner leaves it.
+	if got, _ := r.imported(t, acmeAdminToken, "", strings.Replace(someImport, "hook.example.com", "hook2.example.com", 1), 200); strings.Contains(got.body, `"owner"`) {
+		t.Errorf("the owner changes: %s", got.body)
+	}
+	r.imported(t, acmeAdminToken, "?owner=ci&lock=true", someImport, 200)
+	r.imported(t, acmeAdminToken, "?owner=console&dry_run=true", someImport, 403)
+	r.imported(t, acmeAdminToken, "?owner=console", someImport, 403)
 }
 
 // A locked document is changed by its owner's imports alone; one that is not is changed with a warning.
@@ -112,7 +144,7 @@ func TestImportedDocumentsAreManaged(t *testing.T) {
 	if !strings.Contains(got.body, `"loc":["webhooks","0"],"line":9`) || strings.Count(got.body, "managed_by") != 4 {
 		t.Errorf("%s", got.body)
 	}
-	r.imported(t, acmeAdminToken, "?owner=ci&mode=replace", "", 200)
+	r.imported(t, acmeAdminToken, "?owner=ci&mode=replace", "rules: []", 200)
 }
 
 // What is wrong with an import is said with its place, all at once, and nothing is written.
@@ -137,6 +169,8 @@ func TestImportIsRefused(t *testing.T) {
 		{"a variable", "", "connections:\n  a: {slack: {webhook: \"${HOOK}\"}}", 422, []string{`"loc":["connections","a","slack","webhook"],"at":[0,7],"line":2,"column":24`}},
 		{"a name of a file", "", "connections:\n  crm: {slack: {webhook: \"https://hooks.slack.com/services/T9/B9/abcdefghijkl\"}}", 403, []string{`"type":"defined_in_file"`, "surveygate.yaml:", `"line":2`}},
 		{"several", "", "connections:\n  a: {slak: {}}\nwebhooks:\n  - {name: b, url: nothing, events: [respons.updated]}", 422, []string{"slak", `"loc":["webhooks","0","url"],"line":4`, "respons.updated"}},
+		{"nothing", "?mode=replace&owner=ci", " \n", 400, []string{"the body is empty"}},
+		{"null", "", "null", 422, []string{"is null"}},
 		{"no owner", "?mode=replace", "", 422, []string{`"loc":["owner"]`}},
 		{"no mode", "?mode=other", "", 422, []string{`"loc":["mode"]`}},
 		{"no owner of the lock", "?lock=true", "", 422, []string{`"loc":["owner"]`}},
@@ -152,6 +186,15 @@ func TestImportIsRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Who may not write a document may not import it either.
+func TestImportNeedsSettings(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	only := r.makeToken(t, acmeAdminToken, "", `{"name":"only","scopes":["admin","read"]}`)
+	r.does(t, ask{method: "POST", path: "/v1/settings/import", token: only, body: "rules: []"}, 403, "lacks the scope `settings`")
+	r.does(t, ask{path: "/v1/settings/export", token: only}, 200)
 }
 
 // A token of every tenant imports documents of several tenants; all are checked before one is changed.
@@ -201,7 +244,7 @@ func TestExportIsImported(t *testing.T) {
 			t.Errorf("the export shows a secret: %s", first)
 		}
 	}
-	r.imported(t, acmeAdminToken, "?owner=ci&mode=replace", "", 200)
+	r.imported(t, acmeAdminToken, "?owner=ci&mode=replace", "rules: []", 200)
 	set := strings.NewReplacer(
 		"${ACME_SOURCE_FORMS_SECRETS_0}", "pollqr-secret-abcdef",
 		"${ACME_CONNECTION_CHAT_SLACK_WEBHOOK}", "https://hooks.slack.com/services/T9/B9/abcdefghijkl",
@@ -247,7 +290,7 @@ func TestSealedExport(t *testing.T) {
 		t.Errorf("it is not what is there: %+v", v)
 	}
 	r.imported(t, acmeAdminToken, "", sealed, 403)
-	r.imported(t, acmeAdminToken, "?owner=ci&mode=replace", "", 200)
+	r.imported(t, acmeAdminToken, "?owner=ci&mode=replace", "rules: []\n", 200)
 	if _, v := in(sealed, 200); v.Plan != "+4 ~0 -0" {
 		t.Errorf("%+v", v)
 	}

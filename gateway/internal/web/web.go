@@ -172,7 +172,8 @@ func New(o Options) *App {
 	a.guard.Audit = o.Book.Audit
 	routes = append(routes, observe.New(observe.Options{
 		Store: o.Store, Plan: o.Plan, Stats: o.Stats, Audit: o.Book.Audit, Clock: o.Clock, Log: o.Log,
-		Streams: func() *sse.Streams { return a.streams }, Warnings: func() []string { return a.warnings(true) },
+		Streams: func() *sse.Streams { return a.streams }, TokensChanged: o.Access.Changed,
+		EventsPerMinute: o.Tenants.EventsPerMinute, Warnings: func() []string { return a.warnings(true) },
 	}).Bound()...)
 	bounds := o.Bounds.orDefaults()
 	a.options.writeTimeout = cmp.Or(o.writeTimeout, writeTimeout)

@@ -301,7 +301,7 @@ func listError(err error, cursor string) error {
 	if cursor == "" || known {
 		return err
 	}
-	return answer.Invalid("this is no cursor of this list", "cursor")
+	return route.NoCursor()
 }
 
 func (a *API) delivery(c *route.Call) error {

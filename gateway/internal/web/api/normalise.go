@@ -64,7 +64,7 @@ func (a *API) normaliseMany(c *route.Call, how renormalise.How) error {
 	}
 	p, err := a.Normalise.Many(c.Base, c.Tenant, q)
 	if errors.Is(err, state.ErrCursor) {
-		return answer.Invalid("this is no cursor of a replay", "cursor")
+		return route.NoCursor()
 	}
 	if err != nil {
 		return err

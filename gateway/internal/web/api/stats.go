@@ -178,7 +178,11 @@ func answerStatsByName[T any](a *API, c *route.Call, ask *statsAsk, see func(*st
 	if err != nil {
 		return err
 	}
-	if after := c.Asked("cursor"); after != "" {
+	after, err := route.After(c.Asked("cursor"), func(name string) bool { return slices.Contains(names, name) })
+	if err != nil {
+		return err
+	}
+	if after != "" {
 		at, found := slices.BinarySearch(names, after)
 		if found {
 			at++
@@ -189,7 +193,8 @@ func answerStatsByName[T any](a *API, c *route.Call, ask *statsAsk, see func(*st
 		Step: string(ask.step), Since: view.Time{Time: ask.first}, Until: view.Time{Time: ask.end()}, Data: []view.NamedStats[T]{},
 	}
 	if len(names) > limit {
-		out.Next, names = &names[limit-1], names[:limit]
+		next := route.Next(names[limit-1])
+		out.Next, names = &next, names[:limit]
 	}
 	sum, err := a.counts(c, ask, "")
 	if err != nil {

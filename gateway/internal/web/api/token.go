@@ -70,7 +70,7 @@ func refreshToken(body []byte) (string, error) {
 	case !json.Valid(body):
 		return "", answer.NewProblem(fiber.StatusBadRequest, view.Validation, "the body is not JSON: "+form)
 	case err != nil:
-		return "", answer.Invalid("the body is not a refresh token: " + form)
+		return "", answer.Invalid("the body is not a refresh token: "+form, "refresh_token")
 	case asked.RefreshToken == nil || *asked.RefreshToken == "":
 		return "", answer.Invalid("the refresh token is missing: "+form, "refresh_token")
 	}

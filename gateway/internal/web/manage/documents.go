@@ -29,28 +29,30 @@ func documentRows() []row {
 		if k.isDestination() {
 			listQuery = append(listQuery, "include")
 		}
-		conflict := []int{fiber.StatusConflict, fiber.StatusPreconditionFailed, fiber.StatusRequestEntityTooLarge}
+		conflict := []int{fiber.StatusConflict, fiber.StatusRequestEntityTooLarge}
 		rows = append(rows,
 			row{k.list, route.Route{Method: fiber.MethodGet, Path: every, Scope: access.Read, AllTenants: true, Query: listQuery, For: "list " + string(k) + "s, of files and of documents", Out: k.page()}},
-			row{k.one, route.Route{Method: fiber.MethodGet, Path: every + "/:name", Scope: access.Read, Query: secret, For: one + ", with its version as ETag", Out: k.example()}})
+			row{k.one, route.Route{Method: fiber.MethodGet, Path: every + "/:name", Scope: access.Read, Query: secret, For: one + ", with its version as ETag", Out: k.example(), Tagged: true}})
 		if k == webhooks {
 			rows = append(rows, row{k.post, route.Route{
 				Method: fiber.MethodPost, Path: every, Scope: access.Settings, Query: []string{"dry_run"}, Once: true,
-				For: "make one, with a new name", In: route.Document(k), Out: k.example(), Status: fiber.StatusCreated, Statuses: conflict,
+				For: "make one, with a new name", In: route.Document(k), Out: k.example(), Status: fiber.StatusCreated, Statuses: conflict, Tagged: true, Located: true,
 			}})
 		}
 		rows = append(rows,
 			row{k.put, route.Route{
 				Method: fiber.MethodPut, Path: every + "/:name", Scope: access.Settings, Query: []string{"dry_run"},
 				For: "make it, or replace its settings; 201 if it is new", In: route.Document(k), Out: k.example(), Statuses: append(conflict, fiber.StatusCreated),
+				Tagged: true, Conditional: true,
 			}},
 			row{k.patch, route.Route{
 				Method: fiber.MethodPatch, Path: every + "/:name", Scope: access.Settings, Query: []string{"dry_run"},
 				For: "change some of its settings, by a merge patch", In: route.Patch(k), Out: k.example(), Statuses: conflict,
+				Tagged: true, Conditional: true,
 			}},
 			row{k.remove, route.Route{
 				Method: fiber.MethodDelete, Path: every + "/:name", Scope: access.Settings, Query: []string{"dry_run"},
-				For: "delete it", Out: view.Deleted{}, Statuses: conflict,
+				For: "delete it", Out: view.Deleted{}, Statuses: conflict, Conditional: true,
 			}})
 	}
 	return rows
@@ -82,7 +84,11 @@ func (k kind) list(m *Management, c *route.Call) error {
 	}
 	plan := m.Plan()
 	tenants := func() []string { return append([]string{access.AnyTenant}, m.Tenants.IDs()...) }
-	return route.List(c, tenants, func(c *route.Call, after string, limit int) (p view.Page[shown], err error) {
+	return route.List(c, tenants, func(c *route.Call, cursor string, limit int) (p view.Page[shown], err error) {
+		after, err := route.After(cursor, func(name string) bool { return k.is(m, c, name) })
+		if err != nil {
+			return p, err
+		}
 		var entries []settings.Entry
 		var more bool
 		if c.Tenant != access.AnyTenant {
@@ -96,7 +102,7 @@ func (k kind) list(m *Management, c *route.Call) error {
 		p.Data = k.merge(plan, c.Tenant, filed, entries, secrets)
 		if more || len(p.Data) > limit {
 			p.Data = p.Data[:min(limit, len(p.Data))]
-			next := p.Data[len(p.Data)-1].Common().Name
+			next := route.Next(p.Data[len(p.Data)-1].Common().Name)
 			p.Next = &next
 		}
 		if include != "" && len(p.Data) > 0 {
@@ -104,6 +110,15 @@ func (k kind) list(m *Management, c *route.Call) error {
 		}
 		return p, err
 	})
+}
+
+// is reports whether a file or a document defines a name.
+func (k kind) is(m *Management, c *route.Call, name string) bool {
+	if len(k.ofFiles(m.Plan(), c.Tenant, name, false)) > 0 {
+		return true
+	}
+	_, err := m.Book.Get(c.Base, c.Tenant, k.document(name))
+	return err == nil
 }
 
 // merge adds the views of documents to those of files, by name.

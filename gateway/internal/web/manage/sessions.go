@@ -1,6 +1,7 @@
 package manage
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"net/url"
@@ -50,7 +51,8 @@ func (m *Management) login(c *fiber.Ctx) error {
 	if err := m.Guard.LoginAllowed(from); err != nil {
 		return err
 	}
-	form := strings.HasPrefix(string(c.Request().Header.ContentType()), fiber.MIMEApplicationForm)
+	// Programs name the type of forms for JSON too, as curl does by itself.
+	form := strings.HasPrefix(string(c.Request().Header.ContentType()), fiber.MIMEApplicationForm) && !bytes.HasPrefix(bytes.TrimSpace(c.Body()), []byte("{"))
 	var asked view.Login
 	if form {
 		values, err := url.ParseQuery(string(c.Body()))
@@ -92,19 +94,19 @@ func (m *Management) login(c *fiber.Ctx) error {
 	})
 }
 
-// logout makes the browser forget its session.
+// logout makes the browser forget its sessions.
 func (m *Management) logout(c *fiber.Ctx) error {
 	if err := route.SameOrigin(&c.Request().Header, false); err != nil {
 		return err
 	}
-	route.EndCookie(c)
+	route.EndCookies(c)
 	return c.SendStatus(fiber.StatusNoContent)
 }
 
 // openLink opens a portal link: it begins its session, and leads to the portal by a path without the link's secret.
 func (m *Management) openLink(c *fiber.Ctx) error {
 	callers := m.Guard.Callers
-	link, session, err := m.Links.Open(m.Guard.Context, c.Query("k"), callers.Session(&c.Request().Header))
+	link, session, err := m.Links.Open(m.Guard.Context, c.Query("k"), callers.PortalSession(&c.Request().Header))
 	if errors.Is(err, access.ErrLinkEnded) {
 		return linkEnded(c, link)
 	}

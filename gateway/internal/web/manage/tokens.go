@@ -31,7 +31,7 @@ func tokenRows() []row {
 		{(*Management).makeToken, route.Route{
 			Method: fiber.MethodPost, Path: "/v1/tokens", Scope: access.Admin, AllTenants: true,
 			For: "make a token, whose secret is shown this once; with `tenant=*` one for every tenant",
-			In:  view.NewToken{}, Out: view.MadeToken{}, Status: fiber.StatusCreated, Statuses: []int{fiber.StatusConflict},
+			In:  view.NewToken{}, Out: view.MadeToken{}, Status: fiber.StatusCreated, Statuses: []int{fiber.StatusConflict}, Located: true,
 		}},
 		{(*Management).deleteToken, route.Route{
 			Method: fiber.MethodDelete, Path: "/v1/tokens/:name", Scope: access.Admin, AllTenants: true,
@@ -248,7 +248,7 @@ func (m *Management) noStoredToken(c *route.Call, name string) error {
 	var names []string
 	for _, t := range m.tokensOf(c) {
 		if t.grant.Name == name && t.grant.Tenant == c.Tenant {
-			return answer.NewProblem(fiber.StatusForbidden, view.DefinedInFile, "`"+name+"` is the token of the first start: it ends when the configuration has tokens")
+			return answer.NewProblem(fiber.StatusForbidden, view.DefinedInFile, "`"+name+"` is the token of the first start, which counts as long as no file of the configuration has `tokens`: write your own there and reload")
 		}
 		names = append(names, t.grant.Name)
 	}

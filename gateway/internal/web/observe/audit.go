@@ -93,7 +93,7 @@ func (o *Observer) audit(c *route.Call) error {
 	if cursor := c.Asked("cursor"); cursor != "" {
 		p, err := readPlace(cursor)
 		if err != nil {
-			return answer.Invalid("this is no `next` of this list", "cursor")
+			return route.NoCursor()
 		}
 		from = &p
 	}

@@ -85,6 +85,13 @@ func (o *Observer) ofTenant(c *route.Call, h *view.Health) error {
 	if err != nil {
 		return err
 	}
+	if perMinute := o.EventsPerMinute(c.Tenant); perMinute >= 0 {
+		use, err := stats.PlanUseOf(c.Base, o.Store, c.Tenant, perMinute, o.Clock.Now())
+		if err != nil {
+			return err
+		}
+		h.OverLimit24h = &use.Over24h
+	}
 	attempts := stats.Attempts(&deliveries)
 	h.Events24h, h.Attempts24h = &of.Counts[state.EventsAccepted], &attempts
 	h.SuccessRate, h.DeliverySuccess = stats.SuccessRate(&deliveries), stats.DeliverySuccess(&deliveries)

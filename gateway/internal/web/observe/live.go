@@ -3,6 +3,8 @@ package observe
 import (
 	"context"
 	"encoding/json"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,56 +29,63 @@ var wall = clock.System()
 
 // live streams the signals of a tenant.
 func (o *Observer) live(c *route.Call) error {
-	tenant := c.Tenant
+	tenant, still := c.Tenant, c.Still()
 	return o.Streams().Serve(c.Ctx, c.Grant.Tenant+"/"+c.Grant.By(), func(ctx context.Context) (<-chan sse.Event, error) {
-		return o.signals.listen(ctx, tenant), nil
+		return o.signals.listen(ctx, tenant, still), nil
 	})
 }
 
-// signals tells listeners what changed. One goroutine looks at the store for all of them, and runs only while there are some.
+// signals tells listeners what changed. One goroutine looks at the store for all of them, and one at their tokens; they run only while there are some.
 type signals struct {
 	of *Observer
 
 	mu        sync.Mutex
 	listeners map[*listener]struct{}
-	stop      context.CancelFunc // of the goroutine; nil: none runs
+	stop      context.CancelFunc // of the goroutines; nil: none run
 }
 
 // listener is one stream.
 type listener struct {
 	tenant string
 	events chan sse.Event
+	// still reports whether the caller may still listen.
+	still func(ctx context.Context) bool
 }
 
 func (s *signals) init(of *Observer) { s.of, s.listeners = of, map[*listener]struct{}{} }
 
-// listen returns the signals of a tenant until ctx ends; "*" has those of all.
-func (s *signals) listen(ctx context.Context, tenant string) <-chan sse.Event {
-	l := &listener{tenant: tenant, events: make(chan sse.Event, maxQueue)}
+// listen returns the signals of a tenant until ctx ends, or until still is false; "*" has those of all.
+func (s *signals) listen(ctx context.Context, tenant string, still func(ctx context.Context) bool) <-chan sse.Event {
+	l := &listener{tenant: tenant, events: make(chan sse.Event, maxQueue), still: still}
 	s.mu.Lock()
 	s.listeners[l] = struct{}{}
 	if s.stop == nil {
 		running, stop := context.WithCancel(context.Background())
 		s.stop = stop
 		go s.run(running)
+		go s.guard(running)
 	}
 	s.mu.Unlock()
-	context.AfterFunc(ctx, func() { s.leave(l) })
+	context.AfterFunc(ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.remove(l)
+	})
+	s.endRevoked(ctx, l) // it may have been revoked before guard knew of it
 	return l.events
 }
 
-// leave removes a listener. The last one ends the goroutine.
-func (s *signals) leave(l *listener) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// remove removes a listener, and reports whether it was there; s.mu is held. The last one ends the goroutines.
+func (s *signals) remove(l *listener) bool {
 	if _, there := s.listeners[l]; !there {
-		return
+		return false
 	}
 	delete(s.listeners, l)
 	if len(s.listeners) == 0 {
 		s.stop()
 		s.stop = nil
 	}
+	return true
 }
 
 // tenants returns the tenants that somebody listens to.
@@ -105,7 +114,7 @@ func (s *signals) send(tenant, name string, data any) {
 		select {
 		case l.events <- sse.Event{Name: name, Data: text}:
 		default:
-			delete(s.listeners, l)
+			s.remove(l)
 			close(l.events)
 		}
 	}
@@ -136,6 +145,39 @@ func (s *signals) run(ctx context.Context) {
 				waiting = false
 			}
 		}
+	}
+}
+
+// guard ends the streams of callers that may no longer listen, until ctx ends: at once where a token ended, and at the next look where it
+// expired. It waits for nothing but tokens, so that a slow store keeps no stream open.
+func (s *signals) guard(ctx context.Context) {
+	for ctx.Err() == nil {
+		changed := s.of.TokensChanged()
+		s.mu.Lock()
+		all := slices.Collect(maps.Keys(s.listeners))
+		s.mu.Unlock()
+		s.endRevoked(ctx, all...)
+		after, stop := wall.After(lookEvery)
+		select {
+		case <-ctx.Done():
+		case <-changed:
+		case <-after:
+		}
+		stop()
+	}
+}
+
+// endRevoked ends the streams of those whose token or session has ended, or reaches less.
+func (s *signals) endRevoked(ctx context.Context, all ...*listener) {
+	for _, l := range all {
+		if l.still(ctx) {
+			continue
+		}
+		s.mu.Lock()
+		if s.remove(l) {
+			close(l.events)
+		}
+		s.mu.Unlock()
 	}
 }
 

@@ -28,6 +28,10 @@ type Options struct {
 	Log   *slog.Logger
 	// Streams returns the streams of the server.
 	Streams func() *sse.Streams
+	// EventsPerMinute is access.Tenants.EventsPerMinute.
+	EventsPerMinute func(tenant string) int
+	// TokensChanged is access.Access.Changed.
+	TokensChanged func() <-chan struct{}
 	// Warnings returns the warnings of readiness, with all names.
 	Warnings func() []string
 }

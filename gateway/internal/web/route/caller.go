@@ -14,12 +14,26 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 )
 
-// The cookie of a session. Browsers send the first only over TLS, and take it from no subdomain; the second is for a gateway without
-// TLS on the machine of the browser.
+// The names of the cookies of sessions, of tokens and of portal links; LocalCookieName is that of a token's without TLS.
 const (
-	cookieName      = "__Host-sg"
-	localCookieName = "sg"
+	CookieName       = "__Host-sg"
+	LocalCookieName  = "sg"
+	PortalCookieName = "__Host-sg-portal"
 )
+
+// cookie is the cookie of one kind of session. Browsers send the first only over TLS, and take it from no subdomain; the second is for a
+// gateway without TLS on the machine of the browser.
+type cookie struct{ name, local string }
+
+// Sessions of tokens and of portal links have cookies of their own: a portal link, which anybody may send to a person, must not take the
+// place of the session that the person has begun.
+var (
+	consoleCookie = cookie{CookieName, LocalCookieName}
+	portalCookie  = cookie{PortalCookieName, "sg-portal"}
+)
+
+// SessionHeader says which session a request means where the browser has both: with the value `portal`, that of the portal link.
+const SessionHeader = "X-Surveygate-Session"
 
 // Callers find out who makes a request: by a bearer token or, without one, by the cookie of a session. All fields are required.
 type Callers struct {
@@ -66,15 +80,37 @@ func (k *Callers) Known(h *fasthttp.RequestHeader) (grant *access.Grant, ok bool
 	return grant, grant != nil
 }
 
-// Session returns the session of a request's cookie; nil without one.
+// Session returns the session that a request means; nil without one. A request that does not ask for the session of its portal link has
+// that only if the browser has no other cookie, also where the other session has ended: what a page does must not change its person.
 func (k *Callers) Session(h *fasthttp.RequestHeader) *access.Session {
-	if s := k.Sessions.Open(string(h.Cookie(cookieName))); s != nil {
+	if string(h.Peek(SessionHeader)) != "portal" {
+		if s, there := k.open(h, consoleCookie); there {
+			if s == nil || s.Link != "" {
+				return nil
+			}
+			return s
+		}
+	}
+	return k.PortalSession(h)
+}
+
+// PortalSession returns the session of the portal link that a browser has opened; nil without one.
+func (k *Callers) PortalSession(h *fasthttp.RequestHeader) *access.Session {
+	if s, _ := k.open(h, portalCookie); s != nil && s.Link != "" {
 		return s
 	}
-	if IsLocal(string(h.Host())) {
-		return k.Sessions.Open(string(h.Cookie(localCookieName)))
-	}
 	return nil
+}
+
+// open returns the session of a cookie, and whether the cookie is there. The session is nil if it has ended.
+func (k *Callers) open(h *fasthttp.RequestHeader, c cookie) (s *access.Session, there bool) {
+	value := string(h.Cookie(c.name))
+	if s = k.Sessions.Open(value); s == nil && IsLocal(string(h.Host())) {
+		local := string(h.Cookie(c.local))
+		value += local
+		s = k.Sessions.Open(local)
+	}
+	return s, value != ""
 }
 
 // IsLocal reports whether a host is the machine itself.
@@ -113,20 +149,27 @@ func (k *Callers) SetCookie(c *fiber.Ctx, s *access.Session, framed bool) error 
 	if err != nil {
 		return err
 	}
-	setCookie(c, value, int(s.Expires-k.Sessions.Clock.Now().Unix()), framed)
+	kind := consoleCookie
+	if s.Link != "" {
+		kind = portalCookie
+	}
+	setCookie(c, kind, value, int(s.Expires-k.Sessions.Clock.Now().Unix()), framed)
 	return nil
 }
 
-// EndCookie makes the browser forget its session.
-func EndCookie(c *fiber.Ctx) { setCookie(c, "", -1, false) }
+// EndCookies makes the browser forget its sessions.
+func EndCookies(c *fiber.Ctx) {
+	setCookie(c, consoleCookie, "", -1, false)
+	setCookie(c, portalCookie, "", -1, false)
+}
 
-func setCookie(c *fiber.Ctx, value string, seconds int, framed bool) {
+func setCookie(c *fiber.Ctx, kind cookie, value string, seconds int, framed bool) {
 	cookie := fasthttp.AcquireCookie()
 	defer fasthttp.ReleaseCookie(cookie)
-	cookie.SetKey(cookieName)
+	cookie.SetKey(kind.name)
 	cookie.SetSecure(true)
 	if IsLocal(string(c.Request().Host())) && !framed {
-		cookie.SetKey(localCookieName)
+		cookie.SetKey(kind.local)
 		cookie.SetSecure(false)
 	}
 	cookie.SetValue(value)

@@ -73,7 +73,7 @@ func (g *Guard) handler(r *Bound, open bool) fiber.Handler {
 		}
 		// Every answer of the API has the id, so that a person can quote it.
 		c.Set(answer.RequestIDHeader, answer.RequestID(c.Context()))
-		call := &Call{Ctx: c, Base: g.Context, Grant: caller.Grant, Open: open}
+		call := &Call{Ctx: c, Base: g.Context, Grant: caller.Grant, Open: open, guard: g, route: &r.Route}
 		if !open {
 			call.Remote = g.Remote(c)
 		}
@@ -82,13 +82,14 @@ func (g *Guard) handler(r *Bound, open bool) fiber.Handler {
 		}
 		do := func() error {
 			err := r.Serve(call)
-			if err == nil && (r.Scope == access.Write || r.Scope == access.Secrets) {
+			if err != nil || call.dry() {
+				return err
+			}
+			if r.Scope == access.Write || r.Scope == access.Secrets {
 				g.acted(&r.Route, call)
 			}
-			if err == nil {
-				g.record(&r.Route, call)
-			}
-			return err
+			g.record(&r.Route, call)
+			return nil
 		}
 		if key := c.Request().Header.Peek("Idempotency-Key"); r.Once && len(key) > 0 {
 			return g.once.serve(call, string(key), do)
@@ -97,14 +98,22 @@ func (g *Guard) handler(r *Bound, open bool) fiber.Handler {
 	}
 }
 
+// allows reports whether a grant has the scope of the route, or the capability.
+func (r *Route) allows(grant *access.Grant) bool {
+	if grant.Capabilities != nil {
+		needs := r.Capability()
+		return needs != "" && slices.Contains(grant.Capabilities, needs)
+	}
+	return grant.May(r.Scope)
+}
+
 // admit finds out the tenant of a call, and refuses what the caller may not do.
 func (g *Guard) admit(c *Call, r *Route) error {
 	switch {
+	case r.allows(c.Grant):
 	case c.Grant.Capabilities != nil:
-		if needs := r.Capability(); needs == "" || !slices.Contains(c.Grant.Capabilities, needs) {
-			return answer.NewProblem(fiber.StatusForbidden, view.Permission, "this portal link does not allow that")
-		}
-	case !c.Grant.May(r.Scope):
+		return answer.NewProblem(fiber.StatusForbidden, view.Permission, "this portal link does not allow that")
+	default:
 		return answer.NewProblem(fiber.StatusForbidden, view.Permission, "this token lacks the scope `"+r.Scope.String()+"`")
 	}
 	if r.Operator && c.Grant.Tenant != access.AnyTenant {

@@ -45,18 +45,19 @@ func List[V any](c *Call, tenants func() []string, page func(c *Call, cursor str
 	return answer.JSON(c.Ctx, fiber.StatusOK, p)
 }
 
-// listAll returns a page of all tenants. Its cursor is TENANT/CURSOR: the tenant to continue with, and where in its own list.
+// listAll returns a page of all tenants. Its cursor holds TENANT/CURSOR: the tenant to continue with, and where in its own list.
 func listAll[V any](c *Call, tenants []string, limit int, page func(c *Call, cursor string, limit int) (view.Page[V], error)) (all view.Page[V], err error) {
-	first, cursor, _ := strings.Cut(c.Asked("cursor"), "/")
-	if first != "" && first != access.AnyTenant && !access.ValidName(first) {
-		return all, answer.Invalid("this is no cursor of this list", "cursor")
+	place, err := readCursor(c.Asked("cursor"), ofTenants)
+	if err != nil {
+		return all, err
 	}
+	first, cursor, _ := strings.Cut(place, "/")
 	at, found := slices.BinarySearch(tenants, first)
 	if !found { // it was deleted meanwhile
 		cursor = ""
 	}
 	end := func(tenant, cursor string) (view.Page[V], error) {
-		next := tenant + "/" + cursor
+		next := writeCursor(ofTenants, tenant+"/"+cursor)
 		all.Next = &next
 		return all, nil
 	}
@@ -80,10 +81,17 @@ func listAll[V any](c *Call, tenants []string, limit int, page func(c *Call, cur
 	return all, nil
 }
 
-// PageOfSorted returns a page of a list that is in memory, sorted by name; the cursor is the name of the last entry before it.
+// PageOfSorted returns a page of a list that is in memory, sorted by name; the cursor holds the name of the last entry before it.
 func PageOfSorted[T, V any](all []T, cursor string, limit int, name func(T) string, show func([]T) ([]V, error)) (p view.Page[V], err error) {
+	find := func(after string) (at int, found bool) {
+		return slices.BinarySearchFunc(all, after, func(item T, target string) int { return strings.Compare(name(item), target) })
+	}
 	if cursor != "" {
-		at, found := slices.BinarySearchFunc(all, cursor, func(item T, target string) int { return strings.Compare(name(item), target) })
+		after, err := After(cursor, func(name string) bool { _, found := find(name); return found })
+		if err != nil {
+			return p, err
+		}
+		at, found := find(after)
 		if found {
 			at++
 		}
@@ -91,7 +99,7 @@ func PageOfSorted[T, V any](all []T, cursor string, limit int, name func(T) stri
 	}
 	if len(all) > limit {
 		all = all[:limit]
-		next := name(all[limit-1])
+		next := Next(name(all[limit-1]))
 		p.Next = &next
 	}
 	p.Data, err = show(all)

@@ -1,6 +1,13 @@
 package route
 
-import "strings"
+import (
+	"slices"
+	"strings"
+
+	"github.com/surveygate/surveygate/gateway/internal/audit"
+	"github.com/surveygate/surveygate/gateway/internal/web/answer"
+	"github.com/surveygate/surveygate/rules/event"
+)
 
 // Parameter is a parameter of the query, as the description of the API shows it.
 type Parameter struct {
@@ -13,6 +20,8 @@ type Parameter struct {
 	// Words are the values that a Word can have, Default is the one without it.
 	Words   []string
 	Default string
+	// Kinds, of Free text KIND:NAME or KIND alone, are the kinds that there are; nil: it is other text.
+	Kinds []string
 }
 
 // ParameterType is what a parameter's text is.
@@ -61,7 +70,7 @@ var parameters = []Parameter{
 	{Name: "mode", For: "`replace` also deletes what the owner had and the import lacks.", Type: Word, Words: []string{"merge", "replace"}, Default: "merge"},
 	{Name: "normalise", For: "Read the raw body again first.", Type: Flag},
 	{Name: "of", For: "`destination:NAME`, `source:NAME`, `rule:NAME` or `survey:SOURCE/SURVEY`; without a name, all of them together."},
-	{Name: "of", Under: "/v1/audit", For: "What was changed, as `webhook/NAME`."},
+	{Name: "of", Under: "/v1/audit", For: "What was changed, as `webhook/NAME`, or a kind such as `webhook`.", Kinds: audit.Kinds},
 	{Name: "owner", For: "Whose documents these are."},
 	{Name: "reason", For: "Why, for those who look at it later."},
 	{Name: "respondent", For: "The e-mail address, phone number or external id of the person who answered."},
@@ -83,20 +92,69 @@ var parameters = []Parameter{
 // Parameters returns the declarations of a route's parameters, `tenant` last where the path does not name it. unknown are names of Query without a declaration.
 func (r *Route) Parameters() (all []Parameter, unknown []string) {
 	for _, name := range r.Query {
-		best := -1
-		for i, p := range parameters {
-			if p.Name == name && strings.HasPrefix(r.Path, p.Under) && (best < 0 || len(p.Under) > len(parameters[best].Under)) {
-				best = i
-			}
-		}
-		if best < 0 {
-			unknown = append(unknown, name)
+		if p := r.parameter(name); p != nil {
+			all = append(all, *p)
 			continue
 		}
-		all = append(all, parameters[best])
+		unknown = append(unknown, name)
 	}
 	if r.TenantIn == "" {
 		all = append(all, tenant)
 	}
 	return all, unknown
+}
+
+// parameter returns the declaration of a parameter for this route; nil without one.
+func (r *Route) parameter(name string) (best *Parameter) {
+	for i := range parameters {
+		p := &parameters[i]
+		if p.Name == name && strings.HasPrefix(r.Path, p.Under) && (best == nil || len(p.Under) > len(best.Under)) {
+			best = p
+		}
+	}
+	return best
+}
+
+// check refuses a value that the parameter cannot have. Its handler checks what no declaration says.
+func (p *Parameter) check(value string) (err error) {
+	if value == "" {
+		return nil
+	}
+	switch p.Type {
+	case Flag:
+		_, err = readFlag(value, p.Name)
+	case Length:
+		_, err = readLimit(value)
+	case Moment:
+		_, err = ReadMoment(value, wall.Now(), p.Name)
+	case Word:
+		return p.checkWord(value)
+	case WordList:
+		for word := range strings.SplitSeq(value, ",") {
+			if err := p.checkWord(word); err != nil {
+				return err
+			}
+		}
+	case Free:
+		if p.Kinds != nil {
+			kind, _, _ := strings.Cut(strings.Replace(value, "/", ":", 1), ":")
+			return (&Parameter{Name: p.Name, Words: p.Kinds}).checkWord(kind)
+		}
+	}
+	return err
+}
+
+func (p *Parameter) checkWord(word string) error {
+	last := len(p.Words) - 1
+	switch {
+	case slices.Contains(p.Words, word):
+		return nil
+	case last == 0:
+		return answer.Invalid("this is `"+p.Words[0]+"` or nothing", p.Name)
+	}
+	msg := "this is `" + strings.Join(p.Words[:last], "`, `") + "` or `" + p.Words[last] + "`"
+	if near := event.Nearest(word, p.Words); near != "" {
+		msg += "; did you mean `" + near + "`?"
+	}
+	return answer.Invalid(msg, p.Name)
 }

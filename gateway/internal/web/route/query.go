@@ -25,12 +25,21 @@ func asked(c *fiber.Ctx, name string) string {
 // Segment returns a part of the path, copied.
 func (c *Call) Segment(name string) string { return strings.Clone(c.Params(name)) }
 
-// known refuses unknown parameters: a mistyped filter would otherwise select everything.
+// known refuses unknown parameters, and values that their declaration does not have: a mistyped filter would otherwise select everything,
+// or nothing.
 func known(c *fiber.Ctx, r *Route) error {
 	names := r.Query
-	for key := range c.Request().URI().QueryArgs().All() {
+	for key, value := range c.Request().URI().QueryArgs().All() {
 		name := string(key)
-		if name == "tenant" && r.TenantIn == "" || slices.Contains(names, name) {
+		if name == "tenant" && r.TenantIn == "" {
+			continue
+		}
+		if slices.Contains(names, name) {
+			if p := r.parameter(name); p != nil {
+				if err := p.check(string(value)); err != nil {
+					return err
+				}
+			}
 			continue
 		}
 		if instead := r.Former[name]; instead != "" {
@@ -51,7 +60,10 @@ func known(c *fiber.Ctx, r *Route) error {
 
 // Limit returns the length that was asked for a page; 0 without one.
 func (c *Call) Limit() (int, error) {
-	text := c.Asked("limit")
+	return readLimit(c.Asked("limit"))
+}
+
+func readLimit(text string) (int, error) {
 	if text == "" {
 		return 0, nil
 	}
@@ -63,8 +75,10 @@ func (c *Call) Limit() (int, error) {
 }
 
 // Flag reads true, false or nothing.
-func (c *Call) Flag(name string) (bool, error) {
-	switch c.Asked(name) {
+func (c *Call) Flag(name string) (bool, error) { return readFlag(c.Asked(name), name) }
+
+func readFlag(text, name string) (bool, error) {
+	switch text {
 	case "", "false":
 		return false, nil
 	case "true":

@@ -1,0 +1,85 @@
+package settings
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/decide"
+	"github.com/surveygate/surveygate/gateway/internal/document"
+)
+
+// test returns the rules that are made or changed and whose own tests fail. A disabled rule is tested when it is enabled: so a rule can be
+// disabled whatever its tests say, and one that is not finished can be kept.
+func (b *Book) test(p *planned) (refused Refusals) {
+	if p.how.Untested {
+		return nil
+	}
+	var plan *decide.Plan
+	for _, c := range p.changes {
+		if c.would != WouldCreate && c.would != WouldUpdate || Kind(c.Name) != "rule" {
+			continue
+		}
+		r := p.rule(c.Name)
+		if r == nil || len(r.Tests) == 0 || r.Match.Disabled {
+			continue
+		}
+		if plan == nil {
+			plan = b.planOf(p.base).With(p.overlay)
+		}
+		var faults document.Faults
+		for i, t := range r.Tests {
+			if msg := b.failure(plan, r, t); msg != "" {
+				faults = append(faults, document.Fault{
+					Position: t.At, Message: "this test of the rule fails: " + msg, Remedy: "change the test or the rule", Loc: []any{"tests", i},
+				})
+			}
+		}
+		if len(faults) > 0 {
+			refused = append(refused, &FaultsError{c.Name, faults})
+		}
+	}
+	return refused
+}
+
+// rule returns the rule of a document as it will be; nil if it does not compile.
+func (p *planned) rule(name string) *config.Rule {
+	for _, r := range p.overlay.Rules {
+		if r.At.File == storeName(name) {
+			return r
+		}
+	}
+	return nil
+}
+
+// planOf returns the plan of a base, which is made once for each.
+func (b *Book) planOf(base *config.Config) *decide.Plan {
+	if plan := b.tested.Load(); plan != nil && plan.Config == base {
+		return plan
+	}
+	plan := decide.New(base)
+	b.tested.Store(plan)
+	return plan
+}
+
+// failure says why a test fails; empty: it does not.
+func (b *Book) failure(plan *decide.Plan, r *config.Rule, t config.Test) (msg string) {
+	defer func() {
+		if recovered := recover(); recovered != nil {
+			msg = "a connector failed unexpectedly"
+		}
+	}()
+	ev, err := decide.Given(r, t, b.Writer.Clock.Now().UTC())
+	if err != nil {
+		return err.Error()
+	}
+	sent, why := plan.Play(r, ev)
+	if decide.SameSteps(t.Expect, sent) {
+		return ""
+	}
+	msg = fmt.Sprintf("it expects [%s], and [%s] would be sent", strings.Join(t.Expect, ", "), strings.Join(sent, ", "))
+	if len(why) > 0 {
+		msg += " (" + strings.Join(why, "; ") + ")"
+	}
+	return msg
+}
