@@ -41,7 +41,7 @@ func (g *globals) apiTokens() []*cobra.Command {
 			case quiet:
 				g.printf("%s\n", made.Secret)
 			default:
-				g.printf("token %s of tenant %s: %s, %s\n", made.Name, made.Tenant, strings.Join(made.Scopes, " "), expiry(&made.Token))
+				g.say("token %s of tenant %s: %s, %s\n", made.Name, made.Tenant, strings.Join(made.Scopes, " "), expiry(&made.Token))
 				g.printf("its secret, shown this once:\n%s\n", made.Secret)
 			}
 			return nil
@@ -101,7 +101,7 @@ func (g *globals) listTokens(cmd *cobra.Command) error {
 		rows[i] = []string{name, used, expiry(t), strings.Join(t.Scopes, " ")}
 	}
 	slices.SortStableFunc(rows, func(a, b []string) int { return strings.Compare(a[0], b[0]) })
-	g.table(rows)
+	g.wholeTable(rows)
 	return nil
 }
 

@@ -295,24 +295,24 @@ func (g *globals) printDeliveries(page *client.DeliveryPage) {
 }
 
 func (g *globals) showDelivery(d *client.Delivery) {
-	g.printf("%s  %s\n", d.ID, d.State)
-	g.printf("  %s %s, step %s, to %s (%s)\n", d.Kind, d.Rule, d.Step, d.Destination, d.Connector)
+	g.say("%s  %s\n", d.ID, d.State)
+	g.say("  %s %s, step %s, to %s (%s)\n", d.Kind, d.Rule, d.Step, d.Destination, d.Connector)
 	if d.Reason != "" {
-		g.printf("  why: %s\n", d.Reason)
+		g.say("  why: %s\n", d.Reason)
 	}
 	switch {
 	case d.Hold != nil:
-		g.printf("  on hold: %s\n  what to do: %s\n", holdText(d.Destination, d.Hold), d.Hold.Hint)
+		g.say("  on hold: %s\n  what to do: %s\n", holdText(d.Destination, d.Hold), d.Hold.Hint)
 	case d.State == "waiting" && !d.Due.IsZero():
-		g.printf("  next attempt: %s\n", d.Due.Format(time.RFC3339))
+		g.say("  next attempt: %s\n", d.Due.Format(time.RFC3339))
 		if d.Hint != "" {
-			g.printf("  what to do: %s\n", d.Hint)
+			g.say("  what to do: %s\n", d.Hint)
 		}
 	case d.Hint != "":
-		g.printf("  what to do: %s\n", d.Hint)
+		g.say("  what to do: %s\n", d.Hint)
 	}
 	for _, a := range d.Log {
-		g.printf("  attempt %d  %s  %s  %s\n", a.N, a.At.Format(time.RFC3339), time.Duration(a.TookMS*float64(time.Millisecond)).Round(time.Microsecond), answered(a.Verdict, a.Status, a.Reason))
+		g.say("  attempt %d  %s  %s  %s\n", a.N, a.At.Format(time.RFC3339), time.Duration(a.TookMS*float64(time.Millisecond)).Round(time.Microsecond), answered(a.Verdict, a.Status, a.Reason))
 		for _, text := range []string{a.Request, a.Response} {
 			if text != "" {
 				g.printf("    %s\n", strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n    "))

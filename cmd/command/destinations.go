@@ -130,29 +130,29 @@ func (g *globals) destination(cmd *cobra.Command, ask func(context.Context, *cli
 }
 
 func (g *globals) showDestination(d *client.Destination) {
-	g.printf("%s  %s  %s\n", d.Name, d.Product, d.State)
+	g.say("%s  %s  %s\n", d.Name, d.Product, d.State)
 	if d.Hold != nil {
-		g.printf("  on hold: %s\n  what to do: %s\n", holdText(d.Name, d.Hold), d.Hold.Hint)
+		g.say("  on hold: %s\n  what to do: %s\n", holdText(d.Name, d.Hold), d.Hold.Hint)
 	}
-	g.printf("  waiting: %d", d.Waiting)
+	waits := fmt.Sprintf("  waiting: %d", d.Waiting)
 	if !d.OldestWaiting.IsZero() {
-		g.printf(", the oldest since %s", d.OldestWaiting.Format(time.RFC3339))
+		waits += ", the oldest since " + d.OldestWaiting.Format(time.RFC3339)
 	}
-	g.printf("\n  timeout %s, %d at once", d.Timeout, d.Concurrency)
+	how := fmt.Sprintf("  timeout %s, %d at once", d.Timeout, d.Concurrency)
 	if d.Rate != "" {
-		g.printf(", at most %s", d.Rate)
+		how += ", at most " + d.Rate
 	}
 	if len(d.Retry) > 0 {
-		g.printf(", tried again after %s", strings.Join(shorter(d.Retry), " "))
+		how += ", tried again after " + strings.Join(shorter(d.Retry), " ")
 	}
-	g.printf("\n")
+	g.say("%s\n%s\n", waits, how)
 	switch {
 	case d.At == nil:
 	case d.At.Line == 0: // a document
 		kind, _, _ := strings.Cut(strings.TrimPrefix(d.At.File, config.StorePrefix), "/")
-		g.printf("  its settings: surveygate %s show %s\n", kind, d.Name)
+		g.say("  its settings: surveygate %s show %s\n", kind, d.Name)
 	default:
-		g.printf("  defined in %s:%d\n", d.At.File, d.At.Line)
+		g.say("  defined in %s:%d\n", d.At.File, d.At.Line)
 	}
 }
 
@@ -258,32 +258,32 @@ func onHoldBefore(d *client.Delivery) bool {
 func (g *globals) printTested(d *client.Delivery, wait time.Duration) {
 	switch {
 	case d.State == "skipped":
-		g.printf("skipped: %s\n", d.Reason)
+		g.say("skipped: %s\n", d.Reason)
 		if d.Reason == "no e-mail" {
-			g.printf("  --email ADDRESS names the person whose record it writes\n")
+			g.say("  --email ADDRESS names the person whose record it writes\n")
 		}
 	case len(d.Log) > 0:
 		a := d.Log[len(d.Log)-1]
-		g.printf("%s, in %s\n", answered(a.Verdict, a.Status, a.Reason), time.Duration(a.TookMS*float64(time.Millisecond)).Round(time.Millisecond))
+		g.say("%s, in %s\n", answered(a.Verdict, a.Status, a.Reason), time.Duration(a.TookMS*float64(time.Millisecond)).Round(time.Millisecond))
 		switch {
 		case d.Hold != nil:
-			g.printf("  %s\n", d.Hold.Hint)
+			g.say("  %s\n", d.Hold.Hint)
 		case d.State == "waiting":
-			g.printf("  it will be tried again at %s\n", d.Due.Format(time.RFC3339))
+			g.say("  it will be tried again at %s\n", d.Due.Format(time.RFC3339))
 		case d.Hint != "":
-			g.printf("  %s\n", d.Hint)
+			g.say("  %s\n", d.Hint)
 		}
 	case d.Hold != nil:
-		g.printf("not sent yet: %s\n  %s\n", holdText(d.Destination, d.Hold), d.Hold.Hint)
+		g.say("not sent yet: %s\n  %s\n", holdText(d.Destination, d.Hold), d.Hold.Hint)
 	case d.State == "waiting":
-		g.printf("not sent within %s: %s\n", wait, orWaits(d.Reason))
+		g.say("not sent within %s: %s\n", wait, orWaits(d.Reason))
 	default:
-		g.printf("%s: %s\n", d.State, d.Reason)
+		g.say("%s: %s\n", d.State, d.Reason)
 		if d.Hint != "" {
-			g.printf("  %s\n", d.Hint)
+			g.say("  %s\n", d.Hint)
 		}
 	}
-	g.printf("event %s, delivery %s\n", d.Event, d.ID)
+	g.say("event %s\ndelivery %s\n", d.Event, d.ID)
 }
 
 func orWaits(reason string) string {

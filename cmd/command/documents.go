@@ -169,26 +169,26 @@ func (g *globals) showDocument(d *client.Document) error {
 	if g.json {
 		return g.print(d)
 	}
-	g.printf("# %s %s of tenant %s: %s\n", d.Kind, d.Name, d.Tenant, d.State)
+	g.say("# %s %s of tenant %s: %s\n", d.Kind, d.Name, d.Tenant, d.State)
 	switch {
 	case d.At != nil:
-		g.printf("# defined in %s:%d, where it is changed; not all of its settings are shown\n", d.At.File, d.At.Line)
+		g.say("# defined in %s:%d, where it is changed; not all of its settings are shown\n", d.At.File, d.At.Line)
 	case d.Updated != nil:
-		g.printf("# version %d, written by %s at %s\n", d.Version, or(d.Updated.By, "nobody known"), d.Updated.At.Format(time.RFC3339))
+		g.say("# version %d, written by %s at %s\n", d.Version, or(d.Updated.By, "nobody known"), d.Updated.At.Format(time.RFC3339))
 	}
 	if d.Owner != "" {
 		locked := "; others may change it until it is imported again"
 		if d.Locked {
 			locked = ", and locked: only an import of that owner changes it"
 		}
-		g.printf("# imported by %s%s\n", d.Owner, locked)
+		g.say("# imported by %s%s\n", d.Owner, locked)
 	}
 	for _, u := range d.URLs {
-		g.printf("# enter at the platform: %s\n", u)
+		g.say("# enter at the platform: %s\n", u)
 	}
 	g.remarks("# ", d)
 	if d.Shadowed != nil {
-		g.printf("# a document of this name, version %d, is not used: `delete` removes it\n", d.Shadowed.Version)
+		g.say("# a document of this name, version %d, is not used: `delete` removes it\n", d.Shadowed.Version)
 	}
 	if len(d.Spec) == 0 {
 		return nil
@@ -212,7 +212,7 @@ func (g *globals) remarks(before string, d *client.Document) {
 			if len(p.Loc) > 0 {
 				text = strings.Join(p.Loc, ".") + ": " + text
 			}
-			g.printf("%s%s: %s\n", before, [...]string{"problem", "warning"}[i], text)
+			g.say("%s%s: %s\n", before, [...]string{"problem", "warning"}[i], text)
 		}
 	}
 }
@@ -249,18 +249,18 @@ func (g *globals) changedDocument(d *client.Document, did string) error {
 	}
 	switch d.Would {
 	case "":
-		g.printf("%s %s: %s, version %d, %s\n", d.Kind, d.Name, did, d.Version, d.State)
+		g.say("%s %s: %s, version %d, %s\n", d.Kind, d.Name, did, d.Version, d.State)
 	case "nothing":
-		g.printf("%s %s: nothing would change\n", d.Kind, d.Name)
+		g.say("%s %s: nothing would change\n", d.Kind, d.Name)
 	default:
-		g.printf("%s %s: would be %sd, %s\n", d.Kind, d.Name, d.Would, d.State)
+		g.say("%s %s: would be %sd, %s\n", d.Kind, d.Name, d.Would, d.State)
 	}
 	g.remarks("  ", d)
 	for _, u := range d.URLs {
-		g.printf("  enter at the platform: %s\n", u)
+		g.say("  enter at the platform: %s\n", u)
 	}
 	if d.Secret != "" {
-		g.printf("  its secret, shown this once: %s\n", d.Secret)
+		g.printf("  its secret, shown this once:\n  %s\n", d.Secret)
 	}
 	return nil
 }

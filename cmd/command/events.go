@@ -162,13 +162,13 @@ func became(e *client.Event) string {
 }
 
 func (g *globals) showEvent(e *client.EventRecord) error {
-	g.printf("%s  %s from %s\n", e.ID, e.Type, e.Source)
-	g.printf("  received %s, verified by %s\n", e.Received.Format(time.RFC3339), or(e.Verified, "nothing"))
+	g.say("%s  %s from %s\n", e.ID, e.Type, e.Source)
+	g.say("  received %s, verified by %s\n", e.Received.Format(time.RFC3339), or(e.Verified, "nothing"))
 	if e.Dead != "" {
-		g.printf("  dead letter: %s\n", e.Dead)
+		g.say("  dead letter: %s\n", e.Dead)
 	}
 	if e.Outcome == nil {
-		g.printf("  not decided yet\n")
+		g.say("  not decided yet\n")
 	} else {
 		matched := []string{}
 		for _, r := range e.Outcome.Rules {
@@ -178,7 +178,7 @@ func (g *globals) showEvent(e *client.EventRecord) error {
 			}
 			matched = append(matched, name)
 		}
-		g.printf("  decided %s: %s\n", e.Outcome.At.Format(time.RFC3339), or(strings.Join(matched, ", "), "nothing matched"))
+		g.say("  decided %s: %s\n", e.Outcome.At.Format(time.RFC3339), or(strings.Join(matched, ", "), "nothing matched"))
 	}
 	for i := range e.Deliveries {
 		d := &e.Deliveries[i]
@@ -186,7 +186,7 @@ func (g *globals) showEvent(e *client.EventRecord) error {
 		if d.Reason != "" {
 			line += ": " + d.Reason
 		}
-		g.printf("  %s\n", line)
+		g.say("  %s\n", line)
 	}
 	var content bytes.Buffer
 	if err := json.Indent(&content, e.Envelope, "", "  "); err != nil {

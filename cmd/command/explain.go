@@ -76,7 +76,7 @@ func (g *globals) explainFound(ctx context.Context, gw *client.Client, text, sou
 		case x != nil && g.json:
 			return g.print(x)
 		case x != nil:
-			return x.Text(g.out)
+			return g.showExplanation(x)
 		case page == nil:
 			continue
 		case g.json:
@@ -88,7 +88,33 @@ func (g *globals) explainFound(ctx context.Context, gw *client.Client, text, sou
 	if looksLikePath(text) {
 		return &exit{exitNothing, fmt.Errorf("there is neither a file `%s` nor an event with that id", text)}
 	}
-	return &exit{exitNothing, fmt.Errorf("no such event: no event, delivery, respondent or response that is kept is called `%s`", text)}
+	return &exit{exitNothing, errors.New(folded(fmt.Sprintf("no such event: no event, delivery, respondent or response that is kept is called `%s`", text)))}
+}
+
+// showExplanation prints an explanation for a person.
+func (g *globals) showExplanation(x *client.Explanation) error {
+	var text strings.Builder
+	if err := x.Text(&text); err != nil {
+		return err
+	}
+	g.printf("%s", foldedExplanation(text.String()))
+	return nil
+}
+
+// requestIndent is what a request in an explanation is indented by, at least.
+const requestIndent = "        "
+
+// foldedExplanation folds the lines of an explanation, except requests, whose lines count as they are.
+func foldedExplanation(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		below, isBelow := strings.CutPrefix(line, requestIndent)
+		if !isBelow || strings.HasPrefix(below, "attempt ") || strings.Contains(below, " is on hold (") {
+			line = folded(line)
+		}
+		b.WriteString(line)
+	}
+	return b.String()
 }
 
 // find explains the one event that a filter selects, or returns a page of several.
@@ -155,7 +181,7 @@ func (g *globals) explainFile(path, source string) error {
 		if i > 0 {
 			g.printf("\n")
 		}
-		if err := x.Text(g.out); err != nil {
+		if err := g.showExplanation(x); err != nil {
 			return err
 		}
 	}

@@ -149,10 +149,10 @@ func (r *replaying) some(ids []string) error {
 
 func (r *replaying) show(res *client.Normalised) {
 	if res.Status == client.Unchanged {
-		r.printf("%s: unchanged; nothing to do\n", res.Event)
+		r.say("%s: unchanged; nothing to do\n", res.Event)
 		return
 	}
-	r.printf("%s: %s revision %d: %s\n", res.Event, r.word("has", "would have"), res.Revision, strings.Join(res.Differences, ", "))
+	r.say("%s: %s revision %d: %s\n", res.Event, r.word("has", "would have"), res.Revision, strings.Join(res.Differences, ", "))
 	for _, part := range []struct {
 		word string
 		all  []client.NormalisedDelivery
@@ -167,7 +167,7 @@ func (r *replaying) show(res *client.Normalised) {
 			if d.Why != "" {
 				text += ": " + d.Why
 			}
-			r.printf("  %s %s\n", part.word, text)
+			r.say("  %s %s\n", part.word, text)
 		}
 	}
 }
@@ -291,25 +291,25 @@ func (r *replaying) counted(t *replayed, done bool) error {
 		}
 		return "were"
 	}
-	r.printf("%d %s checked: %d changed, %d unchanged, %d skipped because they cannot be normalised again\n",
+	r.say("%d %s checked: %d changed, %d unchanged, %d skipped because they cannot be normalised again\n",
 		t.Events, plural(t.Events, "event"), t.Revised, t.Unchanged, t.Left)
 	if t.Revised > 0 {
-		r.printf("%d %s %s created, %d of earlier revisions %s dropped, %d unchanged\n",
+		r.say("%d %s %s created, %d of earlier revisions %s dropped, %d unchanged\n",
 			t.Deliveries, deliveriesWord(t.Deliveries), will(t.Deliveries), t.Superseded, will(t.Superseded), t.Kept)
 	}
 	for _, b := range t.Results {
 		if b.Status == client.Revised {
-			r.printf("  %s  revision %d: %s; %d %s\n", b.Event, b.Revision, strings.Join(b.Differences, ", "), b.Deliveries, deliveriesWord(b.Deliveries))
+			r.say("  %s  revision %d: %s; %d %s\n", b.Event, b.Revision, strings.Join(b.Differences, ", "), b.Deliveries, deliveriesWord(b.Deliveries))
 		}
 	}
 	if t.Revised > maxListed {
-		r.printf("  and more\n")
+		r.say("  and more\n")
 	}
 	if t.OwnForm > 0 {
-		r.printf("  skipped, %d: published in surveygate's own format, to which profiles and roles do not apply\n", t.OwnForm)
+		r.say("  skipped, %d: published in surveygate's own format, to which profiles and roles do not apply\n", t.OwnForm)
 	}
 	for _, reason := range slices.Sorted(maps.Keys(t.LeftFor)) {
-		r.printf("  skipped, %d: %s\n", t.LeftFor[reason], reason)
+		r.say("  skipped, %d: %s\n", t.LeftFor[reason], reason)
 	}
 	return nil
 }

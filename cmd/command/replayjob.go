@@ -100,7 +100,7 @@ func (r *replaying) filter(b *byFilter) error {
 		if r.json {
 			return r.print(j)
 		}
-		r.printf("%s %s; `surveygate replay show %s` says how far it is\n", j.ID, j.State, j.ID)
+		r.say("%s %s; how far it is: surveygate replay show %s\n", j.ID, j.State, j.ID)
 		return nil
 	}
 	return r.follow(gw, j, terminal)
@@ -212,24 +212,24 @@ func (r *replaying) shown(j *client.Job) error {
 }
 
 func (r *replaying) showJob(j *client.Job) {
-	r.printf("%s  %s\n", j.ID, progressOf(j))
-	r.printf("  of: %s; as: %s, at %s\n", filterOf(j), j.As, j.Rate)
-	r.printf("  asked for by %s at %s", j.Created.By, j.Created.At)
+	r.say("%s  %s\n", j.ID, progressOf(j))
+	r.say("  of: %s; as: %s, at %s\n", filterOf(j), j.As, j.Rate)
+	asked := fmt.Sprintf("  asked for by %s at %s", j.Created.By, j.Created.At)
 	if j.Reason != "" {
-		r.printf(": %s", j.Reason)
+		asked += ": " + j.Reason
 	}
-	r.printf("\n")
+	r.say("%s\n", asked)
 	if j.Fault != "" {
-		r.printf("  failed: %s\n", j.Fault)
+		r.say("  failed: %s\n", j.Fault)
 	}
 	if j.Deliveries > 0 {
-		r.printf("  %d %s scheduled\n", j.Deliveries, deliveriesWord(j.Deliveries))
+		r.say("  %d %s scheduled\n", j.Deliveries, deliveriesWord(j.Deliveries))
 	}
 	for _, why := range slices.Sorted(maps.Keys(j.Why)) {
-		r.printf("  left alone, %d: %s\n", j.Why[why], why)
+		r.say("  left alone, %d: %s\n", j.Why[why], why)
 	}
 	if j.NotKept > 0 {
-		r.printf("  not replayed, %d: no longer kept\n", j.NotKept)
+		r.say("  not replayed, %d: no longer kept\n", j.NotKept)
 	}
 }
 

@@ -140,20 +140,20 @@ func (g *globals) printPlan(plan *client.Import) {
 			if item.Change == "nothing" && len(item.Warnings) == 0 {
 				continue
 			}
-			g.printf("%s %s %s\n", mark[item.Change], item.Kind, owned(t.Tenant, item.Name))
+			g.say("%s %s %s\n", mark[item.Change], item.Kind, owned(t.Tenant, item.Name))
 			if item.Owner != nil {
-				g.printf("    owner: %s → %s\n", cmp.Or(item.Owner.From, "none"), cmp.Or(item.Owner.To, "none"))
+				g.say("    owner: %s → %s\n", cmp.Or(item.Owner.From, "none"), cmp.Or(item.Owner.To, "none"))
 			}
 			if item.Locked != nil {
-				g.printf("    %s\n", map[bool]string{true: "locked", false: "no longer locked"}[*item.Locked])
+				g.say("    %s\n", map[bool]string{true: "locked", false: "no longer locked"}[*item.Locked])
 			}
 			if item.Waiting > 0 {
-				g.printf("    %d waiting %s will become dead letters\n", item.Waiting, deliveriesWord(item.Waiting))
+				g.say("    %d waiting %s will become dead letters\n", item.Waiting, deliveriesWord(item.Waiting))
 			}
 			for _, w := range item.Warnings {
-				g.printf("    warning: %s\n", w.Msg)
+				g.say("    warning: %s\n", w.Msg)
 			}
 		}
 	}
-	g.printf("plan: %s, %d unchanged\n", plan.Plan, plan.Nothing)
+	g.say("plan: %s, %d unchanged\n", plan.Plan, plan.Nothing)
 }

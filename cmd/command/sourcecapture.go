@@ -36,9 +36,9 @@ func (g *globals) sourceCapture() *cobra.Command {
 				}
 				return g.print(shown)
 			case until.IsZero():
-				g.printf("source %s: keeps no requests\n", args[0])
+				g.say("source %s: keeps no requests\n", args[0])
 			default:
-				g.printf("source %s: keeps requests until %s\n  to see them: surveygate source captured %s\n", args[0], until.Format(time.RFC3339), args[0])
+				g.say("source %s: keeps requests until %s\n  to see them: surveygate source captured %s\n", args[0], until.Format(time.RFC3339), args[0])
 			}
 			return nil
 		},

@@ -65,14 +65,30 @@ func (g *globals) tableWith(rows [][]string, notes []string) {
 	}
 }
 
-// wholeTable prints rows in columns of which nothing is cut. What does not fit the width of a terminal is in a line below, as columns too.
+// wholeTable prints rows in columns of which nothing is cut. What does not fit the width of a terminal is in a line below, as columns
+// too; where few rows are that long, only theirs.
 func (g *globals) wholeTable(rows [][]string) {
 	if len(rows) == 0 {
 		g.printf("none\n")
 		return
 	}
+	long := func(row []string) bool {
+		return utf8.RuneCountInString(strings.TrimRight(strings.Join(row, "  "), " ")) > width
+	}
+	few := 0 // long rows
+	for _, row := range rows {
+		if long(row) {
+			few++
+		}
+	}
+	if few*2 >= len(rows) {
+		few = 0
+	}
 	widths := make([]int, len(rows[0]))
 	for _, row := range rows {
+		if few > 0 && long(row) {
+			continue
+		}
 		for i, cell := range row {
 			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
 		}
@@ -95,10 +111,10 @@ func (g *globals) wholeTable(rows [][]string) {
 			case begins[i]:
 				b.WriteString(strings.TrimRight(line, " ") + "\n")
 				line = "  "
-			case i > 0 && widths[i] > 0:
+			case i > 0 && (widths[i] > 0 || cell != ""):
 				line += "  "
 			}
-			line += cell + strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
+			line += cell + strings.Repeat(" ", max(0, widths[i]-utf8.RuneCountInString(cell)))
 		}
 		if line = strings.TrimRight(line, " "); line != "" {
 			b.WriteString(line + "\n")

@@ -103,16 +103,16 @@ func (g *globals) deletedTenant(id string, j *client.Job) error {
 	case j == nil && g.json:
 		return g.print(map[string]string{"deleted": id})
 	case j == nil || j.State == "done" && !g.json:
-		g.printf("tenant %s: deleted\n", id)
+		g.say("tenant %s: deleted\n", id)
 		return nil
 	case g.json:
 		if err := g.print(j); err != nil {
 			return err
 		}
 	default:
-		g.printf("tenant %s: its deletion is %s, as %s\n", id, progressOf(j), j.ID)
+		g.say("tenant %s: its deletion is %s, as %s\n", id, progressOf(j), j.ID)
 		if j.Fault != "" {
-			g.printf("  %s\n", j.Fault)
+			g.say("  %s\n", j.Fault)
 		}
 	}
 	if j.State == "failed" {
@@ -146,15 +146,11 @@ func (g *globals) showTenant(t *client.Tenant) error {
 	if g.json {
 		return g.print(t)
 	}
-	g.printf("%s", t.ID)
-	if t.Title != "" {
-		g.printf("  %s", t.Title)
-	}
-	g.printf("\n")
+	g.say("%s\n", strings.TrimSpace(t.ID+"  "+t.Title))
 	if t.Updated != nil {
-		g.printf("  version %d, written by %s at %s\n", t.Version, or(t.Updated.By, "nobody known"), t.Updated.At.Format(time.RFC3339))
+		g.say("  version %d, written by %s at %s\n", t.Version, or(t.Updated.By, "nobody known"), t.Updated.At.Format(time.RFC3339))
 	} else {
-		g.printf("  without a record: %s\n", map[string]string{"file": "a file names it", "api": "it has documents or tokens", "store": "only its events are there"}[t.Provenance])
+		g.say("  without a record: %s\n", map[string]string{"file": "a file names it", "api": "it has documents or tokens", "store": "only its events are there"}[t.Provenance])
 	}
 	uses := map[string]int{}
 	if u := t.Uses; u != nil {
@@ -179,10 +175,10 @@ func (g *globals) showTenant(t *client.Tenant) error {
 				text += ", its own limit"
 			}
 		}
-		g.printf("  %s: %s\n", name, text)
+		g.say("  %s: %s\n", name, text)
 	}
 	for _, key := range slices.Sorted(maps.Keys(t.Metadata)) {
-		g.printf("  metadata %s: %s\n", key, t.Metadata[key])
+		g.say("  metadata %s: %s\n", key, t.Metadata[key])
 	}
 	return nil
 }

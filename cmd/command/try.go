@@ -159,7 +159,7 @@ func eventBody(body []byte, ofPlatform bool) (json.RawMessage, error) {
 // shown prints the answer for a person.
 func (t *trying) shown(tried *client.Tried) error {
 	var out strings.Builder
-	line := func(format string, args ...any) { fmt.Fprintf(&out, format+"\n", args...) }
+	line := func(format string, args ...any) { out.WriteString(folded(fmt.Sprintf(format+"\n", args...))) }
 	asked := fmt.Sprintf("asked about %d %s", tried.Asked, plural(tried.Asked, "event"))
 	if !tried.SearchedBackTo.IsZero() {
 		asked += ", back to " + tried.SearchedBackTo.Format(time.RFC3339)
@@ -210,9 +210,11 @@ func (t *trying) shown(tried *client.Tried) error {
 		}
 		line("")
 		line("event %s: %s from %s", x.Event.ID, x.Event.Type, x.Event.Source)
-		if err := x.Brief(&out); err != nil {
+		var why strings.Builder
+		if err := x.Brief(&why); err != nil {
 			return err
 		}
+		out.WriteString(foldedExplanation(why.String()))
 	}
 	shown := map[string]bool{}
 	for _, r := range tried.Requests {
@@ -225,7 +227,7 @@ func (t *trying) shown(tried *client.Tried) error {
 		line("%s: %s", step, r.Note)
 		line("  event %s", r.Event)
 		for text := range strings.Lines(strings.TrimSpace(r.Text)) {
-			line("%s", strings.TrimRight("    "+text, " \r\n"))
+			out.WriteString(strings.TrimRight("    "+text, " \r\n") + "\n")
 		}
 		if r.Cut {
 			line("    … longer than what is shown")
@@ -235,7 +237,7 @@ func (t *trying) shown(tried *client.Tried) error {
 		line("")
 		line("one request of each; more with --show requests, why with --show explain")
 	}
-	t.printf("%s", folded(out.String()))
+	t.printf("%s", out.String())
 	return nil
 }
 

@@ -59,7 +59,8 @@ func (g *globals) webhookSecrets() *cobra.Command {
 			case quiet:
 				g.printf("%s\n", made.Secret)
 			default:
-				g.printf("webhook %s: secret %s, shown this once:\n%s\n", args[0], made.ID, made.Secret)
+				g.say("webhook %s: secret %s, shown this once:\n", args[0], made.ID)
+				g.printf("%s\n", made.Secret)
 			}
 			return nil
 		},

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"fmt"
 	"strings"
 	"unicode/utf8"
 
@@ -57,13 +58,19 @@ func narrow(c *cobra.Command) {
 	c.Long = b.String()
 }
 
-// folded breaks lines that are wider than a terminal between words, and indents what follows a little more than the line. What has no
-// blank, such as a long line of JSON, stays whole.
+// folded breaks lines that are wider than a terminal between words, and indents what follows a little more than the line. A command to
+// copy at the end of a line gets a line of its own. A word that is wider than a line, such as a path, stays where it is.
 func folded(text string) string {
 	var b strings.Builder
 	for line := range strings.Lines(text) {
-		line = strings.TrimRight(line, "\n")
+		end := ""
+		if strings.HasSuffix(line, "\n") {
+			line, end = line[:len(line)-1], "\n"
+		}
 		indent := line[:len(line)-len(strings.TrimLeft(line, " "))] + "  "
+		if strings.HasPrefix(line, "# ") {
+			indent = "#   "
+		}
 		for utf8.RuneCountInString(line) > width {
 			runes := []rune(line)
 			at := width
@@ -73,10 +80,22 @@ func folded(text string) string {
 			if at <= len(indent) {
 				break
 			}
+			before, command, found := strings.Cut(line, " surveygate ")
+			if n := utf8.RuneCountInString(before); found && n > len(indent) && n < at && len(indent)+len("surveygate ")+utf8.RuneCountInString(command) <= width {
+				at = n
+			}
+			if word, _, _ := strings.Cut(strings.TrimLeft(string(runes[at:]), " "), " "); len(indent)+utf8.RuneCountInString(word) > width {
+				break // it would be as wide in a line of its own
+			}
 			b.WriteString(strings.TrimRight(string(runes[:at]), " ") + "\n")
 			line = indent + strings.TrimLeft(string(runes[at:]), " ")
 		}
-		b.WriteString(line + "\n")
+		b.WriteString(line + end)
 	}
 	return b.String()
+}
+
+// say prints whole lines for a person, folded.
+func (g *globals) say(format string, args ...any) {
+	g.printf("%s", folded(fmt.Sprintf(format, args...)))
 }

@@ -41,6 +41,9 @@ func (p *process) say(args ...string) (string, int) {
 	return out + errs, code
 }
 
+// unfolded is a text without its lines, which depend on the length of paths and names.
+func unfolded(text string) string { return strings.Join(strings.Fields(text), " ") }
+
 type shownDelivery struct {
 	ID, Event, State, Reason, Destination string
 	Attempts                              int

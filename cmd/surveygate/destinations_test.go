@@ -113,10 +113,10 @@ webhooks:
 			if code != 0 || !strings.HasPrefix(tested, "delivered: 200, in ") {
 				t.Errorf("exit %d: %s", code, tested)
 			}
-			if tested, code = p.say("destinations", "test", "off"); code != 1 || !strings.Contains(tested, "off is switched off: `enabled: false` in ") {
+			if tested, code = p.say("destinations", "test", "off"); code != 1 || !strings.Contains(unfolded(tested), "off is switched off: `enabled: false` in ") {
 				t.Errorf("exit %d: %s", code, tested)
 			}
-			if paused, code := p.say("destinations", "pause", "off"); code != 0 || !strings.Contains(paused, "And it is switched off: take `enabled: false` out of ") {
+			if paused, code := p.say("destinations", "pause", "off"); code != 0 || !strings.Contains(unfolded(paused), "And it is switched off: take `enabled: false` out of ") {
 				t.Errorf("exit %d: %s", code, paused)
 			}
 			status.Store(http.StatusUnprocessableEntity)
@@ -141,7 +141,7 @@ webhooks:
 				t.Fatalf("dead: %+v", dead)
 			}
 			why, _ := p.say("explain", dead.Data[0].Event)
-			if !strings.Contains(why, "✓ test crm: somebody asked for a test delivery") || strings.Contains(why, "tests") {
+			if !strings.Contains(unfolded(why), "✓ test crm: somebody asked for a test delivery") || strings.Contains(why, "tests") {
 				t.Errorf("explained:\n%s", why)
 			}
 		})

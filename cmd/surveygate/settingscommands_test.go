@@ -183,7 +183,7 @@ func playDocuments(g *atGateway) {
 	env := []string{"KEY=of ${this} kind", "TOKEN=+49"}
 	g.playWith(env, 0, "webhook docs: would be created", "webhook", "put", "docs", hook, "--dry-run")
 	g.play(4, "no such webhook", "webhook", "show", "docs")
-	g.playWith(env, 0, "webhook docs: created, version \nits secret, shown this once: whsec_", "webhook", "put", "docs", hook)
+	g.playWith(env, 0, "webhook docs: created, version \nits secret, shown this once:\nwhsec_", "webhook", "put", "docs", hook)
 
 	// What `show` prints is taken back, with its masks, and is the same.
 	shown := g.play(0, "# webhook docs of tenant default: active\nwritten by socket at\nX-Key: \"••••••••-", "webhook", "show", "docs")
@@ -200,7 +200,7 @@ func playDocuments(g *atGateway) {
 	g.play(0, "created", "rule", "put", long, rule)
 	g.fits(strings.ReplaceAll(g.play(0, long+"\n  active  api, v\ndocs when nps_score <= 6\nof-a-file\nactive  file\nwarehouse when nps_score", "rule", "list"), long, ""))
 	g.fits(g.play(0, "docs       active  api, v\nhttps://hook.example.com/in\nwarehouse  active  file", "webhook", "list"))
-	g.play(0, "defined in \nsurveygate.yaml:4, where it is changed", "webhook", "show", "warehouse")
+	g.play(0, "defined in \nsurveygate.yaml:4, where\nis changed", "webhook", "show", "warehouse")
 	g.play(1, "`of-a-file` is defined in\n(403)", "rule", "put", "of-a-file", rule)
 	g.play(1, "is needed as it is by rule/"+long, "webhook", "delete", "docs")
 	g.play(0, "would be deleted", "rule", "delete", long, "--dry-run")
@@ -376,4 +376,7 @@ func playTry(g *atGateway) {
 	g.play(0, "webhook hook: would be deleted", of("-f", g.file("try-delete.yaml", "webhooks: {hook: null}"))...)
 	g.play(2, "write rule/NAME, webhook/NAME", of("-f", one, "--as", "rules/x")...)
 	g.play(4, "no such tenant", "try", "--tenant", "nobody")
+	g.fits(g.play(0, "response.completed", "events", "list", "--tenant", "trial"))
+	g.fits(g.play(0, "webhook.create  webhook/hook", "audit", "--tenant", "trial"))
+	g.fits(g.play(0, "response.completed from api", "explain", "of-3", "--tenant", "trial"))
 }

@@ -131,7 +131,11 @@ func (c *Client) Do(ctx context.Context, call Call) error {
 	res, err := caller.Do(req)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-			return fmt.Errorf("%w: %s (start one with `surveygate run`, or name its folder with --data)", ErrNotRunning, c.where)
+			remedy := "start one with `surveygate run`, or name its folder with --data"
+			if !c.token.IsZero() {
+				remedy = "is --server its address?"
+			}
+			return fmt.Errorf("%w: %s\n%s", ErrNotRunning, c.where, remedy)
 		}
 		if _, unreached := errors.AsType[*net.OpError](err); !unreached && errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 			return fmt.Errorf("%s: the gateway there gave no answer within %s", c.where, caller.Timeout)

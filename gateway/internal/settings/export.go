@@ -169,7 +169,7 @@ func (e *exporting) text() []byte {
 	}
 	comment("Set these variables before the file is imported or read:", e.secrets)
 	if e.sealed.Len() > 0 {
-		comment("The secrets are sealed: an import takes them on a gateway with the same key of the vault,", []string{"for the same tenant and the same names. A file of the configuration cannot have them."})
+		comment("The secrets are sealed:", []string{"An import takes them on a gateway with the same key of the vault,", "for the same tenant and names. Files of the configuration cannot have them."})
 	}
 	comment("Left out:", e.without)
 	if e.stored {
