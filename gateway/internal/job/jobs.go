@@ -256,16 +256,26 @@ func (j *Jobs) orphan(ctx context.Context, tenant, id string) error {
 
 // prune removes the jobs of a tenant that ended too long ago, or that are too many.
 func (j *Jobs) prune(ctx context.Context, tenant string) error {
+	return j.removeEnded(ctx, tenant, MaxKept, j.Clock.Now().Add(-KeptFor))
+}
+
+// RemoveEnded removes all jobs of a tenant that have ended.
+func RemoveEnded(ctx context.Context, store state.Settings, tenant string) error {
+	return (&Jobs{Options: Options{Store: store}}).removeEnded(ctx, tenant, 0, time.Time{})
+}
+
+// removeEnded removes the jobs of a tenant that ended before a time, and those beyond the newest ones.
+func (j *Jobs) removeEnded(ctx context.Context, tenant string, newest int, oldest time.Time) error {
 	all, err := j.all(ctx, tenant)
 	if err != nil {
 		return err
 	}
-	oldest, kept := j.Clock.Now().Add(-KeptFor), 0
+	kept := 0
 	for _, job := range all {
 		if !job.State.Ended() {
 			continue
 		}
-		if kept++; kept <= MaxKept && !job.Ended.Before(oldest) {
+		if kept++; kept <= newest && !job.Ended.Before(oldest) {
 			continue
 		}
 		err := j.Store.Delete(ctx, tenant, kindJob, job.ID, job.version)
