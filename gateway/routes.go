@@ -13,13 +13,15 @@ type Route struct {
 	Query []string
 	// Once reports whether a second request with the same Idempotency-Key gets the answer of the first.
 	Once bool
+	// AllTenants reports whether a token of every tenant may ask it with `tenant=*`.
+	AllTenants bool
 }
 
 // Routes returns all paths of the API, in the order of the documentation.
 func Routes() []Route {
 	var all []Route
 	for _, r := range web.Routes() {
-		all = append(all, Route{r.Method, r.Path, r.Scope.Names(), r.For, r.Query, r.Once})
+		all = append(all, Route{r.Method, r.Path, r.Scope.Names(), r.For, r.Query, r.Once, r.AllTenants})
 	}
 	return all
 }

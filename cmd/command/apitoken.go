@@ -27,7 +27,7 @@ func (g *globals) apiTokens() []*cobra.Command {
   surveygate token create shop --scopes publish --quiet > token`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			asked.Name = args[0]
-			gw, err := g.dial()
+			gw, err := g.dialAny()
 			if err != nil {
 				return err
 			}
@@ -56,7 +56,7 @@ func (g *globals) apiTokens() []*cobra.Command {
 		Use: "delete NAME", Short: "End a token of the API, and its sessions", Args: cobra.ExactArgs(1),
 		Example: "  surveygate token delete ci",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			gw, err := g.dial()
+			gw, err := g.dialAny()
 			if err != nil {
 				return err
 			}
@@ -75,7 +75,7 @@ func (g *globals) apiTokens() []*cobra.Command {
 }
 
 func (g *globals) listTokens(cmd *cobra.Command) error {
-	gw, err := g.dial()
+	gw, err := g.dialAny()
 	if err != nil {
 		return err
 	}
@@ -90,8 +90,8 @@ func (g *globals) listTokens(cmd *cobra.Command) error {
 	rows := make([][]string, len(all))
 	for i := range all {
 		t := &all[i]
-		name := t.Name
-		if g.tenant == "*" || t.Tenant == "*" {
+		name := g.nameOf(t.Tenant, t.Name)
+		if t.Tenant == everyTenant {
 			name = t.Tenant + "/" + t.Name
 		}
 		used := t.Provenance

@@ -5,7 +5,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -32,7 +32,7 @@ func (g *globals) audit() *cobra.Command {
 			if limit > 0 {
 				q.Set("limit", strconv.Itoa(limit))
 			}
-			gw, err := g.dial()
+			gw, err := g.dialAny()
 			if err != nil {
 				return err
 			}
@@ -44,12 +44,12 @@ func (g *globals) audit() *cobra.Command {
 			if g.json {
 				return g.print(page)
 			}
-			w := tabwriter.NewWriter(g.out, 0, 0, 2, ' ', 0)
+			rows := make([][]string, len(page.Data))
 			for i := range page.Data {
 				l := &page.Data[i]
-				_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", l.At, l.By, l.Did, l.Of, strings.Join(l.Changed, " "))
+				rows[i] = []string{l.At.Format(time.RFC3339), l.By, l.Did, l.Of, strings.Join(l.Changed, " ")}
 			}
-			_ = w.Flush()
+			g.wholeTable(rows)
 			if page.Next != nil {
 				_, _ = fmt.Fprintf(g.out, "there is more: --cursor %s\n", *page.Next)
 			}

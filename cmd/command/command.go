@@ -138,7 +138,7 @@ func New(stdout, stderr io.Writer) *cobra.Command {
 	flags.StringVar(&g.tenant, "tenant", environ("SURVEYGATE_TENANT"), "tenant (default: the token's, or default)")
 	flags.BoolVar(&g.json, "json", false, "print JSON")
 	root.AddCommand(
-		g.run(), g.demo(), g.check(), g.test(), g.fields(), g.explain(), g.events(), g.emit(), g.listen(),
+		g.run(), g.demo(), g.check(), g.test(), g.fields(), g.explain(), g.try(), g.events(), g.emit(), g.listen(),
 		g.reload(), g.replay(), g.deliveries(), g.dead(), g.destinations(),
 		g.source(), g.documents(client.ConnectionKind), g.webhook(), g.documents(client.RuleKind),
 		g.tenants(), g.tokens(), g.settings(), g.secret(), g.audit(), g.vault(), g.store(), g.version(),
@@ -244,8 +244,20 @@ func env(name, fallback string) string {
 	return fallback
 }
 
-// dial returns a client of the gateway that the flags select.
-func (g *globals) dial() (*client.Client, error) { return g.dialFor(g.tenant) }
+// everyTenant is the value of --tenant that stands for all of them.
+const everyTenant = "*"
+
+// dial returns a client of the gateway that the flags select, for one tenant.
+func (g *globals) dial() (*client.Client, error) {
+	if g.tenant == everyTenant {
+		return nil, &exit{exitUsage, errors.New("--tenant '*' is for lists of states (destinations, deliveries, dead letters, webhooks, connections, " +
+			"sources,\nrules, tokens) and for audit; this shows or changes what belongs to one tenant: name it")}
+	}
+	return g.dialFor(g.tenant)
+}
+
+// dialAny is dial for what can be asked about all tenants at once.
+func (g *globals) dialAny() (*client.Client, error) { return g.dialFor(g.tenant) }
 
 // dialFor is dial for another tenant.
 func (g *globals) dialFor(tenant string) (*client.Client, error) {

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -212,7 +211,7 @@ func (g *globals) printDone(id, verb string, answer json.RawMessage) {
 }
 
 func (g *globals) listDeliveries(cmd *cobra.Command, q url.Values) error {
-	gw, err := g.dial()
+	gw, err := g.dialAny()
 	if err != nil {
 		return err
 	}
@@ -230,14 +229,17 @@ func (g *globals) listDeliveries(cmd *cobra.Command, q url.Values) error {
 
 // listDead lists dead events and stream entries, then dead deliveries.
 func (g *globals) listDead(cmd *cobra.Command, q url.Values, limit int) error {
-	gw, err := g.dial()
+	gw, err := g.dialAny()
 	if err != nil {
 		return err
 	}
 	defer gw.Close()
-	events, more, err := gw.DeadEvents(cmd.Context(), limit)
-	if err != nil {
-		return err
+	events := []client.DeadEvent{}
+	var more bool
+	if g.tenant != everyTenant {
+		if events, more, err = gw.DeadEvents(cmd.Context(), limit); err != nil {
+			return err
+		}
 	}
 	page, err := gw.Deliveries(cmd.Context(), q)
 	if err != nil {
@@ -256,6 +258,9 @@ func (g *globals) listDead(cmd *cobra.Command, q url.Values, limit int) error {
 		}
 		g.printf("%s  %s %s  %s  %s\n", e.ID, e.Kind(), what, e.Received.Format(time.DateTime), e.Dead)
 	}
+	if g.tenant == everyTenant {
+		_, _ = fmt.Fprintln(g.err, "events that are dead letters are listed of one tenant at a time: name it")
+	}
 	if more {
 		g.printf("there are more events and entries: handle some of these first, or use --limit, up to 200\n")
 	}
@@ -269,20 +274,18 @@ func (g *globals) listDead(cmd *cobra.Command, q url.Values, limit int) error {
 }
 
 func (g *globals) printDeliveries(page *client.DeliveryPage) {
-	w := tabwriter.NewWriter(g.out, 0, 4, 2, ' ', 0)
-	for _, d := range page.Data {
+	rows := make([][]string, len(page.Data))
+	for i := range page.Data {
+		d := &page.Data[i]
 		to := d.Destination
 		if strings.HasPrefix(d.Step, to+".") { // an action, such as crm.note
 			to = d.Step
 		}
-		_, _ = w.Write([]byte(strings.Join([]string{
-			d.ID, d.State, to, d.Rule, strconv.Itoa(d.Attempts) + plural(d.Attempts, " attempt"), d.Updated.Format(time.DateTime), d.Reason,
-		}, "\t") + "\n"))
+		rows[i] = []string{
+			d.ID, d.State, g.nameOf(d.Tenant, to), d.Rule, strconv.Itoa(d.Attempts) + plural(d.Attempts, " attempt"), d.Updated.Format(time.DateTime), d.Reason,
+		}
 	}
-	_ = w.Flush()
-	if len(page.Data) == 0 {
-		g.printf("none\n")
-	}
+	g.wholeTable(rows)
 	if !page.SearchedBackTo.IsZero() {
 		g.printf("searched back to %s\n", page.SearchedBackTo.Format(time.DateTime))
 	}

@@ -76,7 +76,7 @@ other. It uses the connection itself, without the settings of a rule's step. Pro
 }
 
 func (g *globals) listDestinations(cmd *cobra.Command) error {
-	gw, err := g.dial()
+	gw, err := g.dialAny()
 	if err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func (g *globals) listDestinations(cmd *cobra.Command) error {
 		if d.Hold != nil {
 			notes[i] = since(d.Hold)
 		}
-		rows[i] = []string{d.Name, d.Product, d.State, waits}
+		rows[i] = []string{g.nameOf(d.Tenant, d.Name), d.Product, d.State, waits}
 	}
 	g.tableWith(rows, notes)
 	return nil

@@ -106,7 +106,7 @@ func (g *globals) documentCommands(kind client.Kind) []*cobra.Command {
 }
 
 func (g *globals) listDocuments(cmd *cobra.Command, kind client.Kind) error {
-	gw, err := g.dial()
+	gw, err := g.dialAny()
 	if err != nil {
 		return err
 	}
@@ -120,7 +120,7 @@ func (g *globals) listDocuments(cmd *cobra.Command, kind client.Kind) error {
 	}
 	rows := make([][]string, len(all))
 	for i, d := range all {
-		rows[i] = []string{d.Name, d.State, origin(d), summary(kind, d)}
+		rows[i] = []string{g.nameOf(d.Tenant, d.Name), d.State, origin(d), summary(kind, d)}
 	}
 	g.table(rows)
 	return nil
@@ -148,13 +148,20 @@ func summary(kind client.Kind, d *client.Document) string {
 	case client.SourceKind:
 		return d.Profile + " at " + d.Path
 	case client.WebhookKind:
-		return strings.TrimSpace(d.URL + "  " + d.When)
+		return withCondition(d.URL, d.When)
 	}
 	steps := make([]string, len(d.Send))
 	for i, s := range d.Send {
 		steps[i] = s.Step
 	}
-	return strings.TrimSpace(strings.Join(steps, ", ") + "  " + d.When)
+	return withCondition(strings.Join(steps, ", "), d.When)
+}
+
+func withCondition(what, when string) string {
+	if when == "" {
+		return what
+	}
+	return what + " when " + when
 }
 
 // showDocument prints a document as YAML, with what is not its settings in comments.

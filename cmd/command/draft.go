@@ -49,9 +49,14 @@ func (g *globals) readDraft(cmd *cobra.Command, file string) (*client.Draft, err
 
 // refusedDraft shows what the API refused in the lines of the draft. Faults in it are a faulty configuration.
 func refusedDraft(d *client.Draft, err error) error {
-	err = d.Located(err)
-	if refused, ok := errors.AsType[*client.APIError](err); ok && refused.Status == http.StatusUnprocessableEntity {
+	if err = d.Located(err); isRefusedInput(err) {
 		return &exit{exitUsage, err}
 	}
 	return err
+}
+
+// isRefusedInput reports whether the API refused what it was sent as faulty.
+func isRefusedInput(err error) bool {
+	refused, ok := errors.AsType[*client.APIError](err)
+	return ok && refused.Status == http.StatusUnprocessableEntity
 }

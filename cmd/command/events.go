@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -114,14 +113,7 @@ func eventFlags(cmd *cobra.Command) (query func() (url.Values, error)) {
 }
 
 func (g *globals) printEvents(page *client.EventPage) {
-	w := tabwriter.NewWriter(g.out, 0, 4, 2, ' ', 0)
-	for i := range page.Data {
-		_, _ = fmt.Fprintln(w, eventLine(&page.Data[i]))
-	}
-	_ = w.Flush()
-	if len(page.Data) == 0 {
-		g.printf("none\n")
-	}
+	g.wholeTable(eventRows(page))
 	if !page.RespondentsSince.IsZero() {
 		g.printf("people are found in events since %s only: the key of that index was lost\n", page.RespondentsSince.Format(time.DateTime))
 	}
@@ -133,15 +125,23 @@ func (g *globals) printEvents(page *client.EventPage) {
 	}
 }
 
-// eventLine returns an event in one line, in columns.
-func eventLine(e *client.Event) string {
+func eventRows(page *client.EventPage) [][]string {
+	rows := make([][]string, len(page.Data))
+	for i := range page.Data {
+		rows[i] = eventRow(&page.Data[i])
+	}
+	return rows
+}
+
+// eventRow returns what a list shows of an event.
+func eventRow(e *client.Event) []string {
 	about := ""
 	if e.ResponseID != "" {
 		about = "response " + e.ResponseID
 	} else if e.SurveyID != "" {
 		about = "survey " + e.SurveyID
 	}
-	return strings.Join([]string{e.ID, e.Received.Format(time.DateTime), e.Type, e.Source, about, became(e)}, "\t")
+	return []string{e.ID, e.Received.Format(time.DateTime), e.Type, e.Source, about, became(e)}
 }
 
 // became says in words what became of an event.

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -116,11 +115,7 @@ func (g *globals) printFound(text string, page *client.EventPage) {
 		more = " newest"
 	}
 	g.printf("%d%s events of %s:\n\n", len(page.Data), more, text)
-	w := tabwriter.NewWriter(g.out, 0, 4, 2, ' ', 0)
-	for i := range page.Data {
-		_, _ = fmt.Fprintln(w, eventLine(&page.Data[i]))
-	}
-	_ = w.Flush()
+	g.wholeTable(eventRows(page))
 	g.printf("\nThe newest: surveygate explain %s\n", page.Data[0].ID)
 }
 

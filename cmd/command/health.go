@@ -17,7 +17,7 @@ const probeTimeout = 4 * time.Second
 func (g *globals) health(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	gw, err := g.dial()
+	gw, err := g.dialAny()
 	if err != nil {
 		return &exit{exitFailed, err}
 	}

@@ -23,7 +23,7 @@ tenant, waits until its files have not changed for 30 s, because a file may be h
 means that it waits, 2 that it is refused.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			gw, err := g.dial()
+			gw, err := g.dialFor("") // of the whole gateway
 			if err != nil {
 				return err
 			}

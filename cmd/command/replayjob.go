@@ -8,7 +8,6 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -321,14 +320,11 @@ func (r *replaying) list(limit int) error {
 	if r.json {
 		return r.print(page)
 	}
-	if len(page.Data) == 0 {
-		r.printf("no replays\n")
-		return nil
-	}
-	w := tabwriter.NewWriter(r.out, 0, 0, 2, ' ', 0)
+	rows := make([][]string, len(page.Data))
 	for i := range page.Data {
 		j := &page.Data[i]
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%d/%d\t%s\t%s\n", j.ID, j.State, j.Done, j.Total, j.Created.At, filterOf(j))
+		rows[i] = []string{j.ID, j.State, fmt.Sprintf("%d/%d", j.Done, j.Total), j.Created.At.Format(time.RFC3339), filterOf(j)}
 	}
-	return w.Flush()
+	r.wholeTable(rows)
+	return nil
 }

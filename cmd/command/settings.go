@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -14,18 +15,21 @@ import (
 func (g *globals) settings() *cobra.Command {
 	cmd := &cobra.Command{Use: "settings", Short: "Export and import a tenant's settings; rotate the key of secrets"}
 	var out string
+	var sealed bool
 	export := &cobra.Command{
 		Use: "export", Short: "Print the tenant's documents as a configuration file", Args: cobra.NoArgs,
 		Long: "Print the tenant's documents as a configuration file, with ${NAME} in place of secrets: what to set is in its first lines. " +
-			"`check` and `settings import` take it. It needs the scope admin.",
-		Example: "  surveygate settings export --tenant acme --out acme.yaml",
+			"`check` and `settings import` take it. It needs the scope admin.\n\n" +
+			"With --sealed, the secrets are in it, sealed: `settings import` takes them back on a gateway with the same key of the vault, for the same tenant and " +
+			"names. This needs the scope secrets too, and is audited.",
+		Example: "  surveygate settings export --tenant acme --out acme.yaml\n  surveygate settings export --tenant acme --sealed --out backup.yaml",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			gw, err := g.dial()
 			if err != nil {
 				return err
 			}
 			defer gw.Close()
-			text, err := gw.ExportSettings(cmd.Context())
+			text, err := gw.ExportSettings(cmd.Context(), sealed)
 			switch {
 			case err != nil:
 				return err
@@ -39,6 +43,7 @@ func (g *globals) settings() *cobra.Command {
 		},
 	}
 	export.Flags().StringVarP(&out, "out", "o", "", "write it to this file, which is replaced")
+	export.Flags().BoolVar(&sealed, "sealed", false, "with the secrets, sealed for the same vault")
 	rotate := g.reseals("rotate-key", "  surveygate settings rotate-key")
 	cmd.AddCommand(export, g.importSettings(), rotate)
 	return cmd
@@ -50,7 +55,7 @@ func (g *globals) importSettings() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "import [FILE]", Short: "Make the documents of a file: the plan first, then done", Args: cobra.MaximumNArgs(1),
 		Long: `Make the documents of a file, or of stdin, in YAML or JSON: tenant, sources, connections, webhooks and rules, as in a
-configuration. ${NAME} is replaced from the environment. The plan is printed first. If it deletes anything, you are asked on a terminal; elsewhere --yes is
+configuration, or a sealed export. ${NAME} is replaced from the environment. The plan is printed first. If it deletes anything, you are asked on a terminal; elsewhere --yes is
 needed. The same import again changes nothing. It needs the scope admin.
 
 With --owner, the documents belong to that owner. --replace also deletes what the owner has and the file has not, and nothing of others.
@@ -136,6 +141,12 @@ func (g *globals) printPlan(plan *client.Import) {
 				continue
 			}
 			g.printf("%s %s %s\n", mark[item.Change], item.Kind, owned(t.Tenant, item.Name))
+			if item.Owner != nil {
+				g.printf("    owner: %s → %s\n", cmp.Or(item.Owner.From, "none"), cmp.Or(item.Owner.To, "none"))
+			}
+			if item.Locked != nil {
+				g.printf("    %s\n", map[bool]string{true: "locked", false: "no longer locked"}[*item.Locked])
+			}
 			if item.Waiting > 0 {
 				g.printf("    %d waiting %s will become dead letters\n", item.Waiting, deliveriesWord(item.Waiting))
 			}

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -41,13 +40,13 @@ func (g *globals) source() *cobra.Command {
 		RunE:  func(cmd *cobra.Command, args []string) error { return g.captured(cmd, args[0], save) },
 	}
 	captured.Flags().StringVar(&save, "save", "", "save each body and its headers in this folder")
-	cmd.AddCommand(g.sourceTest(), rejected, captured, list)
+	cmd.AddCommand(g.sourceTest(), g.sourceCapture(), rejected, captured, list)
 	cmd.AddCommand(g.documentCommands(client.SourceKind)...)
 	return cmd
 }
 
 func (g *globals) listSources(cmd *cobra.Command, showSecrets bool) error {
-	gw, err := g.dial()
+	gw, err := g.dialAny()
 	if err != nil {
 		return err
 	}
@@ -59,12 +58,9 @@ func (g *globals) listSources(cmd *cobra.Command, showSecrets bool) error {
 	if g.json {
 		return g.print(all)
 	}
-	if len(all) == 0 {
-		g.printf("none\n")
-		return nil
-	}
-	w := tabwriter.NewWriter(g.out, 0, 4, 2, ' ', 0)
-	for _, s := range all {
+	var rows [][]string
+	for i := range all {
+		s := &all[i]
 		where, last := s.Path, "no event"
 		if s.Stream != "" {
 			where = "stream " + s.Stream
@@ -75,9 +71,13 @@ func (g *globals) listSources(cmd *cobra.Command, showSecrets bool) error {
 		if !s.Last.IsZero() {
 			last = "last event " + s.Last.Format(time.RFC3339)
 		}
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", s.Name, s.Profile, where, last)
+		rows = append(rows, []string{g.nameOf(s.Tenant, s.Name), s.Profile, where, last})
+		if g.tenant == everyTenant { // that would be a request for each of them
+			rows[i] = rows[i][:3]
+		}
 	}
-	return w.Flush()
+	g.wholeTable(rows)
+	return nil
 }
 
 func (g *globals) rejected(cmd *cobra.Command, name string, limit int) error {
@@ -221,7 +221,7 @@ func (g *globals) captured(cmd *cobra.Command, name, folder string) error {
 	}
 	switch {
 	case len(all) == 0 && until.IsZero():
-		g.printf("none: `capture: 1h` on the source keeps requests in the first hour after loading\n")
+		g.printf("none: surveygate source capture %s --for 1h\n", name)
 	case len(all) == 0:
 		g.printf("none yet; requests until %s are kept\n", until.Format(time.RFC3339))
 	}

@@ -10,9 +10,11 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
+	"github.com/surveygate/surveygate/gateway/client"
 	"github.com/surveygate/surveygate/gateway/offline"
 )
 
@@ -20,21 +22,28 @@ import (
 type testFlags struct {
 	headers, query, secrets, vars []string
 	headerFile, at, timezone      string
+	running                       bool
 }
 
 func (g *globals) sourceTest() *cobra.Command {
 	var f testFlags
 	cmd := &cobra.Command{
 		Use:   "test PROFILE PAYLOAD",
-		Short: "Test a profile with a body",
+		Short: "Test a profile, or a source that runs, with a body",
 		Long: `Test a profile, which is your own YAML file or a built-in's name, with a platform's body. It prints the resulting events,
 what could not be used, the places that the profile does not read, and with --secret how the request was verified, or why
-not, and the signed text. It needs no running gateway, and sends and stores nothing.`,
+not, and the signed text. It needs no running gateway, and sends and stores nothing.
+
+With --running, or --server, PROFILE is the name of a source of the running gateway, whose profile, secrets and settings count. Nothing is stored.`,
 		Example: `  surveygate source test ./acme.yaml body.json --secret "$ACME_SECRET" \
     --header 'X-Acme-Signature: sha256=00ff'
-  surveygate source test typeform body.json`,
+  surveygate source test typeform body.json
+  surveygate source test my-source body.json --running`,
 		Args: cobra.ExactArgs(2),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.running || cmd.Flags().Changed("server") {
+				return g.testRunning(cmd, &f, args[0], args[1])
+			}
 			t, err := f.request(args[0], args[1])
 			if err != nil {
 				return &exit{exitUsage, err}
@@ -61,6 +70,7 @@ not, and the signed text. It needs no running gateway, and sends and stores noth
 	flags.StringArrayVar(&f.secrets, "secret", nil, "the platform's secret; without it, the request is not verified")
 	flags.StringArrayVar(&f.vars, "var", nil, "another placeholder of the profile, as name=value")
 	flags.StringVar(&f.at, "at", "", "time of receipt, such as 2026-01-02T03:04:05Z, for signatures with a time (default: now)")
+	flags.BoolVar(&f.running, "running", false, "test a source of the running gateway")
 	flags.StringVar(&f.timezone, "timezone", "", "time zone of times without one, such as Europe/Istanbul (default: UTC)")
 	return cmd
 }
@@ -114,6 +124,60 @@ func (f *testFlags) request(profile, payload string) (*offline.SourceTest, error
 		}
 	}
 	return t, nil
+}
+
+// testRunning asks a running gateway how one of its sources reads a request.
+func (g *globals) testRunning(cmd *cobra.Command, f *testFlags, name, payload string) error {
+	for flag, set := range map[string]bool{"--secret": f.secrets != nil, "--var": f.vars != nil, "--at": f.at != "", "--timezone": f.timezone != ""} {
+		if set {
+			return &exit{exitUsage, errors.New("a source that runs has its own secrets and settings: leave out " + flag)}
+		}
+	}
+	read, err := f.request(name, payload)
+	if err != nil {
+		return &exit{exitUsage, err}
+	}
+	if !utf8.Valid(read.Body) {
+		return &exit{exitUsage, errors.New(payload + " is not text in UTF-8, which a running gateway can be asked about")}
+	}
+	asked := client.SourceTest{Headers: map[string]string{}, Query: map[string]string{}}
+	for name, values := range read.Header {
+		asked.Headers[name] = strings.Join(values, ", ")
+	}
+	for name, values := range read.Query {
+		asked.Query[name] = values[0]
+	}
+	if asked.Body, err = json.Marshal(string(read.Body)); err != nil { // its bytes count for signatures, so it is sent as text
+		return err
+	}
+	gw, err := g.dial()
+	if err != nil {
+		return err
+	}
+	defer gw.Close()
+	tested, err := gw.TestSource(cmd.Context(), name, asked)
+	switch {
+	case err != nil:
+		return err
+	case g.json:
+		err = g.print(tested)
+	default:
+		shown := &offline.SourceTested{Profile: tested.Profile, Checks: tested.Checks, Proved: tested.Proved, Error: tested.Error}
+		for _, ev := range tested.Events {
+			shown.Events = append(shown.Events, offline.TestedEvent(ev))
+		}
+		for _, u := range tested.Unmapped {
+			shown.Unmapped = append(shown.Unmapped, offline.Unmapped(u))
+		}
+		if err = g.showTested(shown); tested.Incomplete {
+			g.printf("  there may be more: the search took too long\n")
+		}
+		g.printf("the platform would get: %d %s\n", tested.Status, http.StatusText(tested.Status))
+	}
+	if err == nil && tested.Status >= http.StatusBadRequest {
+		err = &exit{exitFailed, nil}
+	}
+	return err
 }
 
 func (g *globals) showTested(t *offline.SourceTested) error {

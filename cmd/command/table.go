@@ -65,6 +65,56 @@ func (g *globals) tableWith(rows [][]string, notes []string) {
 	}
 }
 
+// wholeTable prints rows in columns of which nothing is cut. What does not fit the width of a terminal is in a line below, as columns too.
+func (g *globals) wholeTable(rows [][]string) {
+	if len(rows) == 0 {
+		g.printf("none\n")
+		return
+	}
+	widths := make([]int, len(rows[0]))
+	for _, row := range rows {
+		for i, cell := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	begins := make([]bool, len(widths)) // the columns that begin a line
+	used := widths[0]
+	for i := 1; i < len(widths); i++ {
+		if widths[i] == 0 {
+			continue
+		}
+		if used += 2 + widths[i]; used > width {
+			begins[i], used = true, 2+widths[i]
+		}
+	}
+	var b strings.Builder
+	for _, row := range rows {
+		line := ""
+		for i, cell := range row {
+			switch {
+			case begins[i]:
+				b.WriteString(strings.TrimRight(line, " ") + "\n")
+				line = "  "
+			case i > 0 && widths[i] > 0:
+				line += "  "
+			}
+			line += cell + strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
+		}
+		if line = strings.TrimRight(line, " "); line != "" {
+			b.WriteString(line + "\n")
+		}
+	}
+	g.printf("%s", folded(b.String()))
+}
+
+// nameOf is a name in a list, with its tenant where the list is of all tenants.
+func (g *globals) nameOf(tenant, name string) string {
+	if g.tenant == everyTenant {
+		return tenant + "/" + name
+	}
+	return name
+}
+
 // clipped cuts a text to so many characters, in one line.
 func clipped(text string, most int) string {
 	text = strings.Join(strings.Fields(text), " ")

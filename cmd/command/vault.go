@@ -36,7 +36,7 @@ Exit code 1 means that an older key is still needed.`,
 }
 
 func (g *globals) reseal(cmd *cobra.Command) error {
-	gw, err := g.dial()
+	gw, err := g.dialFor("") // of the whole gateway
 	if err != nil {
 		return err
 	}

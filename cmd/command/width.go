@@ -56,3 +56,27 @@ func narrow(c *cobra.Command) {
 	}
 	c.Long = b.String()
 }
+
+// folded breaks lines that are wider than a terminal between words, and indents what follows a little more than the line. What has no
+// blank, such as a long line of JSON, stays whole.
+func folded(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, "\n")
+		indent := line[:len(line)-len(strings.TrimLeft(line, " "))] + "  "
+		for utf8.RuneCountInString(line) > width {
+			runes := []rune(line)
+			at := width
+			for at > len(indent) && runes[at] != ' ' {
+				at--
+			}
+			if at <= len(indent) {
+				break
+			}
+			b.WriteString(strings.TrimRight(string(runes[:at]), " ") + "\n")
+			line = indent + strings.TrimLeft(string(runes[at:]), " ")
+		}
+		b.WriteString(line + "\n")
+	}
+	return b.String()
+}

@@ -52,9 +52,14 @@ type pageReader struct {
 // texts looked for in what the command before them printed.
 func (f *pageReader) follow(path string) (played map[string]int) {
 	f.t.Helper()
+	return f.play(blocks(f.t, path))
+}
+
+// play is follow for some blocks of a page.
+func (f *pageReader) play(all []block) (played map[string]int) {
+	f.t.Helper()
 	played = map[string]int{}
 	f.files = map[string]string{}
-	all := blocks(f.t, path)
 	for i, b := range all {
 		kind, name, _ := strings.Cut(b.language, " ")
 		played[kind]++
@@ -112,9 +117,17 @@ func (f *pageReader) shell(line string) *exec.Cmd {
 func (f *pageReader) do(b block, line string) {
 	f.t.Helper()
 	if pair, ok := strings.CutPrefix(line, "export "); ok {
+		if name, value, _ := strings.Cut(pair, "="); strings.HasPrefix(value, "$(") {
+			out, err := f.shell("printf %s " + value).Output()
+			if err != nil || len(out) == 0 {
+				f.t.Fatalf("%s:%d: %s: %v\n%s", b.page, b.line, line, err, out)
+			}
+			pair = name + "=" + string(out)
+		}
 		f.env = append(f.env, pair)
 		return
 	}
+	line = strings.TrimSuffix(line, " &")
 	switch {
 	case line == "surveygate run":
 		text, err := os.ReadFile(filepath.Join(f.dir, "surveygate.yaml"))
@@ -168,10 +181,10 @@ func shown(b block) []string {
 	return lines
 }
 
-// missing are lines that do not stand in what was printed, in their order; … stands for anything, and an id that the
+// missing are lines that do not stand in what was printed by the last command and then by the receiver, in their order; … stands for anything, and an id that the
 // page calls dl_DELIVERY for the first one that stands in its place.
 func (f *pageReader) missing(lines []string) (gone []string) {
-	text := f.out
+	text := f.out + f.receiverSaid()
 	for _, line := range lines {
 		for part := range strings.SplitSeq(line, "…") {
 			if before, after, named := strings.Cut(part, "dl_DELIVERY"); named {
@@ -197,6 +210,6 @@ func (f *pageReader) missing(lines []string) (gone []string) {
 func (f *pageReader) shows(b block) {
 	f.t.Helper()
 	for _, line := range f.missing(shown(b)) {
-		f.t.Errorf("%s:%d: it prints no %q:\n%s", b.page, b.line, line, f.out)
+		f.t.Errorf("%s:%d: it prints no %q:\n%s%s", b.page, b.line, line, f.out, f.receiverSaid())
 	}
 }

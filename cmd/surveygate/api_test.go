@@ -50,6 +50,9 @@ func TestAPIRoutes(t *testing.T) {
 		for i, name := range r.Query {
 			query[i] = "`" + name + "`"
 		}
+		if r.AllTenants {
+			query = append(query, "`tenant=*`")
+		}
 		if r.Once {
 			query = append(query, "Idempotency-Key")
 		}

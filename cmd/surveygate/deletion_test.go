@@ -58,6 +58,7 @@ tokens: [{name: all, secret: %q, tenant: "*", scopes: [publish, read, write, set
 					return strings.Count(ask(200, "GET", "/v1/deliveries?tenant="+tenant+"&state=waiting", ""), `"waiting"`) >= 3
 				})
 			}
+			replay := json.RawMessage(ask(202, "POST", "/v1/replays?tenant=acme", `{"of": {"destination": "sink", "state": "waiting"}}`)) // waits for the pause
 			ask(409, "DELETE", "/v1/tenants/acme", "")
 			var job struct{ ID, State, Tenant string }
 			into := func(text string) {
@@ -78,6 +79,9 @@ tokens: [{name: all, secret: %q, tenant: "*", scopes: [publish, read, write, set
 				t.Fatalf("it is %s: %s", job.State, ask(200, "GET", "/v1/jobs/"+job.ID, ""))
 			}
 			ask(404, "GET", "/v1/jobs/job_none", "")
+			if text := ask(200, "GET", "/v1/jobs", ""); strings.Count(text, `"tenant_deletion"`) != 1 || !strings.Contains(text, job.ID) {
+				t.Errorf("jobs: %s", text)
+			}
 			ask(404, "DELETE", "/v1/tenants/acme", "")
 			for tenant, kept := range map[string]bool{"acme": false, "other": true} {
 				if text := ask(200, "GET", "/v1/tenants", ""); strings.Contains(text, `"`+tenant+`"`) != kept {
@@ -104,6 +108,10 @@ tokens: [{name: all, secret: %q, tenant: "*", scopes: [publish, read, write, set
 			ask(201, "PUT", "/v1/tenants/acme?restore=true", `{}`)
 			if text := ask(200, "GET", "/v1/events?tenant=acme", ""); !strings.Contains(text, "e-0") {
 				t.Errorf("its events: %s", text)
+			}
+			into(string(replay))
+			if text := ask(200, "GET", "/v1/replays?tenant=acme", ""); strings.Contains(text, job.ID) {
+				t.Errorf("it sees the replay of the deleted one: %s", text)
 			}
 			for _, path := range []string{"webhooks", "rules", "tokens", "deliveries?state=waiting"} {
 				of := "?tenant=acme"

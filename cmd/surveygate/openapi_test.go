@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -16,6 +17,16 @@ func TestGeneratedClient(t *testing.T) {
 	module := t.TempDir()
 	if err := os.CopyFS(module, os.DirFS("testdata/client")); err != nil {
 		t.Fatal(err)
+	}
+	// The program asks by the client alone: it has no path of its own.
+	program, err := os.ReadFile("testdata/client/main.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, not := range []string{"/v1", "http.NewRequest", "http.Get", "http.Post", "http.Client", "http.Default"} {
+		if bytes.Contains(program, []byte(not)) {
+			t.Errorf("the program has %s", not)
+		}
 	}
 	if err := os.Mkdir(filepath.Join(module, "api"), 0o700); err != nil {
 		t.Fatal(err)

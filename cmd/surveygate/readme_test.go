@@ -18,12 +18,13 @@ import (
 	"github.com/surveygate/surveygate/cmd/command"
 	"github.com/surveygate/surveygate/connectors/connectortest/credentials"
 	"github.com/surveygate/surveygate/gateway/offline"
+	"github.com/surveygate/surveygate/gateway/redistest"
 )
 
-// block is a fenced block of a page.
+// block is a fenced block of a page; part is the heading above it.
 type block struct {
-	page, language, text string
-	line                 int
+	page, part, language, text string
+	line                       int
 }
 
 func blocks(t *testing.T, path string) []block {
@@ -34,6 +35,7 @@ func blocks(t *testing.T, path string) []block {
 	}
 	var all []block
 	var open *block
+	var part string
 	scanner := bufio.NewScanner(strings.NewReader(string(text)))
 	scanner.Buffer(nil, 1<<20)
 	for n := 1; scanner.Scan(); n++ {
@@ -41,12 +43,14 @@ func blocks(t *testing.T, path string) []block {
 		language, fence := strings.CutPrefix(line, "```")
 		switch {
 		case fence && open == nil:
-			open = &block{page: path, language: language, line: n}
+			open = &block{page: path, part: part, language: language, line: n}
 		case fence:
 			all = append(all, *open)
 			open = nil
 		case open != nil:
 			open.text += line + "\n"
+		case strings.HasPrefix(line, "#"):
+			part = strings.TrimLeft(line, "# ")
 		}
 	}
 	if open != nil {
@@ -180,7 +184,7 @@ func TestReadmeCommands(t *testing.T) {
 	dir := t.TempDir()
 	p := start(t, dir, twelve+fmt.Sprintf("tokens: [{name: readme, secret: %q, scopes: [publish, read]}]\n", testToken), exampleEnv...)
 	for _, b := range all {
-		if b.language != "sh" {
+		if b.language != "sh" || b.part == platformPart {
 			continue
 		}
 		for _, line := range commands(b.text) {
@@ -228,6 +232,26 @@ func TestReadmeCommands(t *testing.T) {
 			})
 		}
 	}
+}
+
+// platformPart is the part of the README for platforms.
+const platformPart = "Many customers: settings by API"
+
+// The README's part for platforms runs from its first command to its last, and each prints what is shown below it.
+func TestReadmePlatform(t *testing.T) {
+	t.Parallel()
+	var part []block
+	for _, b := range blocks(t, "../../README.md") {
+		if b.part == platformPart {
+			part = append(part, b)
+		}
+	}
+	page := &pageReader{t: t, dir: t.TempDir(), address: "127.0.0.1:8080", receiver: fmt.Sprint("127.0.0.1:", redistest.Port(t))}
+	if played := page.play(part); played["sh"] < 4 || played["text"] < 4 {
+		t.Errorf("the part lost its steps: %v", played)
+	}
+	// Sent again after the secret was rotated, the event is signed with both.
+	until(t, "the replay arrives", func() bool { return strings.Count(page.receiverSaid(), "signature ok") == 2 })
 }
 
 // The README names every command: in its table beside the command that it belongs to, or in its text.

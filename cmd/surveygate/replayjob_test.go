@@ -187,7 +187,7 @@ webhooks:
 	ask(2, "--normalise takes", append(dead, "--normalise")...)
 	ask(1, "a status is a number", "replay", "--destination", "sink", "--status", "bad")
 	ask(4, "sink", "replay", "--destination", "sinc")
-	ask(0, "no replays", "replay", "list")
+	ask(0, "none", "replay", "list")
 
 	ask(0, "done: 101 of 101", append(dead, "--rate", "200/s", "--reason", "sink was away", "--yes", "--wait")...)
 	until(t, "all are delivered", func() bool {

@@ -109,7 +109,7 @@ rules:
 	played := map[string]bool{}
 	for name, play := range map[string]func(*atGateway){
 		"tenants": playTenants, "tokens": playTokens, "documents": playDocuments, "every kind": playEveryKind, "secrets": playSecrets,
-		"import": playImport, "faults": playFaults,
+		"import": playImport, "faults": playFaults, "try": playTry,
 	} {
 		t.Run(name, func(t *testing.T) { play(&atGateway{t, p.dir, played}) })
 	}
@@ -117,7 +117,7 @@ rules:
 		if !slices.Contains([]string{"tenant", "token", "webhook", "connection", "source", "rule", "settings"}, group.Name()) {
 			continue
 		}
-		elsewhere := []string{"surveygate token set", "surveygate source test", "surveygate source rejected", "surveygate source captured"} // played by their own tests
+		elsewhere := []string{"surveygate token set", "surveygate source test", "surveygate source rejected", "surveygate source captured", "surveygate source capture"} // played by their own tests
 		for _, c := range slices.Concat(group.Commands(), []*cobra.Command{group}) {
 			if !c.HasSubCommands() && !played[c.CommandPath()] && !slices.Contains(elsewhere, c.CommandPath()) {
 				t.Errorf("no test plays %s", c.CommandPath())
@@ -144,7 +144,7 @@ func playTenants(g *atGateway) {
 	good := g.file("tenant.yaml", "title: The shop\n")
 	g.play(2, "a file replaces all", "tenant", "put", "shop", good, "--title", "x")
 	g.play(0, "written: shop  The shop", "tenant", "put", "shop", good)
-	if shown := g.play(0, "", "tenant", "show", "shop", "--json"); strings.Contains(shown, "team") || strings.Contains(shown, "60") {
+	if shown := g.play(0, "", "tenant", "show", "shop", "--json"); strings.Contains(shown, "team") || strings.Contains(shown, "events_per_minute\": 60") {
 		g.Errorf("the file did not replace all: %s", shown)
 	}
 	g.play(4, "no such tenant (404)", "tenant", "show", "nobody")
@@ -198,7 +198,7 @@ func playDocuments(g *atGateway) {
 	g.play(0, "webhook docs: enabled, version \n, active", "webhook", "enable", "docs")
 	rule := g.file("rule.json", `{"when": "nps_score <= 6 and feedback contains 'something that nobody reads to its end in a list'", "send": ["docs"]}`)
 	g.play(0, "created", "rule", "put", long, rule)
-	g.fits(strings.ReplaceAll(g.play(0, long+"\n  active  api, v\ndocs nps_score <= 6\nof-a-file\nactive  file\nwarehouse nps_score", "rule", "list"), long, ""))
+	g.fits(strings.ReplaceAll(g.play(0, long+"\n  active  api, v\ndocs when nps_score <= 6\nof-a-file\nactive  file\nwarehouse when nps_score", "rule", "list"), long, ""))
 	g.fits(g.play(0, "docs       active  api, v\nhttps://hook.example.com/in\nwarehouse  active  file", "webhook", "list"))
 	g.play(0, "defined in \nsurveygate.yaml:4, where it is changed", "webhook", "show", "warehouse")
 	g.play(1, "`of-a-file` is defined in\n(403)", "rule", "put", "of-a-file", rule)
@@ -304,9 +304,12 @@ rules:
 	g.play(2, "need --owner", settings("import", less, "--replace")...)
 	g.playWith(env, 2, "- rule acme/detractor\n- webhook acme/partner\n-2\ndeletes 2 documents: nothing was changed; --yes", settings("import", less, "--owner", "ci", "--replace")...)
 	g.play(0, "detractor", "rule", "list", "--tenant", "acme")
+	g.playWith(env, 0, "~ connection acme/crm\n    no longer locked\nplan: +0 ~1 -2", settings("import", less, "--owner", "ci", "--replace", "--dry-run")...)
 	g.playWith(env, 0, "done: +0 ~\n-2", settings("import", less, "--owner", "ci", "--replace", "--yes")...)
 	g.play(0, "none", "rule", "list", "--tenant", "acme")
 	g.pipe("rules: [{name: piped, when: nps_score <= 6, send: [crm]}]", 0, "+ rule acme/piped\ndone: +1", settings("import")...)
+	g.pipe("rules: [{name: piped, when: nps_score <= 6, send: [crm]}]", 0, "~ rule acme/piped\n    owner: none → console\nplan: +0 ~1 -0", settings("import", "-", "--owner", "console", "--dry-run")...)
+	g.playWith(env, 0, "~ connection acme/crm\n    owner: ci → console\n    locked\n    warning: `ci` manages this document", settings("import", less, "--owner", "console", "--lock", "--dry-run")...)
 	g.pipe("{}", 1, "`connection/crm` is needed as it is by rule/piped", settings("import", "-", "--owner", "ci", "--replace")...)
 	bad := g.file("bad.yaml", "rules:\n  - name: r\n    when: nps_score <= scor\n    send: [nobody]\n")
 	g.play(2, bad+":3:24: `scor` is not a name\n^~~~\n"+bad+":4:12: there is no connection or webhook `nobody`\n^~~~~~", settings("import", bad)...)
@@ -331,4 +334,46 @@ timeout: 90m
 	g.play(2, "this must be a mapping, and is a list", "rule", "put", "faulty", g.file("list.yaml", "[a]"))
 	g.play(2, "is empty", "rule", "put", "faulty", g.file("empty.yaml", ""))
 	g.play(2, "no such file", "rule", "put", "faulty", filepath.Join(g.dir, "none.yaml"))
+}
+
+// What a draft would do is shown before it is written, with one request of each step, in the width of a terminal.
+func playTry(g *atGateway) {
+	of := func(args ...string) []string { return append(append([]string{"try"}, args...), "--tenant", "trial") }
+	g.play(0, "created", "tenant", "put", "trial")
+	hook := "{url: \"https://try.example.com/in\", events: [response.updated], signature: none, headers: {X-Key: a-secret-of-mine}}"
+	g.play(0, "created", "webhook", "put", "hook", g.file("try-hook.yaml", hook), "--tenant", "trial")
+	g.play(0, "asked about 0 events", of()...)
+	for _, score := range []string{"3", "7", "9"} {
+		g.play(0, "accepted", "emit", `{"type": "response.completed", "id": "of-`+score+`", "nps_score": `+score+`}`, "--tenant", "trial")
+	}
+	draft := g.file("try.yaml", "rules:\n  - name: passive\n    when: nps_score <= 8\n    send: [hook]\n")
+	var tried struct {
+		Asked      int
+		Difference struct{ Added int }
+	}
+	if err := json.Unmarshal([]byte(g.play(0, "", of("-f", draft, "--json")...)), &tried); err != nil || tried.Asked != 3 || tried.Difference.Added != 2 {
+		g.Errorf("%v %+v", err, tried)
+	}
+	shown := g.play(0, "asked about 3 events, back to 20\nrule passive: would be created, active\n\n"+
+		"deliveries: 0 without the draft, 2 with it: 2 added, 0 removed, 0 changed\n  + rule passive → hook: its condition is true\n    event \n"+
+		"rule passive → hook: would be sent\n    POST https://try.example.com/in\n[secret]\none request of each", of("-f", draft)...)
+	if g.fits(shown); strings.Contains(shown, "a-secret-of-mine") || strings.Count(shown, "POST ") != 1 {
+		g.Errorf("shown:\n%s", shown)
+	}
+	one := g.file("try-one.json", `{"when": "nps_score <= 4", "send": ["hook"]}`)
+	g.play(0, "2 with it", of("-f", g.file("try-as.yaml", "when: nps_score <= 8\nsend: [hook]\n"), "--as", "rule/x", "--last", "500")...)
+	g.play(2, "`when` is not a kind of settings\nor say what this is: --as rule/NAME", of("-f", one)...)
+	event := g.file("try-event.json", `{"type": "response.completed", "id": "of-a-file", "nps_score": 4}`)
+	g.fits(g.play(0, "asked about 1 event\n✓ rule x: its condition is true\n→ hook   webhook: would be sent\nPOST http", of("-f", one, "--as", "rule/x", "--event", event)...))
+	g.play(0, "asked about 1 event\n\nevent ", of("--event", event)...)
+	g.play(4, "no such event: nope", of("--event-id", "nope")...)
+	g.play(2, "exclude each other", of("--event", event, "--last", "3")...)
+	g.play(2, "--last 501: this is 1 to 500", of("--last", "501")...)
+	bad := g.file("try-bad.yaml", "rules:\n  - {name: good, when: nps_score <= 8, send: [hook]}\n  - {name: bad, when: nps_scor <= 8, send: [hook]}\n")
+	g.play(2, bad+":3:23: `nps_scor` is not a name\n^~~~~~~~ did you mean nps_score?", of("-f", bad)...)
+	named := g.file("try-map.yaml", "rules:\n  bad:\n    when: nps_score <= 8\n    send: [nobody]\n")
+	g.play(2, named+":4:12: there is no connection or webhook `nobody`", of("-f", named)...)
+	g.play(0, "webhook hook: would be deleted", of("-f", g.file("try-delete.yaml", "webhooks: {hook: null}"))...)
+	g.play(2, "write rule/NAME, webhook/NAME", of("-f", one, "--as", "rules/x")...)
+	g.play(4, "no such tenant", "try", "--tenant", "nobody")
 }

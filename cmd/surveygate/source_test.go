@@ -1,6 +1,9 @@
 package main
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -36,9 +39,13 @@ func TestSourceCommands(t *testing.T) {
 		_ = res.Body.Close()
 	}
 	body := filepath.Join(p.dir, "platform.json")
-	if err := os.WriteFile(body, []byte(`{"event":"response.created","survey_id":"s","response_id":"r","response":{"nps_score":9}}`), 0o600); err != nil {
+	content := []byte(`{"event":"response.created","survey_id":"s","response_id":"r","response":{"nps_score":9}}`)
+	if err := os.WriteFile(body, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	sum := hmac.New(sha256.New, []byte("pollqr-secret-0123456789"))
+	sum.Write(content)
+	signature := hex.EncodeToString(sum.Sum(nil))
 	for _, c := range []struct {
 		args string
 		code int
@@ -47,6 +54,15 @@ func TestSourceCommands(t *testing.T) {
 	}{
 		{args: "source list", says: []string{"pollqr  pollqr  /in/pollqr  no event", "typos   popsee  /in/typos   last event 20"}, not: "branch"},
 		{args: "source list --tenant acme", says: []string{"branch", "/t/acme/in/branch"}, not: "typos"},
+		{args: "source list --tenant *", says: []string{"acme/branch     pollqr  /t/acme/in/branch", "default/pollqr  pollqr  /in/pollqr"}},
+		{args: "destinations list --tenant *", says: []string{"acme/hers    webhook", "default/crm  webhook"}},
+		{args: "webhook list --tenant *", says: []string{"acme/hers    active  file", "default/crm  active  file"}},
+		{args: "deliveries list --tenant *", says: []string{"none"}},
+		{args: "dead list --tenant *", says: []string{"of one tenant at a time", "none"}},
+		{args: "dead list --tenant * --json", says: []string{`"events": []`}},
+		{args: "events list --tenant *", code: 2, says: []string{"--tenant '*' is for lists of states", "name it"}},
+		{args: "deliveries show dl_x --tenant *", code: 2, says: []string{"--tenant '*' is for lists of states"}},
+		{args: "explain jo@example.com --tenant *", code: 2, says: []string{"--tenant '*' is for lists of states"}},
 		{args: "source list --tenant nobody", code: 4, says: []string{"no such tenant"}},
 		{args: "source rejected pollqr", says: []string{"401  signature", "failed: the signature does not match", "signed: {body}", "given:  0000", "POST /in/pollqr  from 127.0.0.1", "of /in/pollqr"}, not: "pollqr-secret"},
 		{args: "source rejected branch --tenant acme", says: []string{"of /t/acme/in/branch"}, not: "branch-secret"},
@@ -55,7 +71,17 @@ func TestSourceCommands(t *testing.T) {
 		{args: "source rejected typos", says: []string{"none in the last day"}},
 		{args: "source rejected pollqr --limit 0", code: 2, says: []string{"at least 1"}},
 		{args: "source captured typos", says: []string{"200  POST /in/typos  63 bytes"}},
-		{args: "source captured pollqr", says: []string{"none: `capture: 1h`"}},
+		{args: "source captured pollqr", says: []string{"none: surveygate source capture pollqr --for 1h"}},
+		{args: "source capture pollqr --for 2h", says: []string{"source pollqr: keeps requests until 20", "to see them: surveygate source captured pollqr"}},
+		{args: "source captured pollqr", says: []string{"none yet; requests until 20"}},
+		{args: "source capture pollqr --for 0s --json", says: []string{`"capture_until": null`}},
+		{args: "source capture pollqr --for 48h", code: 1, says: []string{"up to 24h; 0s ends it (422)"}},
+		{args: "source capture polqr", code: 4, says: []string{"did you mean `pollqr`?"}},
+		{args: "source test pollqr platform.json --running --header X-PollQR-Signature:" + signature, says: []string{"event 1 of 1: response.completed", "passed, with secret 1", "not mapped: nothing", "the platform would get: 200 OK"}, not: "pollqr-secret"},
+		{args: "source test pollqr platform.json --running --header X-PollQR-Signature:0000", code: 1, says: []string{"failed: the signature has not the form", "the platform would get: 401 Unauthorized"}, not: "pollqr-secret"},
+		{args: "source test pollqr platform.json --running --secret mine", code: 2, says: []string{"leave out --secret"}},
+		{args: "source test branch platform.json --running", code: 4, says: []string{"no such source"}},
+		{args: "source test branch platform.json --running --tenant acme --json", code: 1, says: []string{`"proved": false`, `"status": 401`}},
 		{args: "source captured typos --tenant acme", code: 4, says: []string{"no such source"}},
 		{args: "deliveries retry nonsense", code: 4, says: []string{"no such delivery"}},
 		{args: "deliveries list --destination crn", code: 4, says: []string{"no such destination `crn`; did you mean `crm`?"}},

@@ -111,7 +111,11 @@ func (c *Connector) body(ev *event.Event) (body []byte, contentType string, err 
 		body, err = event.MarshalDigits(values, c.digits())
 		return body, "application/json", err
 	}
-	switch format := c.format(); format {
+	format := c.format()
+	if format == RawBytes && len(ev.Raw.Body) == 0 && strings.HasPrefix(ev.Type, event.GatewayPrefix) {
+		format = Envelope // the gateway's own notices have no original bytes
+	}
+	switch format {
 	case PollarixEnvelope:
 		body, err = c.pollarix(ev)
 		return body, "application/json", err

@@ -56,10 +56,10 @@ type Connector struct {
 	// `popsee`, `chattosurvey`, `github`, `stripe`, `none`, or a mapping that describes a custom one.
 	Signature connectors.Signature `yaml:"signature,omitempty"`
 
-	// Body is the content: `raw` (the platform's original bytes, the default), `event` (the normalised event),
-	// `cloudevents`, `cloudevents-binary`, `pollarix` (the envelope of Pollarix' webhooks, of events of every source; `webhookId` is
-	// the webhook's name, `departmentId` the tenant), or a mapping of values. With `raw`, the headers `webhook-event` (the canonical
-	// type), `webhook-source` and `webhook-tenant` are added.
+	// Body is the content: `raw` (the platform's original bytes, the default; notices of the gateway, `gateway.*`, have none and are
+	// sent as `event`), `event` (the normalised event), `cloudevents`, `cloudevents-binary`, `pollarix` (the envelope of Pollarix'
+	// webhooks, of events of every source; `webhookId` is the webhook's name, `departmentId` the tenant), or a mapping of values. With
+	// `raw`, the headers `webhook-event` (the canonical type), `webhook-source` and `webhook-tenant` are added.
 	Body Body `yaml:"body,omitempty"`
 
 	// LargeNumbers is the form of whole numbers beyond 2^53 in every body but `raw`: `number` (all digits; JavaScript's

@@ -212,6 +212,23 @@ func TestRawIsByteForByte(t *testing.T) {
 }
 
 // A byte order mark is sent with the body, complete or cut.
+// Notices of the gateway have no original bytes: a webhook that asks for them gets them in the envelope, and without its `body` set.
+func TestNoticesHaveABody(t *testing.T) {
+	t.Parallel()
+	ev, err := event.New(event.Header{
+		ID: "1", Tenant: "acme", Source: event.NoticeSource, Type: event.TypeDeliveryDead, Received: connectortest.ReceivedAt,
+	}, &event.Data{Notice: event.Notice{Summary: "2 deliveries to crm became dead letters", Destination: "crm"}}, event.Raw{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []*Connector{{}, {Body: Body{Format: RawBytes}}, {Preset: "pollqr"}} {
+		body, contentType, err := c.body(ev)
+		if err != nil || contentType != "application/json" || !strings.Contains(string(body), `"summary":"2 deliveries to crm became dead letters"`) {
+			t.Errorf("%+v: %s %s, %v", c, contentType, body, err)
+		}
+	}
+}
+
 func TestByteOrderMark(t *testing.T) {
 	t.Parallel()
 	ev := rawEvent(t, []byte("\ufeff{\"a\":1,\"answers\":{\"2\":3}}"), "application/json")

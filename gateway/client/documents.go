@@ -23,6 +23,9 @@ const (
 	RuleKind       Kind = "rule"
 )
 
+// Kinds are all kinds.
+var Kinds = []Kind{WebhookKind, ConnectionKind, SourceKind, RuleKind}
+
 func (k Kind) path(name string) string {
 	path := "/v1/" + string(k) + "s"
 	if name != "" {

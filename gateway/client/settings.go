@@ -15,6 +15,8 @@ type (
 	Import = view.Import
 	// ImportedItem is what an import does to one document.
 	ImportedItem = view.ImportedItem
+	// ChangedOwner is a change of a document's owner.
+	ChangedOwner = view.ChangedOwner
 )
 
 // HowToImport says how documents are imported.
@@ -31,10 +33,14 @@ type HowToImport struct {
 // importWait is longer than the gateway works on an import and waits for the one before.
 const importWait = 3 * time.Minute
 
-// ExportSettings returns the documents of the tenant in YAML, with ${NAME} in place of secrets.
-func (c *Client) ExportSettings(ctx context.Context) ([]byte, error) {
+// ExportSettings returns the documents of the tenant in YAML, with ${NAME} in place of secrets, or with sealed ones.
+func (c *Client) ExportSettings(ctx context.Context, sealed bool) ([]byte, error) {
 	var text []byte
-	err := c.Do(ctx, Call{Method: http.MethodGet, Path: "/v1/settings/export", Into: &text})
+	call := Call{Method: http.MethodGet, Path: "/v1/settings/export", Into: &text}
+	if sealed {
+		call.Query = url.Values{"sealed": {"true"}}
+	}
+	err := c.Do(ctx, call)
 	return text, err
 }
 

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"time"
@@ -27,7 +28,7 @@ type (
 // SourceInfo is a source of a running gateway.
 type SourceInfo struct {
 	view.Source
-	// Last is when its newest kept event was received; zero if none is kept.
+	// Last is when its newest kept event was received; zero if none is kept, and in a list of all tenants.
 	Last view.Time `json:"last_event,omitzero"`
 }
 
@@ -50,6 +51,9 @@ func (c *Client) Sources(ctx context.Context, showSecrets bool) ([]SourceInfo, e
 		query.Set("cursor", *page.Next)
 	}
 	for i := range all {
+		if c.tenant == "*" { // it would be a request for each
+			break
+		}
 		var page view.Page[view.Event]
 		newest := url.Values{"source": {all[i].Name}, "limit": {"1"}}
 		if err := c.Do(ctx, Call{Method: http.MethodGet, Path: "/v1/events", Query: newest, Into: &page}); err != nil && !isStatus(err, http.StatusNotFound) { // it is not in use yet
@@ -75,4 +79,36 @@ func (c *Client) Captured(ctx context.Context, name string) ([]CapturedRequest, 
 	var page view.CapturedPage
 	err := c.Do(ctx, Call{Method: http.MethodGet, Path: "/v1/sources/" + url.PathEscape(name) + "/captured", Into: &page})
 	return page.Data, page.CaptureUntil.Time, err
+}
+
+// The check of a request by a source of a running gateway.
+type (
+	// SourceTest is a request to read as its source would read it from its platform.
+	SourceTest = view.SourceTest
+	// SourceTested is how a source reads a request.
+	SourceTested = view.SourceTested
+)
+
+// CaptureRequests lets a source keep its requests for a while; 0 ends that. It returns until when it keeps them; zero: it does not.
+func (c *Client) CaptureRequests(ctx context.Context, name string, lasts time.Duration) (time.Time, error) {
+	body, err := json.Marshal(view.CaptureAsk{For: lasts.String()})
+	if err != nil {
+		return time.Time{}, err
+	}
+	var now view.Capturing
+	err = c.Do(ctx, Call{Method: http.MethodPost, Path: "/v1/sources/" + url.PathEscape(name) + "/capture", Body: body, ContentType: "application/json", Into: &now})
+	if err != nil || now.CaptureUntil == nil {
+		return time.Time{}, err
+	}
+	return now.CaptureUntil.Time, nil
+}
+
+// TestSource asks how a source would read a request. Nothing is kept.
+func (c *Client) TestSource(ctx context.Context, name string, t SourceTest) (*SourceTested, error) {
+	body, err := json.Marshal(t)
+	if err != nil {
+		return nil, err
+	}
+	tested := &SourceTested{}
+	return tested, c.Do(ctx, Call{Method: http.MethodPost, Path: "/v1/sources/" + url.PathEscape(name) + "/test", Body: body, ContentType: "application/json", Into: tested})
 }

@@ -71,7 +71,7 @@ func variables(t *testing.T, export string, documents []config.Document) map[str
 
 func exported(t *testing.T, book *stored.Book, tenant string) string {
 	t.Helper()
-	text, err := book.Export(t.Context(), tenant)
+	text, err := book.Export(t.Context(), tenant, false)
 	if err != nil {
 		t.Fatal(err)
 	}

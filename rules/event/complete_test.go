@@ -266,7 +266,11 @@ func TestFieldsAreTheSchemas(t *testing.T) {
 		slices.SortFunc(all, func(a, b Field) int { return strings.Compare(a.Path, b.Path) })
 		return all
 	}
-	if diff := cmp.Diff(sorted(want), sorted(Fields())); diff != "" {
+	got := sorted(Fields())
+	for i := range got {
+		got[i].Identifier = false // of what is published, whose numbers become texts
+	}
+	if diff := cmp.Diff(sorted(want), got); diff != "" {
 		t.Errorf("(-schema +fields):\n%s", diff)
 	}
 

@@ -26,6 +26,8 @@ type Field struct {
 	Kind Kind
 	// Open is set for objects with keys that the platform or the publisher chooses. The kind of everything below them is Any.
 	Open bool
+	// Identifier is set for texts that may be written as a number, whose digits are kept.
+	Identifier bool
 }
 
 // Shortcuts maps short names to paths in the data. They are valid in the rule language, as targets of roles, in profiles, and at
@@ -57,7 +59,6 @@ type node struct {
 	index map[string]*node
 
 	text    func(*Data) *string
-	id      bool // text that may be written as a number, whose digits are kept
 	time    bool // text in RFC 3339
 	number  func(*Data) **float64
 	truth   func(*Data) **bool
@@ -77,12 +78,12 @@ const (
 
 // leaves are the fields in the order of an envelope.
 var leaves = []node{
-	{Field: Field{Path: "account.id", Kind: String}, text: func(d *Data) *string { return &d.Account.ID }, id: true},
-	{Field: Field{Path: "survey.id", Kind: String}, text: func(d *Data) *string { return &d.Survey.ID }, id: true},
+	{Field: Field{Path: "account.id", Kind: String, Identifier: true}, text: func(d *Data) *string { return &d.Account.ID }},
+	{Field: Field{Path: "survey.id", Kind: String, Identifier: true}, text: func(d *Data) *string { return &d.Survey.ID }},
 	{Field: Field{Path: "survey.title", Kind: String}, text: func(d *Data) *string { return &d.Survey.Title }},
 	{Field: Field{Path: "survey.type", Kind: String}, text: func(d *Data) *string { return &d.Survey.Type }},
-	{Field: Field{Path: "survey.version", Kind: String}, text: func(d *Data) *string { return &d.Survey.Version }, id: true},
-	{Field: Field{Path: "response.id", Kind: String}, text: func(d *Data) *string { return &d.Response.ID }, id: true},
+	{Field: Field{Path: "survey.version", Kind: String, Identifier: true}, text: func(d *Data) *string { return &d.Survey.Version }},
+	{Field: Field{Path: "response.id", Kind: String, Identifier: true}, text: func(d *Data) *string { return &d.Response.ID }},
 	{Field: Field{Path: "response.completed", Kind: Bool}, truth: func(d *Data) **bool { return &d.Response.Completed }},
 	{Field: Field{Path: "response.started_at", Kind: String}, text: func(d *Data) *string { return &d.Response.StartedAt }, time: true},
 	{Field: Field{Path: "response.completed_at", Kind: String}, text: func(d *Data) *string { return &d.Response.CompletedAt }, time: true},
@@ -98,8 +99,8 @@ var leaves = []node{
 	{Field: Field{Path: "response.answers", Kind: Array}, special: answers},
 	{Field: Field{Path: "response.result", Kind: Object, Open: true}, object: func(d *Data) *json.RawMessage { return &d.Response.Result }},
 	{Field: Field{Path: "response.leads", Kind: Array}, special: leads},
-	{Field: Field{Path: "respondent.id", Kind: String}, text: func(d *Data) *string { return &d.Respondent.ID }, id: true},
-	{Field: Field{Path: "respondent.external_id", Kind: String}, text: func(d *Data) *string { return &d.Respondent.ExternalID }, id: true},
+	{Field: Field{Path: "respondent.id", Kind: String, Identifier: true}, text: func(d *Data) *string { return &d.Respondent.ID }},
+	{Field: Field{Path: "respondent.external_id", Kind: String, Identifier: true}, text: func(d *Data) *string { return &d.Respondent.ExternalID }},
 	{Field: Field{Path: "respondent.email", Kind: String}, text: func(d *Data) *string { return &d.Respondent.Email }},
 	{Field: Field{Path: "respondent.name", Kind: String}, text: func(d *Data) *string { return &d.Respondent.Name }},
 	{Field: Field{Path: "respondent.first_name", Kind: String}, text: func(d *Data) *string { return &d.Respondent.FirstName }},
@@ -114,7 +115,7 @@ var leaves = []node{
 	{Field: Field{Path: "context.channel", Kind: String}, text: func(d *Data) *string { return &d.Context.Channel }},
 	{Field: Field{Path: "context.language", Kind: String}, text: func(d *Data) *string { return &d.Context.Language }},
 	{Field: Field{Path: "context.country", Kind: String}, text: func(d *Data) *string { return &d.Context.Country }},
-	{Field: Field{Path: "context.collector_id", Kind: String}, text: func(d *Data) *string { return &d.Context.CollectorID }, id: true},
+	{Field: Field{Path: "context.collector_id", Kind: String, Identifier: true}, text: func(d *Data) *string { return &d.Context.CollectorID }},
 	{Field: Field{Path: "notice.summary", Kind: String}, text: func(d *Data) *string { return &d.Notice.Summary }},
 	{Field: Field{Path: "notice.destination", Kind: String}, text: func(d *Data) *string { return &d.Notice.Destination }},
 	{Field: Field{Path: "notice.source", Kind: String}, text: func(d *Data) *string { return &d.Notice.Source }},

@@ -17,11 +17,11 @@ func (n *node) set(d *Data, path string, v jsonpath.Result, loose bool) error {
 	}
 	switch {
 	case n.text != nil:
-		s, err := textOf(v, path, n.id)
+		s, err := textOf(v, path, n.Identifier)
 		if err != nil {
 			return err
 		}
-		if n.id && !loose && !v.IsText() {
+		if n.Identifier && !loose && !v.IsText() {
 			return NotTextError(path)
 		}
 		*n.text(d) = s

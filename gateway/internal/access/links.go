@@ -92,6 +92,8 @@ type Link struct {
 	By      string    `json:"created_by"`
 	// Opened is when it was opened; zero: it was not.
 	Opened time.Time `json:"opened,omitzero"`
+	// Until is when the link and its session end in any case; zero: never. It is the end of the token that made the link.
+	Until time.Time `json:"until,omitzero"`
 
 	version uint64
 }
@@ -111,13 +113,20 @@ type Links struct {
 // ErrTooManyLinks means that a tenant has MaxLinks.
 var ErrTooManyLinks = fmt.Errorf("%d portal links of this tenant have not ended yet", MaxLinks)
 
-// ended reports whether neither the link nor a session of it can be used any more.
-func (l *Link) ended(now time.Time) bool {
-	if l.Opened.IsZero() {
-		return !now.Before(l.Expires)
+// Ends is when the link can no longer be opened or, once it was, when its session ends.
+func (l *Link) Ends() time.Time {
+	end := l.Expires
+	if !l.Opened.IsZero() {
+		end = l.Opened.Add(time.Duration(l.Session) * time.Second)
 	}
-	return !now.Before(l.Opened.Add(time.Duration(l.Session) * time.Second))
+	if !l.Until.IsZero() && l.Until.Before(end) {
+		end = l.Until
+	}
+	return end
 }
+
+// ended reports whether neither the link nor a session of it can be used any more.
+func (l *Link) ended(now time.Time) bool { return !now.Before(l.Ends()) }
 
 // Make makes a link, and returns it with the text that opens it, which is not kept.
 func (k *Links) Make(ctx context.Context, tenant string, link Link) (made *Link, key string, err error) {
@@ -236,7 +245,7 @@ func (k *Links) Open(ctx context.Context, key string, again *Session) (*Link, *S
 	if again != nil && again.Link == link.ID && again.Tenant == tenant && !link.ended(now) {
 		return link, again, nil
 	}
-	if !link.Opened.IsZero() || !now.Before(link.Expires) {
+	if !link.Opened.IsZero() || link.ended(now) {
 		return link, nil, ErrLinkEnded
 	}
 	// The version decides who is first, on every replica.
@@ -252,7 +261,7 @@ func (k *Links) Open(ctx context.Context, key string, again *Session) (*Link, *S
 	if err != nil {
 		return nil, nil, err
 	}
-	return link, &Session{Link: id, Tenant: tenant, Expires: now.Add(time.Duration(link.Session) * time.Second).Unix()}, nil
+	return link, &Session{Link: id, Tenant: tenant, Expires: link.Ends().Unix()}, nil
 }
 
 // Person names who uses the link, for the audit.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/surveygate/surveygate/gateway/internal/access"
-	"github.com/surveygate/surveygate/gateway/internal/job"
 	"github.com/surveygate/surveygate/gateway/internal/notice"
 	"github.com/surveygate/surveygate/gateway/internal/oauth"
 	"github.com/surveygate/surveygate/gateway/internal/state"
@@ -14,10 +13,10 @@ import (
 )
 
 // Remains deletes what the gateway itself keeps about a tenant besides what the tenant owns, so that a later tenant of the same id does
-// not get it: tokens of its connections, what it was told, which sources capture, when its tokens were used, and jobs that have ended. inFile leaves the tokens
-// of connections, because a file may define the connections.
+// not get it: tokens of its connections, what it was told, which sources capture, when its tokens were used, and portal links that were made
+// while it was deleted. inFile leaves the tokens of connections, because a file may define the connections.
 func Remains(ctx context.Context, store state.Settings, tenant string, inFile bool) error {
-	kinds := []string{state.KindCapture, access.KindUsed}
+	kinds := []string{state.KindCapture, access.KindUsed, access.KindLink}
 	if !inFile {
 		kinds = append(kinds, vault.KindPlanted, oauth.KindToken)
 	}
@@ -31,9 +30,6 @@ func Remains(ctx context.Context, store state.Settings, tenant string, inFile bo
 				return err
 			}
 		}
-	}
-	if err := job.RemoveEnded(ctx, store, tenant); err != nil {
-		return fmt.Errorf("delete the jobs of a tenant: %w", err)
 	}
 	told, err := store.Get(ctx, Everyone, notice.Kind, tenant)
 	if errors.Is(err, state.ErrNotFound) {

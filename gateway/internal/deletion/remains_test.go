@@ -25,10 +25,12 @@ func TestRemains(t *testing.T) {
 		{"acme", "capture", "popsee"},
 		{"acme", "token-used", "t1"},
 		{"*", "notice", "acme"},
+		{"acme", "portal-link", "pl_x"},
 		{"acme", "token-planted", "crm"},
 		{"acme", "token-fetched", "crm"},
 		{"acme", "source", "popsee"},
 		{"other", "token-planted", "crm"},
+		{"other", "portal-link", "pl_x"},
 		{"*", "notice", "other"},
 	}
 	for _, p := range of {
@@ -47,7 +49,7 @@ func TestRemains(t *testing.T) {
 	for _, c := range []struct {
 		inFile bool
 		want   []int
-	}{{true, []int{3, 4, 5, 6, 7}}, {false, []int{5, 6, 7}}, {false, []int{5, 6, 7}}} {
+	}{{true, []int{4, 5, 6, 7, 8, 9}}, {false, []int{6, 7, 8, 9}}, {false, []int{6, 7, 8, 9}}} {
 		if err := deletion.Remains(t.Context(), s, "acme", c.inFile); err != nil {
 			t.Fatal(err)
 		}

@@ -99,13 +99,16 @@ var (
 	ErrEnded = errors.New("the job has ended")
 	// ErrTooMany: too many jobs of the tenant wait or run.
 	ErrTooMany = errors.New("too many jobs wait already")
+	// ErrRuns: a job still runs, so that it cannot be removed.
+	ErrRuns = errors.New("a job still runs")
 )
 
 // The bounds of a tenant's jobs.
 const (
 	// MaxActive bounds those that wait or run.
 	MaxActive = 20
-	// MaxKept and KeptFor bound those that have ended.
-	MaxKept = 1000
-	KeptFor = 30 * 24 * time.Hour
+	// MaxKept, MaxKeptBytes and KeptFor bound those that have ended.
+	MaxKept      = 1000
+	MaxKeptBytes = 4 << 20
+	KeptFor      = 30 * 24 * time.Hour
 )

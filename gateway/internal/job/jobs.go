@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -164,7 +165,7 @@ func (j *Jobs) put(ctx context.Context, job *Job) error {
 
 // List returns the jobs of a tenant of one kind, newest first.
 func (j *Jobs) List(ctx context.Context, tenant, kind string) ([]*Job, error) {
-	all, err := j.all(ctx, tenant)
+	all, _, err := j.all(ctx, tenant)
 	if err != nil {
 		return nil, err
 	}
@@ -174,25 +175,44 @@ func (j *Jobs) List(ctx context.Context, tenant, kind string) ([]*Job, error) {
 	}), nil
 }
 
-// all returns all jobs of a tenant, newest first.
-func (j *Jobs) all(ctx context.Context, tenant string) ([]*Job, error) {
+// all returns all jobs of a tenant, newest first, and how many bytes each takes in the store, by id.
+func (j *Jobs) all(ctx context.Context, tenant string) (all []*Job, bytes map[string]int, err error) {
 	list, err := j.Store.List(ctx, tenant, kindJob)
 	if err != nil {
-		return nil, fmt.Errorf("list jobs: %w", err)
+		return nil, nil, fmt.Errorf("list jobs: %w", err)
 	}
-	var all []*Job
+	bytes = make(map[string]int, len(list))
 	for _, setting := range list {
 		if job, err := decode(setting); err == nil {
-			all = append(all, job)
+			all, bytes[job.ID] = append(all, job), len(setting.Value)
 		}
 	}
-	slices.SortFunc(all, func(a, b *Job) int {
-		if c := b.Created.Compare(a.Created); c != 0 {
-			return c
+	slices.SortFunc(all, compare)
+	return all, bytes, nil
+}
+
+// compare orders jobs: newest first.
+func compare(a, b *Job) int {
+	return cmp.Or(b.Created.Compare(a.Created), strings.Compare(a.ID, b.ID))
+}
+
+// Page returns the first jobs of a list behind a cursor, and the cursor of the next page; it is empty where nothing is left. Jobs that
+// begin or go meanwhile move no other ones. state.ErrCursor: that is no cursor.
+func Page(all []*Job, cursor string, limit int) (page []*Job, next string, err error) {
+	if cursor != "" {
+		at, id, _ := strings.Cut(cursor, "-")
+		nanos, err := strconv.ParseInt(at, 10, 64)
+		if err != nil || id == "" {
+			return nil, "", state.ErrCursor
 		}
-		return strings.Compare(a.ID, b.ID)
-	})
-	return all, nil
+		last := &Job{ID: id, Created: time.Unix(0, nanos)}
+		all = all[slices.IndexFunc(append(slices.Clone(all), nil), func(job *Job) bool { return job == nil || compare(job, last) > 0 }):]
+	}
+	if len(all) <= limit {
+		return all, "", nil
+	}
+	last := all[limit-1]
+	return all[:limit], fmt.Sprintf("%d-%s", last.Created.UnixNano(), last.ID), nil
 }
 
 // Cancel ends a job: one that waits at once, one that runs with its next step. What it did stays done. ErrNoJob, ErrEnded.
@@ -252,52 +272,6 @@ func (j *Jobs) orphan(ctx context.Context, tenant, id string) error {
 		return nil
 	}
 	return j.forget(ctx, tenant, id)
-}
-
-// prune removes the jobs of a tenant that ended too long ago, or that are too many.
-func (j *Jobs) prune(ctx context.Context, tenant string) error {
-	return j.removeEnded(ctx, tenant, MaxKept, j.Clock.Now().Add(-KeptFor))
-}
-
-// RemoveEnded removes all jobs of a tenant that have ended.
-func RemoveEnded(ctx context.Context, store state.Settings, tenant string) error {
-	return (&Jobs{Options: Options{Store: store}}).removeEnded(ctx, tenant, 0, time.Time{})
-}
-
-// removeEnded removes the jobs of a tenant that ended before a time, and those beyond the newest ones.
-func (j *Jobs) removeEnded(ctx context.Context, tenant string, newest int, oldest time.Time) error {
-	all, err := j.all(ctx, tenant)
-	if err != nil {
-		return err
-	}
-	kept := 0
-	for _, job := range all {
-		if !job.State.Ended() {
-			continue
-		}
-		if kept++; kept <= newest && !job.Ended.Before(oldest) {
-			continue
-		}
-		err := j.Store.Delete(ctx, tenant, kindJob, job.ID, job.version)
-		if err != nil && !errors.Is(err, state.ErrNotFound) && !errors.Is(err, state.ErrConflict) {
-			return fmt.Errorf("remove job %s: %w", job.ID, err)
-		}
-	}
-	return nil
-}
-
-// pruneAll is prune for every tenant that has jobs.
-func (j *Jobs) pruneAll(ctx context.Context) error {
-	last, err := j.Store.LastChanges(ctx, kindJob)
-	if err != nil {
-		return err
-	}
-	for _, l := range last {
-		if err := j.prune(ctx, l.Tenant); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // look makes Run look for jobs at once.

@@ -17,13 +17,19 @@ type changes struct {
 	pending map[string]*changed // by tenant
 }
 
-// changed is what changed of one tenant. Of more than maxEach changes only the number and the first names are known.
+// changed is what changed of one tenant: of more than maxEach acts only the number of changes and the first names are known.
 type changed struct {
-	lines []audit.Line // the first ones, without settings
+	acts  []act
+	count int // of changes
+}
+
+// act is what was changed together, by one request. Of many changes only the first are known.
+type act struct {
+	lines []audit.Line // without settings
 	count int
 }
 
-func (c *changes) add(tenant string, lines []audit.Line, count int) {
+func (c *changes) add(tenant string, acts []act, count int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p := c.pending[tenant]
@@ -32,7 +38,24 @@ func (c *changes) add(tenant string, lines []audit.Line, count int) {
 		c.pending[tenant] = p
 	}
 	p.count += count
-	p.lines = append(p.lines, lines[:min(len(lines), maxEach-len(p.lines))]...)
+	p.acts = append(p.acts, acts[:min(len(acts), maxEach-len(p.acts))]...)
+}
+
+// known is how many changes the acts have.
+func (c *changed) known() (count int) {
+	for i := range c.acts {
+		count += c.acts[i].count
+	}
+	return count
+}
+
+// all makes one act of all.
+func (c *changed) all() *act {
+	all := &act{count: c.count}
+	for i := range c.acts {
+		all.lines = append(all.lines, c.acts[i].lines...)
+	}
+	return all
 }
 
 func (c *changes) take() map[string]*changed {
@@ -43,31 +66,46 @@ func (c *changes) take() map[string]*changed {
 	return taken
 }
 
-// Changed notices a line of the audit. It does not wait. Acts that change no settings, such as a replay, are not told.
-func (n *Notifier) Changed(_ context.Context, tenant string, line audit.Line) {
-	if !line.ChangesSettings() || !n.Plan().Hears(tenant, event.TypeSettingsChanged) {
-		return
+// Changed notices lines of the audit that are about one act. It does not wait. Acts that change no settings, such as a replay, are not
+// told.
+func (n *Notifier) Changed(_ context.Context, tenant string, lines []audit.Line) {
+	var a act
+	for i := range lines {
+		if !lines[i].ChangesSettings() {
+			continue
+		}
+		if a.count == 0 && !n.Plan().Hears(tenant, event.TypeSettingsChanged) {
+			return
+		}
+		a.count++
+		if len(a.lines) < maxEach {
+			line := lines[i]
+			line.Before, line.After = nil, nil
+			a.lines = append(a.lines, line)
+		}
 	}
-	line.Before, line.After = nil, nil
-	n.changes.add(tenant, []audit.Line{line}, 1)
+	if a.count > 0 {
+		n.changes.add(tenant, []act{a}, a.count)
+	}
 }
 
-// tellChanges tells of the changes since the last round: each alone, or as one notice where there are many. A tenant has maxEach
-// places a minute for notices, over all replicas: the key of a notice is its place, and a place that is taken is a duplicate.
+// tellChanges tells of the changes since the last round: one notice for each act, or one for all where there are many. A tenant has
+// maxEach places a minute for notices, over all replicas: the key of a notice is its place, and a place that is taken is a duplicate.
 func (n *Notifier) tellChanges(ctx context.Context) error {
 	minute := n.Clock.Now().Unix() / 60
 	var failed error
 	for tenant, c := range n.changes.take() {
 		if failed != nil {
-			n.changes.add(tenant, c.lines, c.count)
+			n.changes.add(tenant, c.acts, c.count)
 			continue
 		}
 		var notices []event.Notice
-		if c.count > len(c.lines) {
-			notices = []event.Notice{manyChanges(c)}
+		many := c.count > c.known()
+		if many {
+			notices = []event.Notice{c.all().notice()}
 		} else {
-			for i := range c.lines {
-				notices = append(notices, oneChange(&c.lines[i]))
+			for i := range c.acts {
+				notices = append(notices, c.acts[i].notice())
 			}
 		}
 		place, done := 0, 0
@@ -82,13 +120,21 @@ func (n *Notifier) tellChanges(ctx context.Context) error {
 		}
 		switch {
 		case done == len(notices):
-		case c.count > len(c.lines):
-			n.changes.add(tenant, c.lines, c.count)
+		case many:
+			n.changes.add(tenant, c.acts, c.count)
 		default:
-			n.changes.add(tenant, c.lines[done:], len(c.lines)-done)
+			left := &changed{acts: c.acts[done:]}
+			n.changes.add(tenant, left.acts, left.known())
 		}
 	}
 	return failed
+}
+
+func (a *act) notice() event.Notice {
+	if a.count == 1 {
+		return oneChange(&a.lines[0])
+	}
+	return manyChanges(a)
 }
 
 func oneChange(l *audit.Line) event.Notice {
@@ -102,7 +148,7 @@ func oneChange(l *audit.Line) event.Notice {
 	return data
 }
 
-func manyChanges(c *changed) event.Notice {
+func manyChanges(c *act) event.Notice {
 	var names, by []string
 	for i := range c.lines {
 		names = append(names, c.lines[i].Of)
@@ -116,6 +162,9 @@ func manyChanges(c *changed) event.Notice {
 	}
 	slices.Sort(names)
 	names = slices.Compact(names)
-	data.Summary = fmt.Sprintf("%s: %d changes of settings, of %s and others", few(by), c.count, strings.Join(names[:min(len(names), maxNamed)], ", "))
+	data.Summary = fmt.Sprintf("%s: %d changes of settings, of %s", few(by), c.count, strings.Join(names[:min(len(names), maxNamed)], ", "))
+	if c.count > min(len(names), maxNamed) {
+		data.Summary += " and others"
+	}
 	return data
 }

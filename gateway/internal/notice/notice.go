@@ -6,10 +6,12 @@
 // without end.
 //
 // Transitions of destinations and sources are found by one replica, which holds a lease, from what the store has: holds and
-// statistics. Dead letters and changes of settings are told by the replica where they happened. All are bounded a minute and tenant.
+// statistics. Dead letters and changes of settings are told by the replica where they happened; if that is killed before, the one with the
+// lease finds them in the store, where no notice is newer (missed). All are bounded a minute and tenant.
 package notice
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -37,13 +39,16 @@ var Definitions = []Definition{
 	{event.TypeSettingsChanged, "somebody changed a document, a token or the tenant by the API: a notice for each change, or one for many"},
 }
 
-// Options are the dependencies of a Notifier; all are required.
+// Options are the dependencies of a Notifier; all but Holder are required.
 type Options struct {
 	Store state.Store
 	// Plan is the running configuration.
 	Plan  func() *decide.Plan
 	Clock clock.Clock
 	Log   *slog.Logger
+	// Holder holds the lease of this process; empty makes one up. The only process of a store gives the same at each start, so that it
+	// tells at once what the process before it did not.
+	Holder string
 }
 
 // Times and bounds. A tenant gets at most maxEach notices of dead letters a minute and as many of changes; beyond that, one notice
@@ -64,17 +69,21 @@ const leaseName = "notices"
 type Notifier struct {
 	Options
 
-	holder  string
+	alone   bool      // it is the only process of the store
+	began   time.Time // when it was made
 	dead    deadLetters
 	changes changes
 	sources turn
-	hearing hearing // used by Round alone
+	hearing hearing // used by Round alone, as are sources and missed
+	missed  missed
 }
 
 // New returns a Notifier that has noticed nothing yet.
 func New(o Options) *Notifier {
+	alone := o.Holder != ""
+	o.Holder = cmp.Or(o.Holder, rand.Text())
 	return &Notifier{
-		Options: o, holder: rand.Text(), hearing: hearing{},
+		Options: o, alone: alone, began: o.Clock.Now(), hearing: hearing{}, missed: missed{looked: map[string]time.Duration{}},
 		dead: deadLetters{pending: map[target]*deadCount{}, ofTenant: map[string]int{}}, changes: changes{pending: map[string]*changed{}},
 	}
 }
@@ -85,6 +94,9 @@ type target struct{ tenant, name string }
 // Run makes notices until ctx ends.
 func (n *Notifier) Run(ctx context.Context) {
 	for {
+		if err := n.Round(ctx); err != nil && ctx.Err() == nil {
+			n.Log.Warn("cannot make notices; the next try is soon", "err", err)
+		}
 		after, stop := n.Clock.After(every)
 		select {
 		case <-after:
@@ -93,9 +105,6 @@ func (n *Notifier) Run(ctx context.Context) {
 			return
 		}
 		stop()
-		if err := n.Round(ctx); err != nil && ctx.Err() == nil {
-			n.Log.Warn("cannot make notices; the next try is soon", "err", err)
-		}
 	}
 }
 
@@ -108,11 +117,17 @@ func (n *Notifier) Round(ctx context.Context) error {
 	if len(tenants) == 0 {
 		return nil
 	}
-	if _, err := n.Store.Lease(ctx, leaseName, n.holder, leaseFor); err != nil {
+	if _, err := n.Store.Lease(ctx, leaseName, n.Holder, leaseFor); err != nil {
 		return ignoreConflict(err) // another replica looks
 	}
 	kept, err := n.records(ctx)
 	if err != nil {
+		return err
+	}
+	if err := n.lookForMissed(ctx, tenants, kept); err != nil {
+		return err
+	}
+	if err := n.flush(ctx); err != nil {
 		return err
 	}
 	if err := n.lookAtDestinations(ctx, tenants, kept); err != nil {
@@ -127,7 +142,7 @@ func (n *Notifier) Close(ctx context.Context) error {
 		n.Log.Warn("notices of the last seconds are lost", "err", err)
 	}
 	if len(n.hearing.tenants) > 0 {
-		_, _ = n.Store.Lease(ctx, leaseName, n.holder, 0) // it ends by itself otherwise
+		_, _ = n.Store.Lease(ctx, leaseName, n.Holder, 0) // it ends by itself otherwise
 	}
 	return nil
 }
@@ -187,7 +202,7 @@ type hearing struct {
 
 // heard is which notices a tenant's rules and webhooks get: those of destinations by their type, those of sources likewise.
 type heard struct {
-	unhealthy, disabled, recovered, silent, rejecting bool
+	unhealthy, disabled, recovered, silent, rejecting, dead, changed bool
 }
 
 // of returns the tenants of a plan that hear notices which are looked for.
@@ -201,6 +216,7 @@ func (h *hearing) of(plan *decide.Plan) map[string]heard {
 			unhealthy: plan.Hears(tenant, event.TypeDestinationUnhealthy), disabled: plan.Hears(tenant, event.TypeDestinationDisabled),
 			recovered: plan.Hears(tenant, event.TypeDestinationRecovered),
 			silent:    plan.Hears(tenant, event.TypeSourceSilent), rejecting: plan.Hears(tenant, event.TypeSourceRejecting),
+			dead: plan.Hears(tenant, event.TypeDeliveryDead), changed: plan.Hears(tenant, event.TypeSettingsChanged),
 		}
 		if own != (heard{}) {
 			h.tenants[tenant] = own

@@ -314,18 +314,18 @@ func TestSettings(t *testing.T) {
 				Changed: []string{"url"}, Before: json.RawMessage(`{"url":"https://secret.example/abc"}`), After: json.RawMessage(`{"url":"https://secret.example/def"}`),
 			}
 		}
-		a.Changed(ctx, "acme", line(1, "webhook.create"))
-		b.Changed(ctx, "acme", line(2, "webhook.update"))
-		a.Changed(ctx, "acme", line(3, "delivery.replay"))
-		a.Changed(ctx, "acme", line(4, "webhook.test"))
-		a.Changed(ctx, "blue", line(5, "webhook.update"))
+		a.Changed(ctx, "acme", []audit.Line{line(1, "webhook.create")})
+		b.Changed(ctx, "acme", []audit.Line{line(2, "webhook.update")})
+		a.Changed(ctx, "acme", []audit.Line{line(3, "delivery.replay")})
+		a.Changed(ctx, "acme", []audit.Line{line(4, "webhook.test")})
+		a.Changed(ctx, "blue", []audit.Line{line(5, "webhook.update")})
 		r.round()
 		r.round()
 		r.want("acme", "settings.changed webhook/w1 1", "settings.changed webhook/w2 1")
 		r.want("blue")
 		r.clock.Advance(time.Minute)
 		for i := range 10_000 {
-			a.Changed(ctx, "acme", line(i, "webhook.update"))
+			a.Changed(ctx, "acme", []audit.Line{line(i, "webhook.update")})
 		}
 		r.round()
 		r.round()
@@ -337,21 +337,27 @@ func TestSettings(t *testing.T) {
 			}
 		}
 
+		// Changes that are made together are one notice.
+		r.clock.Advance(time.Minute)
+		a.Changed(ctx, "acme", []audit.Line{line(1, "webhook.update"), line(2, "webhook.create"), line(3, "delivery.replay")})
+		r.round()
+		r.want("acme", "settings.changed webhook/w1 1", "settings.changed webhook/w2 1", "settings.changed  10000", "settings.changed  2")
+
 		// Many single changes on two replicas: ten notices a minute, and the others in the next.
 		r.clock.Advance(time.Minute)
 		for i := range 9 {
-			a.Changed(ctx, "acme", line(10+i, "webhook.update"))
-			b.Changed(ctx, "acme", line(30+i, "webhook.update"))
+			a.Changed(ctx, "acme", []audit.Line{line(10+i, "webhook.update")})
+			b.Changed(ctx, "acme", []audit.Line{line(30+i, "webhook.update")})
 		}
 		r.round()
 		r.round()
-		if got, _ := r.notices("acme"); len(got) != 3+maxEach {
-			t.Fatalf("%d notices in a minute: %q", len(got)-3, got)
+		if got, _ := r.notices("acme"); len(got) != 4+maxEach {
+			t.Fatalf("%d notices in a minute: %q", len(got)-4, got)
 		}
 		r.clock.Advance(time.Minute)
 		r.round()
-		if got, _ := r.notices("acme"); len(got) != 3+18 {
-			t.Fatalf("%d notices after two minutes: %q", len(got)-3, got)
+		if got, _ := r.notices("acme"); len(got) != 4+18 {
+			t.Fatalf("%d notices after two minutes: %q", len(got)-4, got)
 		}
 	})
 }
@@ -390,7 +396,7 @@ func TestNothingIsAskedWhereNobodyHears(t *testing.T) {
 		n.Store = store
 		r.hold("acme", "crm", state.Hold{Kind: state.HoldRevoked, Since: noon})
 		n.Died(&state.Delivery{Tenant: "acme", Destination: "crm"}, event.TypeResponseCompleted)
-		n.Changed(context.Background(), "acme", audit.Line{Did: "webhook.update", Of: "webhook/w"})
+		n.Changed(context.Background(), "acme", []audit.Line{{Did: "webhook.update", Of: "webhook/w"}})
 		r.round()
 		if len(store.calls) > 0 {
 			t.Errorf("the store was asked: %q", store.calls)

@@ -39,6 +39,8 @@ type told struct {
 type record struct {
 	Destinations map[string]told `json:"destinations,omitempty"`
 	Sources      map[string]told `json:"sources,omitempty"`
+	// Looked is since when dead letters and changes are told; older ones were looked for, or are no news.
+	Looked time.Time `json:"looked,omitzero"`
 
 	version uint64
 }

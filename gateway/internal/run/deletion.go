@@ -19,7 +19,7 @@ import (
 func (g *gateway) newDeleter() *deletion.Deleter {
 	return &deletion.Deleter{Options: deletion.Options{
 		Store: g.store, First: []deletion.Part{g.deleteTokens, g.deleteLinks, g.cancelJobs, g.deleteDocuments},
-		Last:  []deletion.Part{g.deleteRemains, g.deleteRecord},
+		Last:  []deletion.Part{g.deleteJobs, g.deleteRemains, g.deleteRecord},
 		Ended: func(d *state.Delivery) { g.stats.Ended(d, time.Time{}) },
 	}}
 }
@@ -65,6 +65,11 @@ func (g *gateway) cancelJobs(ctx context.Context, tenant string, _ audit.By) err
 		}
 	}
 	return nil
+}
+
+// deleteJobs removes the replays of a tenant. It fails until the last one has ended, and then is called again.
+func (g *gateway) deleteJobs(ctx context.Context, tenant string, _ audit.By) error {
+	return g.jobs.Clear(ctx, tenant)
 }
 
 func (g *gateway) deleteRemains(ctx context.Context, tenant string, _ audit.By) error {

@@ -33,8 +33,13 @@ func (g *gateway) newBook() *settings.Book {
 		Audit: g.audit, Base: func() *config.Config { return g.plan.Load().Config },
 		Overlay: func(tenant string) *config.TenantConfig { return g.plan.Load().Overlay(tenant) },
 		Limits:  g.register.Tenants.Limit,
-		Removed: g.leaving.Removed, Made: g.leaving.Made,
+		Removed: g.leaving.Removed, Made: g.leaving.Made, Await: g.awaitDocuments,
 	}}
+}
+
+// awaitDocuments waits until this process uses what the store has of tenants.
+func (g *gateway) awaitDocuments(ctx context.Context, tenants ...string) bool {
+	return g.settings.Await(ctx, tenants...)
 }
 
 // applyDocuments makes documents the ones of a tenant in the running plan.

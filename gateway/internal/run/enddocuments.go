@@ -17,7 +17,7 @@ func (g *gateway) newLeaving() *settings.Leaving {
 // endDocuments ends the secrets whose time is over, and what waits for deleted destinations. Every replica does, and each step is done
 // once, whoever does it.
 func (g *gateway) endDocuments(ctx context.Context) {
-	for g.sleep(ctx, g.options.lookEvery) {
+	for again := true; again; again = g.sleep(ctx, g.options.lookEvery) { // at once: what ended while no gateway ran has ended
 		if err := g.leaving.End(ctx); err != nil && ctx.Err() == nil {
 			g.traffic.Warn("cannot end what waits for deleted destinations; trying again", "err", err)
 		}

@@ -49,7 +49,7 @@ func (g *gateway) adoptOldTexts(ctx context.Context) (emptied int, err error) {
 			}
 		}
 		if !marked[kept.Name] {
-			if _, err := g.stored.mark(ctx, tenantGeneration{systemTenant, kept.Name}, usedMark{today, len(kept.Value)}); err != nil {
+			if err := g.stored.mark(ctx, tenantGeneration{systemTenant, kept.Name}, usedMark{today, len(kept.Value)}); err != nil {
 				return emptied, fmt.Errorf("configuration %s: %w", kept.Name, err)
 			}
 		}

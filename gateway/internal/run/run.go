@@ -246,7 +246,7 @@ func open(ctx context.Context, o Options) (_ *gateway, err error) {
 		EventsPerMinute: g.register.Tenants.EventsPerMinute,
 	})
 	g.counting.Store(g.stats)
-	g.notices = notice.New(notice.Options{Store: g.store, Plan: g.plan.Load, Clock: g.clock, Log: traffic})
+	g.notices = notice.New(notice.Options{Store: g.store, Plan: g.plan.Load, Clock: g.clock, Log: traffic, Holder: holder})
 	g.audit = &audit.Log{Store: g.store, Clock: g.clock, Added: g.notices.Changed}
 	g.loop = deliver.New(deliver.Options{
 		Store: g.store, Sender: g.sender, Plan: g.plan.Load, Clock: g.clock, Log: traffic, Observer: g.stats,

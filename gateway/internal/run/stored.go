@@ -16,7 +16,7 @@ import (
 // Beside each is a setting of kind generation-used with the day it was last used. The running ones are marked on every day, so
 // that one which was last used before the oldest kept event was received decided none of the kept events (endgenerations.go).
 //
-// The mark is written before the text, and the text is looked for at each marking, so that a running configuration that was
+// The mark is written before the text or with it, and the text is looked for at each marking, so that a running configuration that was
 // removed by mistake is there again within refreshEvery.
 const (
 	kindGeneration     = "generation"
@@ -56,21 +56,7 @@ func (g *storedGenerations) keep(ctx context.Context, of tenantGeneration, text 
 	if fresh {
 		return true, nil
 	}
-	isNew, err := g.mark(ctx, of, usedMark{Day: today, Bytes: len(text)})
-	if err != nil {
-		return false, fmt.Errorf("keep the configuration: %w", err)
-	}
-	if !isNew {
-		_, err = g.store.Get(ctx, of.tenant, kindGeneration, of.generation)
-	}
-	if isNew || errors.Is(err, state.ErrNotFound) {
-		if _, err = g.store.Put(ctx, of.tenant, kindGeneration, of.generation, text, 0); errors.Is(err, state.ErrConflict) {
-			seen, err = true, nil // another replica was faster
-		}
-	} else {
-		seen = err == nil
-	}
-	if err != nil {
+	if seen, err = g.write(ctx, of, usedMark{Day: today, Bytes: len(text)}, text); err != nil {
 		return false, fmt.Errorf("keep the configuration: %w", err)
 	}
 	g.mu.Lock()
@@ -79,23 +65,47 @@ func (g *storedGenerations) keep(ctx context.Context, of tenantGeneration, text 
 	return seen, nil
 }
 
-// mark writes the mark of a configuration, unless its day is not before that. isNew: there was none.
-func (g *storedGenerations) mark(ctx context.Context, of tenantGeneration, m usedMark) (isNew bool, err error) {
+// write writes a configuration and its mark together, if they are not there.
+func (g *storedGenerations) write(ctx context.Context, of tenantGeneration, m usedMark, text []byte) (seen bool, err error) {
 	value, err := json.Marshal(m)
 	if err != nil {
 		return false, err
 	}
+	ensured := func(kind string, value []byte) state.Write {
+		return state.Write{Tenant: of.tenant, Kind: kind, Name: of.generation, Verb: state.Ensure, Value: value}
+	}
+	made, err := g.store.WriteAll(ctx, &state.Batch{Writes: []state.Write{ensured(kindGenerationUsed, value), ensured(kindGeneration, text)}})
+	if err != nil {
+		return false, err
+	}
+	if seen = made[1] == 0; made[0] != 0 {
+		return seen, nil
+	}
+	// A mark of a former day may be removed, and the text with it, until it has the present day.
+	if err := g.mark(ctx, of, m); err != nil {
+		return false, err
+	}
+	made, err = g.store.WriteAll(ctx, &state.Batch{Writes: []state.Write{ensured(kindGeneration, text)}})
+	return seen && err == nil && made[0] == 0, err
+}
+
+// mark writes the mark of a configuration, unless its day is not before that.
+func (g *storedGenerations) mark(ctx context.Context, of tenantGeneration, m usedMark) error {
+	value, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
 	for {
 		kept, err := g.store.Get(ctx, of.tenant, kindGenerationUsed, of.generation)
 		if err != nil && !errors.Is(err, state.ErrNotFound) {
-			return false, err
+			return err
 		}
 		if err == nil && readMark(kept.Value).Day >= m.Day {
-			return false, nil
+			return nil
 		}
 		_, err = g.store.Put(ctx, of.tenant, kindGenerationUsed, of.generation, value, kept.Version)
 		if !errors.Is(err, state.ErrConflict) {
-			return kept.Version == 0, err
+			return err
 		}
 	}
 }

@@ -191,11 +191,13 @@ type unkeeping struct {
 	may atomic.Bool
 }
 
-func (u *unkeeping) Put(ctx context.Context, tenant, kind, name string, value []byte, version uint64) (uint64, error) {
-	if kind == kindGeneration && !u.may.Load() {
-		return 0, state.ErrUnavailable
+func (u *unkeeping) WriteAll(ctx context.Context, b *state.Batch) ([]uint64, error) {
+	for _, w := range b.Writes {
+		if w.Kind == kindGeneration && !u.may.Load() {
+			return nil, state.ErrUnavailable
+		}
 	}
-	return u.Store.Put(ctx, tenant, kind, name, value, version)
+	return u.Store.WriteAll(ctx, b)
 }
 
 // A change that the store could not keep is tried again, without a further change.

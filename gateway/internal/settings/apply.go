@@ -10,7 +10,6 @@ import (
 	"maps"
 	"reflect"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/surveygate/surveygate/connectors"
@@ -61,6 +60,8 @@ type How struct {
 	// MakeSecrets gives a secret to a webhook that comes without one and whose signature needs one, unless it has some already: see
 	// Result.Made.
 	MakeSecrets bool
+	// Later: Apply need not wait until the documents are in use. The caller does, with AwaitUse, or does not care.
+	Later bool
 }
 
 // Would is what a change does.
@@ -79,6 +80,8 @@ type Result struct {
 	Would Would
 	// Entry is the document after the change; of a deleted one, before it.
 	Entry Entry
+	// Was is the metadata of the document before the change; zero if there was none.
+	Was Meta
 	// Waiting is how many deliveries waited for a deleted destination.
 	Waiting int
 	// Secrets are those of a webhook after the change.
@@ -87,10 +90,11 @@ type Result struct {
 	Made connectors.Secret
 }
 
-// Apply changes documents of a tenant, and returns a result for each change in its order. Either all changes pass all checks, or
-// nothing is written: the errors are those in refusal.go, ErrTooLarge, vault.ErrNoKey and those of the store. If several changes are
-// refused, the error is a Refusals with each. If the store fails half-way, the changes before are done; the same call again does the
-// rest.
+// Apply changes documents of a tenant, and returns a result for each change in its order. Either all changes are done, or, after an
+// error, none: the errors are those in refusal.go, ErrTooLarge, vault.ErrNoKey and those of the store. If several changes are refused,
+// the error is a Refusals with each.
+//
+// It returns when this process uses the documents as they are then, or when that has taken too long: see Entry.Pending.
 func (b *Book) Apply(ctx context.Context, tenant string, changes []Change, how How) (results []Result, err error) {
 	if how.DryRun {
 		p, err := b.plan(ctx, tenant, changes, how)
@@ -99,16 +103,94 @@ func (b *Book) Apply(ctx context.Context, tenant string, changes []Change, how H
 		}
 		return p.results(), nil
 	}
-	err = b.Writer.Alone(ctx, tenant, func(ctx context.Context) error {
-		p, err := b.plan(ctx, tenant, changes, how)
+	return b.Do(ctx, &Plan{tenant: tenant, changes: changes, how: how})
+}
+
+// Plan is changes that were checked, to be made by Do. It is used once.
+type Plan struct {
+	tenant  string
+	changes []Change
+	how     How
+	checked *planned // nil: they were not checked yet
+}
+
+// Plan checks changes as Apply does and changes nothing, whatever how says.
+func (b *Book) Plan(ctx context.Context, tenant string, changes []Change, how How) (*Plan, error) {
+	checked, err := b.plan(ctx, tenant, changes, how)
+	if err != nil {
+		return nil, err
+	}
+	return &Plan{tenant: tenant, changes: changes, how: how, checked: checked}, nil
+}
+
+// Results returns what Do would return.
+func (p *Plan) Results() []Result { return p.checked.results() }
+
+// Do makes the changes of a plan. What changed since they were checked makes it check them again, so that its errors and results are
+// those of Apply.
+func (b *Book) Do(ctx context.Context, plan *Plan) (results []Result, err error) {
+	err = b.Writer.Alone(ctx, plan.tenant, func(ctx context.Context) error {
+		p, err := b.current(ctx, plan)
 		if err != nil {
 			return err
 		}
-		err = b.write(ctx, p)
-		results = p.results()
+		if err = b.write(ctx, p); err == nil {
+			results = p.results()
+		}
 		return err
 	})
+	if err == nil && !plan.how.Later {
+		b.AwaitUse(ctx, []string{plan.tenant}, [][]Result{results})
+	}
 	return results, err
+}
+
+// current returns the checked changes of a plan: those that it has, if the tenant's documents and the base are what they were checked
+// with, which spares the compilation.
+func (b *Book) current(ctx context.Context, plan *Plan) (*planned, error) {
+	if plan.checked == nil {
+		return b.plan(ctx, plan.tenant, plan.changes, plan.how)
+	}
+	list, err := b.Writer.Store.List(ctx, plan.tenant, state.KindDocument)
+	if err != nil {
+		return nil, err
+	}
+	p := plan.checked
+	same := len(list) == len(p.all) && p.base == b.Base()
+	for i := range list {
+		r := p.all[list[i].Name]
+		same = same && r != nil && r.Version == list[i].Version
+	}
+	if !same {
+		return b.plan(ctx, plan.tenant, plan.changes, plan.how)
+	}
+	return p, nil
+}
+
+// AwaitUse waits until this process uses the documents of tenants as they are after changes. results are those of Apply for each tenant.
+// Those of documents that are not in use in time become pending.
+func (b *Book) AwaitUse(ctx context.Context, tenants []string, results [][]Result) {
+	if b.Await == nil {
+		return
+	}
+	used := func(tenant string, r *Result) bool {
+		return r.Would != WouldDelete && hasVersion(b.Overlay(tenant), r.Entry.Name, r.Entry.Version)
+	}
+	var unused []string
+	for i, tenant := range tenants {
+		if slices.ContainsFunc(results[i], func(r Result) bool { return !used(tenant, &r) }) {
+			unused = append(unused, tenant)
+		}
+	}
+	if len(unused) == 0 || b.Await(ctx, unused...) {
+		return
+	}
+	for i, tenant := range tenants {
+		for j := range results[i] {
+			r := &results[i][j]
+			r.Entry.Pending = !used(tenant, r)
+		}
+	}
 }
 
 // planned are changes that passed all checks.
@@ -116,6 +198,7 @@ type planned struct {
 	tenant  string
 	how     How
 	changes []*change
+	all     map[string]*read // the tenant's documents before
 	base    *config.Config
 	was     *config.TenantConfig // without the changes
 	overlay *config.TenantConfig // with the changes
@@ -139,6 +222,9 @@ func (p *planned) results() []Result {
 		r := Result{Would: c.would, Waiting: c.waiting, Made: c.made}
 		of := cmp.Or(c.next, c.current)
 		r.Entry = Entry{Name: of.Name, Version: of.Version, Meta: of.meta, Spec: c.after}
+		if c.current != nil {
+			r.Was = c.current.meta
+		}
 		if c.next == nil {
 			r.Entry.Spec = c.before
 		} else if isWebhook(of.Name) {
@@ -175,12 +261,11 @@ func (b *Book) plan(ctx context.Context, tenant string, changes []Change, how Ho
 	if err != nil {
 		return nil, err
 	}
-	base := b.Base()
-	was := config.Overlay(base, tenant, listed(all))
+	base, was := b.compiled(tenant, all)
 	for i := range was.Documents {
 		all[was.Documents[i].Name].hide(was.Documents[i].Clear)
 	}
-	p := &planned{tenant: tenant, how: how, base: base, was: was}
+	p := &planned{tenant: tenant, how: how, all: all, base: base, was: was}
 	whole := maps.Clone(all) // as the callers wrote them, so that faults have their places
 	if changes, err = how.replacing(all, changes); err != nil {
 		return nil, err
@@ -225,7 +310,25 @@ func (b *Book) plan(ctx context.Context, tenant string, changes []Change, how Ho
 	if refused := b.test(p); len(refused) > 0 {
 		return nil, refused.err()
 	}
-	return p, b.fits(ctx, p, all)
+	if err := b.seal(p); err != nil { // for a dry run too, which has the same bounds
+		return nil, err
+	}
+	return p, b.fits(ctx, p)
+}
+
+// compiled returns the base, and the overlay of all documents of a tenant: the one in use, if it has just these.
+func (b *Book) compiled(tenant string, all map[string]*read) (*config.Config, *config.TenantConfig) {
+	base := b.Base()
+	o := b.Overlay(tenant)
+	if o == nil || b.Base() != base || len(o.Documents) != len(all) {
+		return base, config.Overlay(base, tenant, listed(all))
+	}
+	for i := range o.Documents {
+		if r := all[o.Documents[i].Name]; r == nil || r.Version != o.Documents[i].Version {
+			return base, config.Overlay(base, tenant, listed(all))
+		}
+	}
+	return base, o
 }
 
 // replacing checks changes, and adds the deletions that Replace asks for.
@@ -269,7 +372,7 @@ func (c *change) admit(how How) error {
 		return &VersionError{Name: c.Name}
 	}
 	if c.If != nil && (c.current == nil) != (*c.If == 0) || c.If != nil && c.current != nil && c.current.Version != *c.If {
-		e := &VersionError{Name: c.Name}
+		e := &VersionError{Name: c.Name, None: *c.If == 0}
 		if c.current != nil {
 			e.Version, e.By, e.At = c.current.Version, c.current.meta.UpdatedBy, c.current.meta.Updated
 		}
@@ -403,19 +506,14 @@ func (b *Book) prepare(base *config.Config, p *planned, c *change, whole *read) 
 		c.would = WouldUpdate
 	}
 	c.next.meta.Updated, c.next.meta.UpdatedBy = now, p.how.By.Name
-	if p.how.DryRun { // nothing is sealed
-		return nil
-	}
-	stored, err := Encode(b.Writer.Vault, p.tenant, Draft{Name: c.Name, Spec: spec, Secrets: secrets, Meta: c.next.meta})
-	c.stored = stored
-	return err
+	return nil
 }
 
 // fits checks the tenant's limits, and the bounds of its documents together.
-func (b *Book) fits(ctx context.Context, p *planned, all map[string]*read) error {
-	count, size := len(all), 0
+func (b *Book) fits(ctx context.Context, p *planned) error {
+	count, size := len(p.all), 0
 	kinds, created := map[string]int{}, map[string]bool{}
-	for name, r := range all {
+	for name, r := range p.all {
 		size += r.size
 		kinds[Kind(name)]++
 	}
@@ -455,65 +553,99 @@ func (b *Book) fits(ctx context.Context, p *planned, all map[string]*read) error
 	return nil
 }
 
-// writers is how many documents of a tenant are written at once, so that a store commits them together.
-const writers = 16
+// maxTries bounds how often changes are written again because a rotation of the key wrote their documents meanwhile.
+const maxTries = 20
 
-// write does what was planned: what others need comes first, and leaves last.
+// write does what was planned, in one write of the store: documents, lines of the audit, and the mark of the key.
 func (b *Book) write(ctx context.Context, p *planned) error {
 	if err := b.announce(ctx, p); err != nil {
 		return err
 	}
 	crashpoint.At(crashpoint.DocumentChecked)
-	ranks := make([][]*change, 4)
-	for _, c := range p.changes {
-		rank := 1
-		switch isRule := Kind(c.Name) == "rule"; {
-		case c.would == WouldNothing:
-			continue
-		case c.Delete && isRule:
-			rank = 0
-		case c.Delete:
-			rank = 3
-		case isRule:
-			rank = 2
-		}
-		ranks[rank] = append(ranks[rank], c)
+	batch, written, lines, err := b.batch(ctx, p)
+	if err != nil || len(written) == 0 {
+		return err
 	}
-	for _, changes := range ranks {
-		if err := b.writeAll(ctx, p, changes); err != nil {
+	versions, err := b.Writer.Store.WriteAll(ctx, batch)
+	for try := 1; errors.Is(err, state.ErrConflict) && try < maxTries; try++ {
+		resealed, failed := b.isResealed(ctx, p, written)
+		if failed != nil || !resealed {
+			return cmp.Or(failed, err)
+		}
+		for i, c := range written {
+			batch.Writes[i].Version = c.versionBefore()
+		}
+		versions, err = b.Writer.Store.WriteAll(ctx, batch)
+	}
+	if err != nil {
+		return err
+	}
+	for i, c := range written {
+		if c.next != nil {
+			c.next.Version, lines[i].Version = versions[i], versions[i]
+		}
+	}
+	b.Audit.Tell(ctx, p.tenant, lines)
+	return nil
+}
+
+// seal makes the stored form of the documents that are written.
+func (b *Book) seal(p *planned) (err error) {
+	for _, c := range p.changes {
+		if c.would != WouldCreate && c.would != WouldUpdate {
+			continue
+		}
+		draft := Draft{Name: c.Name, Spec: c.next.Spec, Secrets: c.next.Secrets, Meta: c.next.meta}
+		if c.stored, err = encode(b.Writer.Vault.SealOut, p.tenant, draft); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// writeAll writes changes, of which none needs another. After an error none is begun.
-func (b *Book) writeAll(ctx context.Context, p *planned, changes []*change) error {
-	if len(changes) == 1 {
-		return b.writeOne(ctx, p, changes[0])
-	}
-	within, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	next := make(chan *change)
-	var working sync.WaitGroup
-	for range min(writers, len(changes)) {
-		working.Go(func() {
-			for c := range next {
-				if within.Err() != nil {
-					continue
-				}
-				if err := b.writeOne(ctx, p, c); err != nil {
-					cancel(err)
-				}
+// batch returns what is to be written, with the changes and the lines of the audit of its first writes.
+func (b *Book) batch(ctx context.Context, p *planned) (batch *state.Batch, written []*change, lines []audit.Line, err error) {
+	batch = &state.Batch{}
+	var versioned []int
+	sealed := false
+	for _, c := range p.changes {
+		if c.would == WouldNothing {
+			continue
+		}
+		w := state.Write{Tenant: p.tenant, Kind: state.KindDocument, Name: c.Name, Value: c.stored, Version: c.versionBefore()}
+		of := 0
+		if c.Delete {
+			w.Verb = state.Remove
+		} else {
+			of = len(batch.Writes) + 1
+			sealed = sealed || len(c.next.Secrets) > 0
+			// The note comes first: without it, a secret would not end.
+			if err := b.noteEnding(ctx, p.tenant, c.Name, c.next.meta.Secrets); err != nil {
+				return nil, nil, nil, err
 			}
+		}
+		batch.Writes, written, versioned = append(batch.Writes, w), append(written, c), append(versioned, of)
+		lines = append(lines, audit.Line{
+			By: p.how.By, Did: Kind(c.Name) + "." + string(c.would), Of: c.Name, Before: c.before, After: c.after,
+			Changed: changedPaths(c.before, c.after),
 		})
 	}
-	for _, c := range changes {
-		next <- c
+	if sealed {
+		mark, err := b.Writer.Vault.Mark(p.tenant, state.KindDocument)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		batch.Writes = append(batch.Writes, mark)
 	}
-	close(next)
-	working.Wait()
-	return context.Cause(within)
+	return batch, written, lines, b.Audit.AddTo(batch, p.tenant, lines, versioned)
+}
+
+// versionBefore is the version of the document before the change; 0: there is none.
+func (c *change) versionBefore() uint64 {
+	if c.current == nil {
+		return 0
+	}
+	return c.current.Version
 }
 
 // announce tells of the destinations that are made, and that leave.
@@ -539,54 +671,35 @@ func (b *Book) announce(ctx context.Context, p *planned) (err error) {
 // isDestination reports whether a document is one of a destination.
 func isDestination(name string) bool { return Kind(name) == "webhook" || Kind(name) == "connection" }
 
-func (b *Book) writeOne(ctx context.Context, p *planned, c *change) (err error) {
-	line := audit.Line{By: p.how.By, Did: Kind(c.Name) + "." + string(c.would), Of: c.Name, Before: c.before, After: c.after}
-	switch c.would {
-	case WouldNothing:
-		return nil
-	case WouldDelete:
-		err = b.Writer.Store.Delete(ctx, p.tenant, state.KindDocument, c.Name, c.current.Version)
-		if errors.Is(err, state.ErrConflict) && b.isResealed(ctx, p.tenant, c) {
-			err = b.Writer.Store.Delete(ctx, p.tenant, state.KindDocument, c.Name, c.current.Version)
-		}
-		if errors.Is(err, state.ErrNotFound) {
-			err = nil
-		}
-	default:
-		// The note comes first: without it, a secret would not end.
-		if err := b.noteEnding(ctx, p.tenant, c.Name, c.next.meta.Secrets); err != nil {
-			return err
-		}
-		var version uint64
-		if c.current != nil {
-			version = c.current.Version
-		}
-		c.next.Version, err = b.Writer.Store.Put(ctx, p.tenant, state.KindDocument, c.Name, c.stored, version)
-		if errors.Is(err, state.ErrConflict) && b.isResealed(ctx, p.tenant, c) {
-			c.next.Version, err = b.Writer.Store.Put(ctx, p.tenant, state.KindDocument, c.Name, c.stored, c.current.Version)
-		}
-		line.Version = c.next.Version
-	}
+// isResealed reports whether documents of changes have other versions than they were read with and are the same: a rotation of the key
+// seals secrets anew without the tenant's lease. Their current then has the present version.
+func (b *Book) isResealed(ctx context.Context, p *planned, changes []*change) (bool, error) {
+	list, err := b.Writer.Store.List(ctx, p.tenant, state.KindDocument)
 	if err != nil {
-		return err
+		return false, err
 	}
-	line.Changed = changedPaths(c.before, c.after)
-	return b.Audit.Add(ctx, p.tenant, line)
-}
-
-// isResealed reports whether the document of a change has another version than it was read with, and is the same: a rotation of the key
-// seals secrets anew without the tenant's lease. c.current then has that version.
-func (b *Book) isResealed(ctx context.Context, tenant string, c *change) bool {
-	setting, err := b.Writer.Store.Get(ctx, tenant, state.KindDocument, c.Name)
-	if err != nil || c.current == nil {
-		return false
+	now := make(map[string]state.Setting, len(list))
+	for _, setting := range list {
+		now[setting.Name] = setting
 	}
-	now := b.read(tenant, setting)
-	if !reflect.DeepEqual(now.meta, c.current.meta) || !bytes.Equal(now.Spec, c.current.Spec) || !sameSecrets(now.Secrets, c.current.Secrets) {
-		return false
+	for _, c := range changes {
+		setting, exists := now[c.Name]
+		switch {
+		case setting.Version == c.versionBefore(), !exists && c.Delete: // as it was, or deleted already
+		case !exists || c.current == nil:
+			return false, nil
+		default:
+			r := b.read(p.tenant, setting)
+			if d := compiled(p.was, c.Name); d != nil {
+				r.hide(d.Clear)
+			}
+			if !reflect.DeepEqual(r.meta, c.current.meta) || !bytes.Equal(r.Spec, c.current.Spec) || !sameSecrets(r.Secrets, c.current.Secrets) {
+				return false, nil
+			}
+			c.current.Version = r.Version
+		}
 	}
-	c.current.Version = now.Version
-	return true
+	return true, nil
 }
 
 // changedPaths returns the paths at which two specs differ.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 
@@ -18,7 +19,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// BookOptions are the dependencies of a Book; all are required but Limits, Removed and Made.
+// BookOptions are the dependencies of a Book; all are required but Limits, Removed, Made and Await.
 type BookOptions struct {
 	Writer Writer
 	Masks  Masks
@@ -32,6 +33,9 @@ type BookOptions struct {
 	// destinations before their documents are made.
 	Removed func(ctx context.Context, tenant, destination string) (waiting int, err error)
 	Made    func(ctx context.Context, tenant string, destinations []string) error
+	// Await brings the documents of tenants in the store into use, and reports whether they are: see Worker.Await. Without it, nobody
+	// waits for that.
+	Await func(ctx context.Context, tenants ...string) bool
 }
 
 // Book reads and changes the documents of tenants, for all that do: the API, imports, the compatible API. A document is changed by
@@ -52,6 +56,8 @@ type Entry struct {
 	// State and the faults and warnings are those in use, or, of a document that is not in use yet, those that it will have.
 	State            config.DocumentState
 	Faults, Warnings document.Faults
+	// Pending: this process does not use this version yet.
+	Pending bool
 	// Overlay has the document compiled; it is not always the one in use.
 	Overlay *config.TenantConfig
 }
@@ -146,7 +152,8 @@ func (b *Book) List(ctx context.Context, tenant, kind, after string, n int) (ent
 
 // entries returns documents with what became of them.
 func (b *Book) entries(ctx context.Context, tenant string, documents []*read) ([]Entry, error) {
-	overlay := b.Overlay(tenant)
+	inUse := b.Overlay(tenant)
+	overlay := inUse
 	if slices.ContainsFunc(documents, func(r *read) bool {
 		c := compiled(overlay, r.Name)
 		return c == nil || c.Version != r.Version
@@ -166,8 +173,15 @@ func (b *Book) entries(ctx context.Context, tenant string, documents []*read) ([
 		}
 		entries[i] = b.entry(r)
 		entries[i].compiledIn(overlay)
+		entries[i].Pending = b.Await != nil && !hasVersion(inUse, r.Name, r.Version)
 	}
 	return entries, nil
+}
+
+// hasVersion reports whether an overlay has a version of a document, or a later one.
+func hasVersion(o *config.TenantConfig, name string, version uint64) bool {
+	c := compiled(o, name)
+	return c != nil && c.Version >= version
 }
 
 // compiledIn adds what became of the document in an overlay. It has none of a document that was deleted meanwhile.
@@ -238,6 +252,7 @@ func (b *Book) unmask(tree any, current *read) (whole any, found bool, err error
 		return nil, false, err
 	}
 	found = listed
+	var kept []string
 	whole, err = texts(tree, nil, func(steps []string, text string) (string, error) {
 		if !isMask(text) {
 			return text, nil
@@ -245,19 +260,42 @@ func (b *Book) unmask(tree any, current *read) (whole any, found bool, err error
 		found = true
 		path := document.JoinPath(steps)
 		for at, secret := range secrets {
-			if sameList(at, path) && b.Masks.Mask(secret) == text {
+			if sameList(tree, at, path) && b.Masks.Mask(secret) == text {
+				kept = append(kept, path)
 				return document.EscapeVariables(secret.Expose()), nil //nolint:forbidigo // it goes back to where it was
 			}
 		}
 		return "", &MaskError{path}
 	})
+	if err == nil {
+		err = sentElsewhere(whole, current, kept)
+	}
 	return whole, found, err
 }
 
-// sameList reports whether two paths are the same, or differ in places of lists alone: a step of a rule may move, and its mask with it.
-func sameList(a, b string) bool {
+// sameList reports whether two paths are the same, or differ in places of lists of a tree alone: a step of a rule may move, and its
+// mask with it. b leads to a value of the tree.
+func sameList(tree any, a, b string) bool {
 	x, y := document.SplitPath(a), document.SplitPath(b)
-	return slices.EqualFunc(x, y, func(x, y string) bool { return x == y || isIndex(x) && isIndex(y) })
+	if len(x) != len(y) {
+		return false
+	}
+	for i := range y {
+		switch in := tree.(type) {
+		case []any:
+			n, err := strconv.Atoi(y[i])
+			if err != nil || n >= len(in) || !isIndex(x[i]) {
+				return false
+			}
+			tree = in[n]
+		case map[string]any:
+			if x[i] != y[i] {
+				return false
+			}
+			tree = in[y[i]]
+		}
+	}
+	return true
 }
 
 func isIndex(step string) bool {

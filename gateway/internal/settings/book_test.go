@@ -127,6 +127,7 @@ func TestBookRefuses(t *testing.T) {
 		{Name: "webhook/a", Spec: []byte(someHook)},
 		{Name: "connection/crm", Spec: []byte(`{"hubspot": {"token": "pat-na1-0123456789"}}`)},
 		{Name: "rule/r", Spec: []byte("when: nps_score <= 6\nsend: [crm]\n")},
+		{Name: "connection/numbers", Spec: []byte(`{"webhook": {"url": "https://a.example.com/", "signature": "none", "headers": {"0": "abcdef", "1": "ghijkl"}}}`)},
 	} {
 		if _, err := b.one(t, c, byTest); err != nil {
 			t.Fatal(err)
@@ -138,12 +139,13 @@ func TestBookRefuses(t *testing.T) {
 		c    Change
 		want any
 	}{
-		"a fault":              {Change{Name: "rule/x", Spec: []byte(`{"when": "nps_scor <= 6", "send": ["crm"]}`)}, new(*FaultsError)},
-		"needed by a rule":     {Change{Name: "connection/crm", Delete: true}, new(*NeededError)},
-		"there is one":         {Change{Name: "webhook/a", Spec: []byte(someHook), If: &zero}, new(*VersionError)},
-		"a moved mask":         {Change{Name: "webhook/a", Patch: true, Spec: []byte(`{"headers": {"X-Other": "` + mask + `"}}`)}, new(*MaskError)},
-		"a mask in the URL":    {Change{Name: "webhook/a", Patch: true, Spec: []byte(`{"url": "https://a.example.com/` + mask + `"}`)}, new(*MaskError)},
-		"a mask of a stranger": {Change{Name: "webhook/b", Spec: []byte(strings.Replace(someHook, "abcdef", mask, 1))}, new(*MaskError)},
+		"a fault":                  {Change{Name: "rule/x", Spec: []byte(`{"when": "nps_scor <= 6", "send": ["crm"]}`)}, new(*FaultsError)},
+		"needed by a rule":         {Change{Name: "connection/crm", Delete: true}, new(*NeededError)},
+		"there is one":             {Change{Name: "webhook/a", Spec: []byte(someHook), If: &zero}, new(*VersionError)},
+		"a moved mask":             {Change{Name: "webhook/a", Patch: true, Spec: []byte(`{"headers": {"X-Other": "` + mask + `"}}`)}, new(*MaskError)},
+		"a mask of another number": {Change{Name: "connection/numbers", Patch: true, Spec: []byte(`{"webhook": {"headers": {"1": "` + mask + `"}}}`)}, new(*MaskError)},
+		"a mask in the URL":        {Change{Name: "webhook/a", Patch: true, Spec: []byte(`{"url": "https://a.example.com/` + mask + `"}`)}, new(*MaskError)},
+		"a mask of a stranger":     {Change{Name: "webhook/b", Spec: []byte(strings.Replace(someHook, "abcdef", mask, 1))}, new(*MaskError)},
 	} {
 		if _, err := b.one(t, tt.c, byTest); err == nil || !errors.As(err, tt.want) {
 			t.Errorf("%s: %v", what, err)
@@ -307,7 +309,7 @@ func TestUnsealedSecretsAreMasked(t *testing.T) {
 			}
 		}()
 	}
-	exported, err := b.Export(t.Context(), "acme")
+	exported, err := b.Export(t.Context(), "acme", false)
 	if err != nil || strings.Contains(string(exported), "clear-secret") || !strings.Contains(string(exported), "ACME_WEBHOOK_A_HEADERS_X_A}") {
 		t.Errorf("%s, %v", exported, err)
 	}
@@ -407,31 +409,21 @@ type resealing struct {
 	next bool
 }
 
-func (r *resealing) reseal(ctx context.Context, tenant, kind, name string) error {
-	if !r.next || kind != state.KindDocument {
-		return nil
+func (r *resealing) WriteAll(ctx context.Context, b *state.Batch) ([]uint64, error) {
+	for _, w := range b.Writes {
+		if !r.next || w.Kind != state.KindDocument {
+			continue
+		}
+		r.next = false
+		kept, err := r.Get(ctx, w.Tenant, w.Kind, w.Name)
+		if err != nil {
+			return nil, err
+		}
+		if _, err = r.Put(ctx, w.Tenant, w.Kind, w.Name, kept.Value, kept.Version); err != nil {
+			return nil, err
+		}
 	}
-	r.next = false
-	kept, err := r.Get(ctx, tenant, kind, name)
-	if err != nil {
-		return err
-	}
-	_, err = r.Store.Put(ctx, tenant, kind, name, kept.Value, kept.Version)
-	return err
-}
-
-func (r *resealing) Put(ctx context.Context, tenant, kind, name string, value []byte, version uint64) (uint64, error) {
-	if err := r.reseal(ctx, tenant, kind, name); err != nil {
-		return 0, err
-	}
-	return r.Store.Put(ctx, tenant, kind, name, value, version)
-}
-
-func (r *resealing) Delete(ctx context.Context, tenant, kind, name string, version uint64) error {
-	if err := r.reseal(ctx, tenant, kind, name); err != nil {
-		return err
-	}
-	return r.Store.Delete(ctx, tenant, kind, name, version)
+	return r.Store.WriteAll(ctx, b)
 }
 
 // A rotation of the key writes documents anew while they are changed. The changes are made all the same.

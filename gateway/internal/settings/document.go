@@ -66,7 +66,10 @@ type Draft struct {
 
 // Encode returns the stored form of a draft. It seals the secrets, for which the vault records in the store that the key is
 // needed. ErrTooLarge: it exceeds config.MaxDocument. vault.ErrNoKey: there are secrets, and no key to seal them.
-func Encode(v *vault.Vault, tenant string, d Draft) ([]byte, error) {
+func Encode(v *vault.Vault, tenant string, d Draft) ([]byte, error) { return encode(v.Seal, tenant, d) }
+
+// encode returns the stored form of a draft, whose secrets it seals with a function of the vault.
+func encode(seal func(tenant, kind, name, field string, plain []byte) (string, error), tenant string, d Draft) ([]byte, error) {
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, d.Spec); err != nil {
 		return nil, fmt.Errorf("%s: it is not JSON: %w", d.Name, err)
@@ -74,7 +77,7 @@ func Encode(v *vault.Vault, tenant string, d Draft) ([]byte, error) {
 	s := stored{V: form, Doc: compact.Bytes(), Meta: d.Meta}
 	s.Meta.Created, s.Meta.Updated = s.Meta.Created.UTC(), s.Meta.Updated.UTC()
 	for _, path := range slices.Sorted(maps.Keys(d.Secrets)) {
-		sealed, err := v.Seal(tenant, state.KindDocument, d.Name, path, []byte(d.Secrets[path].Expose()))
+		sealed, err := seal(tenant, state.KindDocument, d.Name, path, []byte(d.Secrets[path].Expose()))
 		if err != nil {
 			return nil, err
 		}

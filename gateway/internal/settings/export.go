@@ -29,13 +29,19 @@ var collections = []struct {
 // Export returns the documents of a tenant as a configuration file: YAML, with a variable in place of each secret, whose names are
 // listed in comments. What does not compile, what a file defines too, and secrets that end by themselves are left out and named
 // in comments. The same documents give the same text.
-func (b *Book) Export(ctx context.Context, tenant string) ([]byte, error) {
+//
+// A sealed export has the secrets themselves, sealed for the gateways with the same key of the vault: ReadBundle and Unseal take it back.
+// Its text differs each time. vault.ErrNoKey: there are secrets, and no key to seal them.
+func (b *Book) Export(ctx context.Context, tenant string, sealed bool) ([]byte, error) {
 	all, err := b.documents(ctx, tenant)
 	if err != nil {
 		return nil, err
 	}
 	overlay := config.Overlay(b.Base(), tenant, listed(all))
 	e := exporting{tenant: tenant, bodies: map[string][]string{}}
+	if sealed {
+		e.seal = b.Writer.Vault.SealOut
+	}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		c := compiled(overlay, name)
 		if c == nil || c.State == config.Broken || c.State == config.Shadowed {
@@ -57,6 +63,9 @@ type exporting struct {
 	without []string            // what is left out
 	stored  bool                // names that no file may have
 	bodies  map[string][]string // by kind
+	// seal, if it is set, seals the secrets, and sealed is their section.
+	seal   func(tenant, kind, name, field string, plain []byte) (string, error)
+	sealed strings.Builder
 }
 
 func (e *exporting) leaveOut(name string, c *config.CompiledDocument) {
@@ -74,11 +83,22 @@ func (e *exporting) add(r *read) error {
 		return err
 	}
 	kept := e.endless(r)
+	if e.seal != nil && len(kept) > 0 {
+		e.sealed.WriteString("  " + r.Name + ":\n")
+	}
 	for i, path := range kept {
 		variable := variableName(e.tenant, r.Name, path, kept)
 		at := path
 		if isWebhook(r.Name) && strings.HasPrefix(path, secretsKey+".") { // those that end are missing from the list
 			at = secretPath(i - slices.IndexFunc(kept, func(p string) bool { return strings.HasPrefix(p, secretsKey+".") }))
+		}
+		if e.seal != nil {
+			sealed, err := e.seal(e.tenant, kindExported, r.Name, at, []byte(r.Secrets[path].Expose())) //nolint:forbidigo // it is sealed
+			if err != nil {
+				return err
+			}
+			e.sealed.WriteString("    " + strings.TrimSuffix(document.Title("path", at).YAML(0), "\n") + ": " + sealed + "\n")
+			continue
 		}
 		tree = place(tree, document.SplitPath(at), "${"+variable+"}")
 		about := fmt.Sprintf("%s: %s of %s", variable, at, r.Name)
@@ -148,6 +168,9 @@ func (e *exporting) text() []byte {
 		b.WriteString("\n")
 	}
 	comment("Set these variables before the file is imported or read:", e.secrets)
+	if e.sealed.Len() > 0 {
+		comment("The secrets are sealed: an import takes them on a gateway with the same key of the vault,", []string{"for the same tenant and the same names. A file of the configuration cannot have them."})
+	}
 	comment("Left out:", e.without)
 	if e.stored {
 		comment("Names that begin with wh_ were made by the API. An import takes them; the gateway's own files cannot have them.", []string{"To make this a file of the configuration, give these webhooks other names."})
@@ -161,6 +184,9 @@ func (e *exporting) text() []byte {
 		for _, body := range e.bodies[c.kind] {
 			b.WriteString(body)
 		}
+	}
+	if e.sealed.Len() > 0 {
+		b.WriteString("\n" + sealedKey + ":\n" + e.sealed.String())
 	}
 	return []byte(b.String())
 }

@@ -19,7 +19,7 @@ const (
 const importName = "import"
 
 // Bundle is the documents of one import, by tenant. Its text has the form of a configuration file: `tenant` names the tenant of all
-// that names none, and `sources`, `connections`, `webhooks` and `rules` have the documents.
+// that names none, `sources`, `connections`, `webhooks` and `rules` have the documents, and `sealed` has the secrets of a sealed export.
 type Bundle struct {
 	// Tenants are by name; each is there once.
 	Tenants []*Bundled
@@ -31,6 +31,7 @@ type Bundled struct {
 	// Changes are the documents, in the order of sources, connections, webhooks and rules.
 	Changes []Change
 	items   map[string]*document.Node // by the name of a document
+	sealed  map[string][]sealedValue  // likewise
 	at      *document.Node
 }
 
@@ -93,7 +94,7 @@ func (r *bundling) read() {
 		) bool {
 			return c.key == p.Key.Text
 		})
-		if at < 0 && p.Key.Text != "tenant" {
+		if at < 0 && p.Key.Text != "tenant" && p.Key.Text != sealedKey {
 			r.fault(p.Key, fmt.Sprintf("an import has no `%s`", p.Key.Text), "it has tenant, sources, connections, webhooks and rules; the gateway's own settings stay in its files")
 		}
 	}
@@ -117,6 +118,7 @@ func (r *bundling) read() {
 			}
 		}
 	}
+	r.readSealed(r.root.Key(sealedKey), ofFile)
 }
 
 // text returns the text of a key that an entry must have.

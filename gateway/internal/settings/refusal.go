@@ -70,6 +70,8 @@ type VersionError struct {
 	Version uint64
 	By      string
 	At      time.Time
+	// None: the change was to be made only if there is no document.
+	None bool
 }
 
 func (e *VersionError) Error() string {
@@ -126,6 +128,16 @@ type MaskError struct {
 
 func (e *MaskError) Error() string {
 	return "`" + e.Path + "` is a masked value, and not the one that is masked here; send the value itself"
+}
+
+// AddressError means that a secret that is kept by its mask would be sent to another server than before.
+type AddressError struct {
+	// Path leads to the secret, and Address to the setting that names the server.
+	Path, Address string
+}
+
+func (e *AddressError) Error() string {
+	return "`" + e.Address + "` names another server, to which the masked value of `" + e.Path + "` would be sent; send the value itself, or leave the setting out"
 }
 
 // storeName returns the name of a document in positions.

@@ -482,7 +482,7 @@ func (b *Book) endSecrets(ctx context.Context, tenant, name string, noted state.
 			}
 			return nil
 		}
-		how := How{By: audit.By{Name: "gateway"}, Owner: r.meta.Owner, Lock: r.meta.Lock}
+		how := How{By: audit.By{Name: "gateway"}, Owner: r.meta.Owner, Lock: r.meta.Lock, Later: true}
 		if _, err := b.Apply(ctx, tenant, []Change{change}, how); err != nil {
 			return err
 		}

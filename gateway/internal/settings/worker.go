@@ -49,6 +49,7 @@ type Worker struct {
 	queue    dirty
 	wake     chan struct{} // receives after the queue or the number of running applications changed
 	applying int
+	stopped  chan struct{} // closed when Run has ended
 }
 
 // tenant is what the worker knows of one tenant. Its fields are guarded by Worker.mu; only the one application that runs for it
@@ -65,13 +66,17 @@ type tenant struct {
 	again    time.Time
 	since    time.Time // of the change being applied
 	failures int
+	// asked counts the calls of Worker.ask, reading is how many of them the running application answers, and applied how many are
+	// answered. more is closed, and replaced, when applied rises.
+	asked, reading, applied uint64
+	more                    chan struct{}
 
 	kept []state.Setting // what is applied, as stored
 }
 
 // New returns a worker that has not read anything yet.
 func New(o Options) *Worker {
-	return &Worker{o: o, tenants: map[string]*tenant{}, wake: make(chan struct{}, 1)}
+	return &Worker{o: o, tenants: map[string]*tenant{}, wake: make(chan struct{}, 1), stopped: make(chan struct{})}
 }
 
 // Load begins to watch the store and reads the documents of all tenants, for a plan that is made with all of them. It may be
@@ -129,8 +134,9 @@ func (w *Worker) decode(tenant string, kept []state.Setting) []config.Document {
 	return all
 }
 
-// Run applies changes until ctx ends. It waits for running applications.
+// Run applies changes until ctx ends. It waits for running applications. It is called once.
 func (w *Worker) Run(ctx context.Context) {
+	defer close(w.stopped)
 	defer w.unwatch()
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -172,7 +178,7 @@ func (w *Worker) startDue(ctx context.Context, running *sync.WaitGroup) (wait <-
 		}
 		first = w.queue.take()
 		t := w.tenant(first.name)
-		t.busy, t.since = true, first.since
+		t.busy, t.since, t.reading = true, first.since, t.asked
 		w.applying++
 		running.Go(func() {
 			version, err := w.apply(ctx, first.name, t)
@@ -192,7 +198,7 @@ func (w *Worker) tenant(name string) *tenant {
 	return t
 }
 
-func newTenant() *tenant { return &tenant{turn: make(chan struct{}, 1)} }
+func newTenant() *tenant { return &tenant{turn: make(chan struct{}, 1), more: make(chan struct{})} }
 
 // take waits for the turn of a tenant. Call the result to end it.
 func (t *tenant) take(ctx context.Context) (end func(), err error) {
@@ -229,9 +235,15 @@ func (w *Worker) ended(ctx context.Context, name string, t *tenant, version uint
 	t.since, t.again = time.Time{}, time.Time{}
 	switch {
 	case err == nil:
-		t.failures, t.version = 0, max(t.version, version)
+		t.failures, t.version, t.applied = 0, max(t.version, version), t.reading
+		close(t.more)
+		t.more = make(chan struct{})
 		if !again.IsZero() {
-			w.queue.add(name, w.o.Clock.Elapsed()+gatherFor, again)
+			pause := gatherFor
+			if t.applied < t.asked { // somebody waits
+				pause = 0
+			}
+			w.queue.add(name, w.o.Clock.Elapsed()+pause, again)
 		}
 	case ctx.Err() == nil:
 		t.failures++

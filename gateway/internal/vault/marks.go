@@ -31,9 +31,13 @@ func placeMark(id, tenant, kind string) string { return id + "/" + tenant + "/" 
 
 func markPlace(name string) place { return place{systemTenant, kindMark, name, fieldProbe} }
 
+func (k *key) markValue(name string) ([]byte, error) {
+	return json.Marshal(mark{k.seal(markPlace(name), nil)})
+}
+
 // mark stores a mark of a key, unless the store has it. It returns the version of the one it stored; 0 if there was one.
 func (v *Vault) mark(ctx context.Context, k *key, name string) (version uint64, err error) {
-	value, err := json.Marshal(mark{k.seal(markPlace(name), nil)})
+	value, err := k.markValue(name)
 	if err != nil {
 		return 0, err
 	}

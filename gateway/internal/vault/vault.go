@@ -72,14 +72,26 @@ func (v *Vault) Seal(tenant, kind, name, field string, plain []byte) (string, er
 	return key.seal(place{tenant, kind, name, field}, plain), nil
 }
 
-// SealOut seals a value that the store does not keep, such as a cookie: it records nothing, so that nobody waits for the value to be
-// sealed anew before its key is taken out.
+// SealOut seals as Seal does and records nothing. It is for a value that the store does not keep, such as a cookie, so that nobody waits
+// for it to be sealed anew before its key is taken out; and for one that is written in one batch with Mark.
 func (v *Vault) SealOut(tenant, kind, name, field string, plain []byte) (string, error) {
 	key := v.options.Keys.current()
 	if key == nil {
 		return "", fmt.Errorf("%w: nothing can be sealed; %s", ErrNoKey, v.options.Keys.remedy())
 	}
 	return key.seal(place{tenant, kind, name, field}, plain), nil
+}
+
+// Mark returns the write that records that the current key is needed for the settings of a kind of a tenant: what SealOut sealed for
+// them is written together with it.
+func (v *Vault) Mark(tenant, kind string) (state.Write, error) {
+	key := v.options.Keys.current()
+	if key == nil {
+		return state.Write{}, fmt.Errorf("%w: nothing can be sealed; %s", ErrNoKey, v.options.Keys.remedy())
+	}
+	name := placeMark(key.id, tenant, kind)
+	value, err := key.markValue(name)
+	return state.Write{Tenant: systemTenant, Kind: kindMark, Name: name, Verb: state.Ensure, Value: value}, err
 }
 
 // Open returns the secret that was sealed for this place. It fails with ErrNoKey if the vault does not have the key. No error
@@ -102,6 +114,18 @@ func (v *Vault) open(at place, sealed string) ([]byte, error) {
 		return nil, fmt.Errorf("%w: the value is sealed with %s, which this gateway does not have; %s", ErrNoKey, id, v.options.Keys.addRemedy(id))
 	}
 	return key.open(at, sealed)
+}
+
+// SealedWith returns the id of the key of a sealed value; "" if the text is not in that form.
+func SealedWith(text string) string { return keyID(text) }
+
+// KeyIDs returns the ids of the keys that the vault has, the current one first.
+func (v *Vault) KeyIDs() []string {
+	var ids []string
+	for _, k := range v.options.Keys.all() {
+		ids = append(ids, k.id)
+	}
+	return ids
 }
 
 // place is what a value is sealed for.

@@ -1,8 +1,6 @@
 package view
 
 import (
-	"time"
-
 	"github.com/surveygate/surveygate/gateway/internal/access"
 )
 
@@ -49,10 +47,7 @@ type MadePortalLink struct {
 func NewLink(l *access.Link) PortalLink {
 	v := PortalLink{
 		ID: l.ID, Tenant: l.Tenant, Actor: l.Actor, Capabilities: []string{}, Origin: l.Origin,
-		Expires: Time{l.Expires}, Opened: Time{l.Opened}, Created: Written{Time{l.Created}, l.By},
-	}
-	if !l.Opened.IsZero() {
-		v.Expires = Time{l.Opened.Add(time.Duration(l.Session) * time.Second)}
+		Expires: Time{l.Ends()}, Opened: Time{l.Opened}, Created: Written{Time{l.Created}, l.By},
 	}
 	for _, c := range l.Capabilities {
 		v.Capabilities = append(v.Capabilities, string(c))

@@ -24,7 +24,8 @@ type Setting struct {
 	Owner string `json:"owner"`
 	// Locked: only its owner may change it.
 	Locked bool `json:"locked,omitempty"`
-	// State is active, disabled, broken (it does not compile; Problems says why) or shadowed (a file has the name, and is used).
+	// State is active, disabled, broken (it does not compile; Problems says why), shadowed (a file has the name, and is used), or pending
+	// (it is stored, and this replica does not use this version yet).
 	State string `json:"state"`
 	// Problems are why a document is broken or shadowed, Warnings what is allowed and probably not meant.
 	Problems []SettingProblem `json:"problems"`
@@ -71,6 +72,8 @@ type Deleted struct {
 	Kind string `json:"kind"`
 	// Waiting counts the deliveries that waited for it, which become dead letters.
 	Waiting int `json:"waiting"`
+	// Pending: it is deleted, and this replica still uses it for a moment.
+	Pending bool `json:"pending,omitempty"`
 	// Would is `delete` with `dry_run=true`.
 	Would string `json:"would,omitempty"`
 }
@@ -98,8 +101,12 @@ type SettingProblem struct {
 	Remedy string `json:"remedy,omitempty"`
 }
 
-// The provenance of what a file defines.
-const ofFiles = "file"
+const (
+	// ofFiles is the provenance of what a file defines.
+	ofFiles = "file"
+	// pending is the state of a document that is not in use yet.
+	pending = "pending"
+)
 
 // ofFile makes the view of what an item of the configuration has in common with others.
 func ofFile(kind string, item config.Item, enabled bool) Setting {
@@ -115,10 +122,14 @@ func ofFile(kind string, item config.Item, enabled bool) Setting {
 
 // NewSetting makes the view of a document.
 func NewSetting(tenant string, e *settings.Entry) Setting {
+	state := string(e.State)
+	if e.Pending && (e.State == config.Active || e.State == config.Disabled) {
+		state = pending
+	}
 	return Setting{
 		Name: settings.Title(e.Name), Kind: settings.Kind(e.Name), Tenant: tenant, Version: e.Version,
 		Provenance: e.Meta.Provenance, Owner: e.Meta.Owner, Locked: e.Meta.Lock,
-		State: string(e.State), Problems: newSettingProblems(e.Faults), Warnings: NewSettingProblems(e.Warnings),
+		State: state, Problems: newSettingProblems(e.Faults), Warnings: NewSettingProblems(e.Warnings),
 		Created: newWritten(e.Meta.Created, e.Meta.CreatedBy), Updated: newWritten(e.Meta.Updated, e.Meta.UpdatedBy),
 		Spec: e.Spec,
 	}

@@ -20,6 +20,8 @@ type ImportedTenant struct {
 	Plan   string `json:"plan"`
 	// Done: the changes are made; false with `dry_run=true`.
 	Done bool `json:"done"`
+	// Pending: this replica does not use all of them yet.
+	Pending bool `json:"pending,omitempty"`
 	// Items are the documents of the import in its order, then those that are deleted.
 	Items []ImportedItem `json:"items"`
 }
@@ -34,6 +36,16 @@ type ImportedItem struct {
 	Version uint64 `json:"version,omitempty"`
 	// Waiting counts the deliveries that waited for a deleted destination, which become dead letters.
 	Waiting int `json:"waiting,omitempty"`
+	// Owner is how the owner of a document changes that was there; absent if it does not.
+	Owner *ChangedOwner `json:"owner,omitempty"`
+	// Locked is whether a document that was there is locked from now on; absent if that does not change.
+	Locked *bool `json:"locked,omitempty"`
 	// Warnings are what is allowed and probably not meant.
 	Warnings []SettingProblem `json:"warnings,omitempty"`
+}
+
+// ChangedOwner is a change of a document's owner; an empty one is none.
+type ChangedOwner struct {
+	From string `json:"from"`
+	To   string `json:"to"`
 }

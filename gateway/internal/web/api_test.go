@@ -223,7 +223,7 @@ func TestIdempotencyKey(t *testing.T) {
 	}
 }
 
-// What somebody changes by hand stands in the log, once: not its repetition under one key, and not what was refused.
+// What somebody changes by hand stands in the log, once: not its repetition under one key, not what was refused, and no dry run.
 func TestActsAreLogged(t *testing.T) {
 	t.Parallel()
 	log := &logged{}
@@ -261,6 +261,15 @@ func TestActsAreLogged(t *testing.T) {
 	}
 	if said := log.take(); strings.Count(said, "done by hand") != 1 {
 		t.Errorf("logged %s", said)
+	}
+	for path, body := range map[string]string{
+		"/v1/replays": `{"of": {"destination": "alarms"}, "dry_run": true}`, "/v1/connections/alarms/recover": `{"since": "1h", "dry_run": true}`,
+		"/v1/replays?normalise=true&source=pollqr&dry_run=true": "",
+	} {
+		got := r.ask(t, ask{method: "POST", path: path, token: everyToken, body: body})
+		if said := log.take(); got.status != 200 || strings.Contains(said, "done by hand") {
+			t.Errorf("%s: %d %s\nlogged %s", path, got.status, got.body, said)
+		}
 	}
 }
 

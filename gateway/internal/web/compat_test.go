@@ -220,6 +220,7 @@ func TestCompatibleRefusals(t *testing.T) {
 		{`{"name": "n", "url": 1, "events": ["SURVEY_COMPLETED"]}`, 400, "`url` must be text"},
 		{`{"name": "n", "url": "https://a.example/", "events": "SURVEY_COMPLETED"}`, 400, "`events` must be a list"},
 		{`{"name": "n", "url": "https://a.example/", "events": [1]}`, 400, "`events` must be a list"},
+		{`{"name": "n", "url": "https://a.example/", "events": ["SURVEY_COMPLETED", null]}`, 400, "`events` must be a list"},
 		{`{"name": "n", "url": "https://a.example/", "events": ["SURVEY_COMPLETED"], "headers": []}`, 400, "`headers` must be an object"},
 		{`{"name": "n", "url": "https://a.example/", "events": ["SURVEY_COMPLETED"], "headers": {"A": 1}}`, 400, "`headers` must be an object"},
 		{`{"name": "n", "url": "https://a.example/", "events": ["SURVEY_COMPLETED"], "headers": {"A": null}}`, 400, "`A` must be text"},

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -49,6 +50,9 @@ func TestDescription(t *testing.T) {
 				t.Errorf("%s %s always fails", method, path)
 			}
 			d.examplesHold(t, method, path)
+			if body := o.Object("requestBody").Object("content").Object("application/json"); body != nil && body.Value("examples") == nil {
+				t.Errorf("%s %s shows no body", method, path)
+			}
 		}
 	}
 	for missing := range routes {
@@ -57,6 +61,67 @@ func TestDescription(t *testing.T) {
 	for _, name := range d.document.Object("components").Object("schemas").Names() {
 		if _, err := d.schema("/components/schemas/" + escaped(name)); err != nil {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// The description is one that generators of clients understand: an object without declared properties may have any, since they take it
+// for an empty one, no property has a default, since they take one for always there, and each group of operations says what it is.
+func TestDescriptionIsForGenerators(t *testing.T) {
+	t.Parallel()
+	d := described()
+	var walk func(at string, value any)
+	walk = func(at string, value any) {
+		switch v := value.(type) {
+		case []any:
+			for i, each := range v {
+				walk(fmt.Sprintf("%s/%d", at, i), each)
+			}
+		case *openapi.Object:
+			isObject := v.Text("type") == "object" || slices.Contains(v.List("type"), any("object"))
+			if isObject && v.Value("properties") == nil && v.Value("additionalProperties") == nil {
+				t.Errorf("%s is an object without properties", at)
+			}
+			for _, name := range v.Object("properties").Names() {
+				if v.Object("properties").Object(name).Value("default") != nil {
+					t.Errorf("%s/%s has a default", at, name)
+				}
+			}
+			for _, name := range v.Names() {
+				if name != "examples" {
+					walk(at+"/"+name, v.Value(name))
+				}
+			}
+		}
+	}
+	walk("", d.document)
+	for _, tag := range d.document.List("tags") {
+		if tag.(*openapi.Object).Text("description") == "" {
+			t.Errorf("the tag %s has no description", tag.(*openapi.Object).Text("name"))
+		}
+	}
+	if d.document.Object("info").Object("license") == nil {
+		t.Error("no license is named")
+	}
+}
+
+// Settings that are a text or something else have both forms.
+func TestDescriptionHasBothForms(t *testing.T) {
+	t.Parallel()
+	d := described()
+	for _, c := range []struct {
+		schema, body string
+		fits         bool
+	}{
+		{"WebhookDocument", `{"url":"https://hook.example.com/in","body":"event"}`, true},
+		{"WebhookDocument", `{"url":"https://hook.example.com/in","body":{"id":"response.id"}}`, true},
+		{"WebhookDocument", `{"url":"https://hook.example.com/in","body":[]}`, false},
+		{"SlackSettings", `{"blocks":[{"type":"'section'"}]}`, true},
+		{"SlackSettings", `{"blocks":"[]"}`, true},
+		{"SlackSettings", `{"blocks":[1]}`, false},
+	} {
+		if fault := d.schemaFault("/components/schemas/"+c.schema, []byte(c.body)); (fault == "") != c.fits {
+			t.Errorf("%s %s: %q", c.schema, c.body, fault)
 		}
 	}
 }

@@ -65,13 +65,19 @@ func TestFormsOfWrites(t *testing.T) {
 			}
 		}
 	}
+	for _, empty := range []string{"", " \n", "\ufeff"} {
+		do("PATCH", "/v1/webhooks/hook", empty, 400)
+		do("PUT", "/v1/webhooks/hook", empty, 400)
+		do("POST", "/v1/webhooks", empty, 400)
+	}
+	do("PATCH", "/v1/webhooks/hook", "null", 422)
 	holds(do("PUT", "/v1/webhooks/hook?dry_run=true", plainHook, 200), `"would":"create"`)
 	do("GET", "/v1/webhooks/hook", "", 404)
 	do("PUT", "/v1/webhooks/hook", plainHook, 201, "If-None-Match", "*")
-	do("PUT", "/v1/webhooks/hook", plainHook, 412, "If-None-Match", "*")
+	holds(do("PUT", "/v1/webhooks/hook", plainHook, 412, "If-None-Match", "*"), `"loc":["If-None-Match"]`)
 	do("PUT", "/v1/webhooks/hook", plainHook, 200, "If-Match", "*")
 	do("PUT", "/v1/webhooks/hook", plainHook, 422, "If-Match", "17")
-	do("PUT", "/v1/webhooks/hook", plainHook, 412, "If-Match", `"seventeen"`)
+	holds(do("PUT", "/v1/webhooks/hook", plainHook, 412, "If-Match", `"seventeen"`), `"loc":["If-Match"]`)
 	holds(do("PUT", "/v1/webhooks/hook?dry_run=true", plainHook, 200), `"would":"nothing"`)
 	holds(do("PATCH", "/v1/webhooks/hook?dry_run=true", `{"timeout": "5s"}`, 200), `"would":"update"`)
 	holds(do("PATCH", "/v1/webhooks/hook", `{"timeout": "5s"}`, 200, "Content-Type", "application/merge-patch+json"), `"timeout":"5s"`)
@@ -87,7 +93,8 @@ func TestFormsOfWrites(t *testing.T) {
 	holds(do("PUT", "/v1/rules/low", `{"when": "nps_scor <= 6", "send": ["alarms"]}`, 422), `"loc":["when"]`, `"at":[0,8]`, "did you mean nps_score?")
 	holds(do("PUT", "/v1/rules/low", `{"when": "nps_score <= 6", "send": ["alarm"]}`, 422), `"loc":["send","0"]`)
 	holds(do("PUT", "/v1/rules/low", `{"when": "nps_score <= 6", "send": ["alarms"]}`, 201), `"when":"nps_score <= 6"`)
-	do("PUT", "/v1/rules/low", "", 422)
+	do("PUT", "/v1/rules/low", "", 400)
+	do("PUT", "/v1/rules/low", "{}", 422)
 	do("PUT", "/v1/rules/Low", `{"when": "nps_score <= 6", "send": ["alarms"]}`, 422)
 
 	// A file's name is a file's on every path.

@@ -115,6 +115,8 @@ type rig struct {
 	log    *slog.Logger
 	tokens outbound.Tokens
 	worker *settings.Worker // brings documents into the plan
+	// stopWorker ends that, and what keeps the register current.
+	stopWorker func()
 	// measured: requests are not held against the description, whose work would be measured too.
 	measured bool
 	book     *settings.Book
@@ -203,6 +205,7 @@ func (r *rig) start(t testing.TB) *rig {
 		Audit:  &audit.Log{Store: r.store, Clock: r.clock},
 		Base:   func() *config.Config { return r.plan.Load().Config }, Overlay: func(tenant string) *config.TenantConfig { return r.plan.Load().Overlay(tenant) },
 		Limits: tenants.Limit,
+		Await:  func(ctx context.Context, tenants ...string) bool { return r.worker.Await(ctx, tenants...) },
 	}}
 	rates := r.rates
 	if rates == (route.Rates{}) {
@@ -282,7 +285,8 @@ func (r *rig) apply(t testing.TB, v *vault.Vault) {
 	var running sync.WaitGroup
 	running.Go(func() { r.worker.Run(ctx) })
 	running.Go(func() { r.register.Run(ctx) })
-	t.Cleanup(func() { stop(); running.Wait() })
+	r.stopWorker = func() { stop(); running.Wait() }
+	t.Cleanup(r.stopWorker)
 }
 
 // keep writes documents, whatever they are, and waits until they are in the plan.

@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding/json"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -82,12 +83,44 @@ func TestImport(t *testing.T) {
 	if v := plan("?owner=ci&mode=replace", strings.Replace(less, "hook.example.com/in", "hook.example.com/other", 1), "+0 ~1 -1"); v.Tenants[0].Items[3].Change != "delete" {
 		t.Errorf("%+v", v)
 	}
-	if v := plan("?owner=ci&mode=replace", "", "+0 ~0 -3"); v.Nothing != 0 {
+	if v := plan("?owner=ci&mode=replace", "rules: []", "+0 ~0 -3"); v.Nothing != 0 {
 		t.Errorf("%+v", v)
 	}
 	if got := r.ask(t, ask{method: "GET", path: "/v1/webhooks/by-hand", token: acmeAdminToken}); got.status != 200 {
 		t.Errorf("what the owner did not have was deleted: %s", got.body)
 	}
+}
+
+// The plan says which documents get another owner, or are locked or not any more, although nothing else of them changes.
+func TestImportTakesOver(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.imported(t, acmeAdminToken, "?owner=console", someImport, 200)
+	for _, query := range []string{"?owner=ci&dry_run=true", "?owner=ci"} {
+		_, v := r.imported(t, acmeAdminToken, query, someImport, 200)
+		for _, item := range v.Tenants[0].Items {
+			if item.Change != "update" || item.Owner == nil || *item.Owner != (view.ChangedOwner{From: "console", To: "ci"}) || item.Locked != nil {
+				t.Errorf("%s: %+v", query, item)
+			}
+		}
+	}
+	got, v := r.imported(t, acmeAdminToken, "?owner=ci", someImport, 200)
+	if strings.Contains(got.body, `"owner"`) || v.Nothing != 4 {
+		t.Errorf("nothing changes: %s", got.body)
+	}
+	_, v = r.imported(t, acmeAdminToken, "?owner=ci&lock=true&dry_run=true", someImport, 200)
+	for _, item := range v.Tenants[0].Items {
+		if item.Owner != nil || item.Locked == nil || !*item.Locked {
+			t.Errorf("%+v", item)
+		}
+	}
+	// A change without an owner leaves it.
+	if got, _ := r.imported(t, acmeAdminToken, "", strings.Replace(someImport, "hook.example.com", "hook2.example.com", 1), 200); strings.Contains(got.body, `"owner"`) {
+		t.Errorf("the owner changes: %s", got.body)
+	}
+	r.imported(t, acmeAdminToken, "?owner=ci&lock=true", someImport, 200)
+	r.imported(t, acmeAdminToken, "?owner=console&dry_run=true", someImport, 403)
+	r.imported(t, acmeAdminToken, "?owner=console", someImport, 403)
 }
 
 // A locked document is changed by its owner's imports alone; one that is not is changed with a warning.
@@ -111,7 +144,7 @@ func TestImportedDocumentsAreManaged(t *testing.T) {
 	if !strings.Contains(got.body, `"loc":["webhooks","0"],"line":9`) || strings.Count(got.body, "managed_by") != 4 {
 		t.Errorf("%s", got.body)
 	}
-	r.imported(t, acmeAdminToken, "?owner=ci&mode=replace", "", 200)
+	r.imported(t, acmeAdminToken, "?owner=ci&mode=replace", "rules: []", 200)
 }
 
 // What is wrong with an import is said with its place, all at once, and nothing is written.
@@ -136,6 +169,8 @@ func TestImportIsRefused(t *testing.T) {
 		{"a variable", "", "connections:\n  a: {slack: {webhook: \"${HOOK}\"}}", 422, []string{`"loc":["connections","a","slack","webhook"],"at":[0,7],"line":2,"column":24`}},
 		{"a name of a file", "", "connections:\n  crm: {slack: {webhook: \"https://hooks.slack.com/services/T9/B9/abcdefghijkl\"}}", 403, []string{`"type":"defined_in_file"`, "surveygate.yaml:", `"line":2`}},
 		{"several", "", "connections:\n  a: {slak: {}}\nwebhooks:\n  - {name: b, url: nothing, events: [respons.updated]}", 422, []string{"slak", `"loc":["webhooks","0","url"],"line":4`, "respons.updated"}},
+		{"nothing", "?mode=replace&owner=ci", " \n", 400, []string{"the body is empty"}},
+		{"null", "", "null", 422, []string{"is null"}},
 		{"no owner", "?mode=replace", "", 422, []string{`"loc":["owner"]`}},
 		{"no mode", "?mode=other", "", 422, []string{`"loc":["mode"]`}},
 		{"no owner of the lock", "?lock=true", "", 422, []string{`"loc":["owner"]`}},
@@ -151,6 +186,15 @@ func TestImportIsRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Who may not write a document may not import it either.
+func TestImportNeedsSettings(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	only := r.makeToken(t, acmeAdminToken, "", `{"name":"only","scopes":["admin","read"]}`)
+	r.does(t, ask{method: "POST", path: "/v1/settings/import", token: only, body: "rules: []"}, 403, "lacks the scope `settings`")
+	r.does(t, ask{path: "/v1/settings/export", token: only}, 200)
 }
 
 // A token of every tenant imports documents of several tenants; all are checked before one is changed.
@@ -200,7 +244,7 @@ func TestExportIsImported(t *testing.T) {
 			t.Errorf("the export shows a secret: %s", first)
 		}
 	}
-	r.imported(t, acmeAdminToken, "?owner=ci&mode=replace", "", 200)
+	r.imported(t, acmeAdminToken, "?owner=ci&mode=replace", "rules: []", 200)
 	set := strings.NewReplacer(
 		"${ACME_SOURCE_FORMS_SECRETS_0}", "pollqr-secret-abcdef",
 		"${ACME_CONNECTION_CHAT_SLACK_WEBHOOK}", "https://hooks.slack.com/services/T9/B9/abcdefghijkl",
@@ -211,5 +255,69 @@ func TestExportIsImported(t *testing.T) {
 	}
 	if again := export(); again != first {
 		t.Errorf("%s\nis not\n%s", again, first)
+	}
+}
+
+// A sealed export has no secret in clear, and is imported by the gateway that sealed it: into the same tenant, document and setting alone.
+func TestSealedExport(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.imported(t, acmeAdminToken, "?owner=ci", strings.Replace(someImport, "a-secret-key", `"a-secret-key$${x}"`, 1), 200)
+	export := func(r *rig, token string) told {
+		return r.ask(t, ask{method: "GET", path: "/v1/settings/export?tenant=acme&sealed=true", token: token})
+	}
+	if got := export(r, acmeAdminToken); got.status != 403 || !strings.Contains(got.body, "lacks the scope `secrets`") {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	got := export(r, operatorToken)
+	if got.status != 200 || strings.Count(got.body, "k1:") != 4 || strings.Contains(got.body, "${") {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	for _, secret := range []string{"secret-abcdef", "abcdefghijkl", "MfKQ9r8", "a-secret-key"} {
+		if strings.Contains(got.body, secret) {
+			t.Errorf("the export shows a secret: %s", got.body)
+		}
+	}
+	if lines := r.ask(t, ask{method: "GET", path: "/v1/audit?of=settings", token: acmeAdminToken}); !strings.Contains(lines.body, `"settings.export"`) {
+		t.Errorf("audit: %s", lines.body)
+	}
+	sealed := got.body
+	in := func(body string, want int) (told, view.Import) {
+		t.Helper()
+		return r.imported(t, operatorToken, "?tenant=acme&owner=ci", body, want)
+	}
+	if _, v := in(sealed, 200); v.Plan != "+0 ~0 -0" {
+		t.Errorf("it is not what is there: %+v", v)
+	}
+	r.imported(t, acmeAdminToken, "", sealed, 403)
+	r.imported(t, acmeAdminToken, "?owner=ci&mode=replace", "rules: []\n", 200)
+	if _, v := in(sealed, 200); v.Plan != "+4 ~0 -0" {
+		t.Errorf("%+v", v)
+	}
+	if _, v := r.imported(t, acmeAdminToken, "?owner=ci&dry_run=true", strings.Replace(someImport, "a-secret-key", `"a-secret-key$${x}"`, 1), 200); v.Plan != "+0 ~0 -0" {
+		t.Errorf("the secrets are not those of before: %+v", v)
+	}
+
+	value := regexp.MustCompile(`k1:[A-Za-z0-9_-]+`)
+	const known = "this gateway, which has k1"
+	for name, c := range map[string]struct{ body, says, loc string }{
+		"another tenant":      {strings.Replace(sealed, "tenant: acme", "tenant: default", 1), known, `["sealed","connection/chat","slack.webhook"]`},
+		"another document":    {strings.NewReplacer("  chat:", "  talk:", "connection/chat", "connection/talk", "- chat", "- talk").Replace(sealed), known, `["sealed","connection/talk","slack.webhook"]`},
+		"another setting":     {strings.Replace(sealed, "headers.X-Api-Key: ", "headers.X-Other: ", 1), known, `["sealed","webhook/hook","headers.X-Other"]`},
+		"changed":             {strings.Replace(sealed, "slack.webhook: k1:", "slack.webhook: k1:AA", 1), known, `["sealed","connection/chat","slack.webhook"]`},
+		"a key that is not":   {strings.ReplaceAll(sealed, "k1:", "k7:"), "sealed with the key k7, and this gateway has k1", `["sealed","connection/chat","slack.webhook"]`},
+		"in clear":            {value.ReplaceAllString(sealed, "text"), "is not a sealed value", `["sealed","source/forms","secrets.0"]`},
+		"no such document":    {"tenant: acme\nsealed: {webhook/none: {secrets.0: x}}\n", "has no `webhook/none`", `["sealed","webhook/none"]`},
+		"in the document too": {strings.Replace(sealed, "slack: {}", "slack: {webhook: \"https://hooks.slack.com/services/T9/B9/abcdefghijkl\"}", 1), "is in the document too", `["sealed","connection/chat","slack.webhook"]`},
+		"no mapping":          {"tenant: acme\nsealed: [x]\n", "is a mapping", `["sealed"]`},
+	} {
+		query := "?tenant=acme"
+		if name == "another tenant" {
+			query = ""
+		}
+		told, _ := r.imported(t, operatorToken, query, c.body, 422)
+		if !strings.Contains(told.body, c.says) || !strings.Contains(told.body, c.loc) {
+			t.Errorf("%s: %s", name, told.body)
+		}
 	}
 }

@@ -268,7 +268,7 @@ func TestTryAStoredDocument(t *testing.T) {
 	draft := func(kind, name, spec string) string {
 		return `{"draft": {"` + kind + `": {"` + name + `": ` + spec + `}}, "events": {"last": 500}}`
 	}
-	changed := strings.Replace(string(w.Spec), `https://mine.example.com/`, `https://other.example.com/`, 1)
+	changed := strings.Replace(string(w.Spec), `https://mine.example.com/`, `https://mine.example.com/other`, 1)
 	v, got := r.try(t, editToken, draft("webhooks", "mine", changed))
 	// It is sent all ten events by itself, and those with 0 to 2 by the rule.
 	if got.status != 200 || v.Difference.Before != 13 || v.Difference.Changed != 13 || v.Difference.Added != 0 || strings.Contains(got.body, key) {

@@ -1,13 +1,12 @@
 // Command client plays the README's story with a client that is generated from the description of the API: an unhappy customer
 // reaches the warehouse, which a file defines, and is explained, a happy one does not, and what waits for a paused receiver is sent when it is resumed.
+// Of two who change a webhook, the second is told; what was delivered is delivered again by a job.
 //
 //	client GATEWAY TOKEN
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log"
@@ -88,12 +87,73 @@ func play(ctx context.Context, gateway, token string) error {
 	if _, err := delivery(ctx, c, later.Event.Id, "delivered"); err != nil {
 		return err
 	}
+	if err := twoWriters(ctx, c, "helpdesk", hook.HTTPResponse.Header.Get("ETag")); err != nil {
+		return err
+	}
+	if err := again(ctx, c, unhappy.Event.Id); err != nil {
+		return err
+	}
 	// Refusals have types too.
 	missing, err := c.GetDestinationWithResponse(ctx, "warehous", nil)
 	if err != nil || missing.JSON404 == nil || missing.JSON404.Detail[0].Type != "not_found" {
 		return fmt.Errorf("a mistyped name: %w %s", err, missing.Body)
 	}
 	return nil
+}
+
+// twoWriters changes a webhook twice from one version: only the first change is made.
+func twoWriters(ctx context.Context, c *api.ClientWithResponses, name, version string) error {
+	patch := func(match *string, body string) (*api.PatchWebhookResponse, error) {
+		return c.PatchWebhookWithBodyWithResponse(ctx, name, &api.PatchWebhookParams{IfMatch: match}, "application/merge-patch+json", strings.NewReader(body))
+	}
+	first, err := patch(&version, `{"title":"Help desk"}`)
+	if err != nil || first.JSON200 == nil || first.HTTPResponse.Header.Get("ETag") == version {
+		return fmt.Errorf("patch from version %s: %w %s", version, err, first.Body)
+	}
+	second, err := patch(&version, `{"title":"Another"}`)
+	if err != nil || second.JSON412 == nil || second.JSON412.Detail[0].Type != "conflict" {
+		return fmt.Errorf("patch from version %s, which is no longer there: %w %s", version, err, second.Body)
+	}
+	one, err := c.GetWebhookWithResponse(ctx, name, nil)
+	if err != nil || one.JSON200 == nil || one.HTTPResponse.Header.Get("ETag") != first.HTTPResponse.Header.Get("ETag") {
+		return fmt.Errorf("the webhook: %w %s", err, one.Body)
+	}
+	return nil
+}
+
+// again delivers an event's deliveries again, and waits for the job.
+func again(ctx context.Context, c *api.ClientWithResponses, event string) error {
+	of := api.ReplayOf{Events: &[]string{event}, Destination: text("warehouse")}
+	counted, err := c.CreateReplayWithResponse(ctx, nil, api.ReplayRequest{Of: of, DryRun: new(true)})
+	if err != nil || counted.JSON200 == nil {
+		return fmt.Errorf("count what would be replayed: %w %s", err, counted.Body)
+	}
+	if would, err := counted.JSON200.AsWouldReplay(); err != nil || would.Would.Deliveries != 1 {
+		return fmt.Errorf("count what would be replayed: %w %s", err, counted.Body)
+	}
+	made, err := c.CreateReplayWithResponse(ctx, &api.CreateReplayParams{IdempotencyKey: text("again")}, api.ReplayRequest{Of: of})
+	if err != nil || made.JSON202 == nil {
+		return fmt.Errorf("replay: %w %s", err, made.Body)
+	}
+	job, err := made.JSON202.AsJob()
+	if err != nil {
+		return fmt.Errorf("replay: %w %s", err, made.Body)
+	}
+	for {
+		now, err := c.GetReplayWithResponse(ctx, job.Id, nil)
+		if err != nil || now.JSON200 == nil {
+			return fmt.Errorf("the job: %w %s", err, now.Body)
+		}
+		if now.JSON200.State != "running" {
+			if now.JSON200.State != "done" || now.JSON200.Done != 1 {
+				return fmt.Errorf("the job ended as %s", now.Body)
+			}
+			return nil
+		}
+		if err := pause(ctx); err != nil {
+			return err
+		}
+	}
 }
 
 func text(s string) *string { return &s }
@@ -108,12 +168,12 @@ func matched(e *api.Explanation) bool {
 }
 
 // decided publishes one response and waits for its decision.
-func decided(ctx context.Context, c *api.ClientWithResponses, id string, score int) (*api.Explanation, error) {
-	body, err := json.Marshal(api.PublishedEvent{Type: "response.completed", Id: id, NpsScore: score})
-	if err != nil {
+func decided(ctx context.Context, c *api.ClientWithResponses, id string, score float32) (*api.Explanation, error) {
+	var body api.PublishEventsJSONRequestBody
+	if err := body.FromPublishedEvent(api.PublishedEvent{Type: "response.completed", Id: &id, NpsScore: &score}); err != nil {
 		return nil, err
 	}
-	published, err := c.PublishEventsWithBodyWithResponse(ctx, nil, "application/json", bytes.NewReader(body))
+	published, err := c.PublishEventsWithResponse(ctx, nil, body)
 	if err != nil || published.JSON200 == nil || published.JSON200.Results[0].Status != "accepted" {
 		return nil, fmt.Errorf("publish: %w %s", err, published.Body)
 	}

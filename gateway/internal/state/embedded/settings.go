@@ -37,29 +37,91 @@ func (s *store) Delete(ctx context.Context, tenant, kind, name string, version u
 
 func (op *putting) stage(t *tx) error {
 	key := textKey(tabSetting, op.tenant, op.kind, op.name)
-	var kept uint64
-	if v := t.get(key); v != nil {
-		kept = binary.BigEndian.Uint64(v)
-	}
+	kept := keptVersion(t, key)
 	switch {
 	case op.remove && kept == 0:
 		return state.ErrNotFound
 	case kept != op.version:
 		return state.ErrConflict
 	}
+	op.version = op.write(t, key)
+	return nil
+}
+
+// keptVersion returns the version of the setting of a key; 0 if there is none.
+func keptVersion(t *tx, key []byte) uint64 {
+	if v := t.get(key); v != nil {
+		return binary.BigEndian.Uint64(v)
+	}
+	return 0
+}
+
+// write writes or removes the setting, whatever is there, and returns the new version.
+func (op *putting) write(t *tx, key []byte) uint64 {
 	c := &t.s.w.counters
 	c.version++
 	t.s.w.dirty = true
-	op.version = c.version
 	if op.remove {
 		t.drop(key)
 	} else {
-		t.put(key, append(appendU64(nil, op.version), op.value...))
+		t.put(key, append(appendU64(nil, c.version), op.value...))
 	}
-	t.set(textKey(tabLastChange, op.kind, op.tenant), appendU64(nil, op.version))
+	t.set(textKey(tabLastChange, op.kind, op.tenant), appendU64(nil, c.version))
 	change := state.Change{Tenant: op.tenant, Kind: op.kind, Name: op.name}
 	watchers := &t.s.watchers
 	t.after = append(t.after, func() { watchers.Notify(change) })
+	return c.version
+}
+
+// WriteAll writes settings and items of lists together.
+func (s *store) WriteAll(ctx context.Context, b *state.Batch) ([]uint64, error) {
+	if err := b.Check(); err != nil {
+		return nil, err
+	}
+	op := &writingAll{batch: b, versions: make([]uint64, len(b.Writes))}
+	size := 128
+	for i := range b.Writes {
+		size += len(b.Writes[i].Value) + 128
+	}
+	for i := range b.Items {
+		size += len(b.Items[i].Head) + len(b.Items[i].Tail) + 128
+	}
+	if err := s.do(ctx, &call{op: op, size: size, sync: true}); err != nil {
+		return nil, fmt.Errorf("write %d settings together: %w", len(b.Writes), err)
+	}
+	return op.versions, nil
+}
+
+type writingAll struct {
+	batch    *state.Batch
+	versions []uint64
+}
+
+func (op *writingAll) stage(t *tx) error {
+	keys := make([][]byte, len(op.batch.Writes)) // nil: nothing is to be done
+	for i := range op.batch.Writes {
+		w := &op.batch.Writes[i]
+		key := textKey(tabSetting, w.Tenant, w.Kind, w.Name)
+		switch kept := keptVersion(t, key); {
+		case w.Verb == state.Remove && kept == 0, w.Verb == state.Ensure && kept != 0:
+		case kept != w.Version && w.Verb != state.Ensure:
+			return fmt.Errorf("%s %s: %w", w.Kind, w.Name, state.ErrConflict)
+		default:
+			keys[i] = key
+		}
+	}
+	for i := range op.batch.Writes {
+		if w := &op.batch.Writes[i]; keys[i] != nil {
+			p := putting{tenant: w.Tenant, kind: w.Kind, name: w.Name, value: w.Value, remove: w.Verb == state.Remove}
+			if version := p.write(t, keys[i]); !p.remove {
+				op.versions[i] = version
+			}
+		}
+	}
+	for i := range op.batch.Items {
+		item := &op.batch.Items[i]
+		(&keeping{item.Tenant, item.List, item.With(op.versions), item.Max, item.TTL}).add(t)
+	}
 	return nil
 }
 
@@ -166,8 +228,13 @@ func (s *store) Keep(ctx context.Context, tenant, list string, item []byte, most
 	return nil
 }
 
-// stage numbers items consecutively, so that the length of the list is the difference of two numbers.
 func (op *keeping) stage(t *tx) error {
+	op.add(t)
+	return nil
+}
+
+// add numbers items consecutively, so that the length of the list is the difference of two numbers.
+func (op *keeping) add(t *tx) {
 	key := textKey(tabList, op.tenant, op.list)
 	first, next := uint64(1), uint64(1)
 	if v := t.get(key); v != nil {
@@ -185,7 +252,6 @@ func (op *keeping) stage(t *tx) error {
 		first++
 	}
 	t.put(key, appendUint(appendUint(nil, first), next))
-	return nil
 }
 
 // Kept returns items of a list, newest first.
@@ -229,10 +295,11 @@ type leasing struct {
 	fence        uint64
 }
 
-// Lease gives a name to one holder.
+// Lease gives a name to one holder. It does not wait for the disk: a lease that is lost has ended with the process that had it, and what
+// its holder writes afterwards is never on disk without it.
 func (s *store) Lease(ctx context.Context, name, holder string, ttl time.Duration) (uint64, error) {
 	op := &leasing{name: name, holder: holder, ttl: ttl}
-	if err := s.do(ctx, &call{op: op, size: 128, sync: true}); err != nil {
+	if err := s.do(ctx, &call{op: op, size: 128}); err != nil {
 		return 0, fmt.Errorf("lease %s: %w", name, err)
 	}
 	return op.fence, nil

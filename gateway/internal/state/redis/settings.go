@@ -55,6 +55,31 @@ type putArgs struct {
 	MaxChanges int
 }
 
+// writeAllArgs are the arguments of writeall.lua.
+type writeAllArgs struct {
+	MaxChanges int
+	Writes     []writeArgs
+	Items      []itemArgs
+}
+
+type writeArgs struct {
+	Key, Name string
+	Last      string // key of the kind's last changes
+	Tenant    string
+	Version   uint64
+	Change    []byte
+	Verb      string
+	Value     []byte
+}
+
+type itemArgs struct {
+	List       string
+	Head, Tail []byte
+	Of         int
+	Most       int
+	TTL        int64 // microseconds
+}
+
 // addToListArgs are the arguments of addtolist.lua.
 type addToListArgs struct {
 	List string
@@ -79,9 +104,8 @@ func (s *store) put(ctx context.Context, tenant, kind, name string, version uint
 	if err := s.check(ctx); err != nil {
 		return 0, err
 	}
-	change := state.AppendText(state.AppendText(state.AppendText(nil, tenant), kind), name)
 	got, err := putScript.run(ctx, s, s.meta, putArgs{
-		Key: settingKey(tenant, kind), Name: name, Last: lastKey(kind), Tenant: tenant, Version: version, Change: change, Verb: verb, Value: value, MaxChanges: s.recent,
+		Key: settingKey(tenant, kind), Name: name, Last: lastKey(kind), Tenant: tenant, Version: version, Change: changeOf(tenant, kind, name), Verb: verb, Value: value, MaxChanges: s.recent,
 	})
 	if err != nil {
 		return 0, err
@@ -94,6 +118,51 @@ func (s *store) put(ctx context.Context, tenant, kind, name string, version uint
 	default:
 		return uint64(v), nil
 	}
+}
+
+// changeOf is how a change is kept for watchers.
+func changeOf(tenant, kind, name string) []byte {
+	return state.AppendText(state.AppendText(state.AppendText(nil, tenant), kind), name)
+}
+
+var verbs = map[state.Verb]string{state.Replace: "put", state.Remove: "delete", state.Ensure: "ensure"}
+
+// WriteAll writes settings and items of lists together.
+func (s *store) WriteAll(ctx context.Context, b *state.Batch) ([]uint64, error) {
+	if err := s.check(ctx); err != nil {
+		return nil, err
+	}
+	if err := b.Check(); err != nil {
+		return nil, err
+	}
+	args := writeAllArgs{MaxChanges: s.recent, Writes: make([]writeArgs, len(b.Writes)), Items: make([]itemArgs, len(b.Items))}
+	for i := range b.Writes {
+		w := &b.Writes[i]
+		args.Writes[i] = writeArgs{
+			Key: settingKey(w.Tenant, w.Kind), Name: w.Name, Last: lastKey(w.Kind), Tenant: w.Tenant, Version: w.Version,
+			Change: changeOf(w.Tenant, w.Kind, w.Name), Verb: verbs[w.Verb], Value: w.Value,
+		}
+	}
+	for i := range b.Items {
+		item := &b.Items[i]
+		args.Items[i] = itemArgs{listKey(item.Tenant, item.List), item.Head, item.Tail, item.Of, max(item.Max, 0), item.TTL.Microseconds()}
+	}
+	got, err := writeAllScript.run(ctx, s, s.meta, args)
+	if err != nil {
+		return nil, fmt.Errorf("write %d settings together: %w", len(b.Writes), err)
+	}
+	list := asList(got)
+	if len(list) != len(b.Writes) { // the number of the write that has another version
+		if n := int(asInt(got)); n > 0 && n <= len(b.Writes) {
+			return nil, fmt.Errorf("%s %s: %w", b.Writes[n-1].Kind, b.Writes[n-1].Name, state.ErrConflict)
+		}
+		return nil, state.ErrCorrupt
+	}
+	versions := make([]uint64, len(list))
+	for i := range list {
+		versions[i] = uint64(asInt(list[i]))
+	}
+	return versions, nil
 }
 
 func setting(kind, name, raw string) (state.Setting, error) {

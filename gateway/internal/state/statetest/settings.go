@@ -45,6 +45,138 @@ var settings = []test{
 			s.Fatal("a setting made again has a version it had before")
 		}
 	}},
+	{name: "are written together, all or nothing", run: func(s *suite) {
+		const zeta = "zeta"
+		st := s.store()
+		changes, err := s.h.Second().Watch(s.ctx, "*")
+		s.ok(err)
+		kept, err := st.Put(s.ctx, acme, "rule", "kept", []byte("one"), 0)
+		s.ok(err)
+		gone, err := st.Put(s.ctx, acme, "rule", "gone", []byte("one"), 0)
+		s.ok(err)
+		s.sees(changes, state.Change{Tenant: acme, Kind: "rule", Name: "gone"})
+		batch := func() *state.Batch {
+			return &state.Batch{
+				Writes: []state.Write{
+					{Tenant: acme, Kind: "rule", Name: "new", Value: []byte("one")},
+					{Tenant: acme, Kind: "rule", Name: "kept", Value: []byte("two"), Version: kept},
+					{Tenant: acme, Kind: "rule", Name: "gone", Verb: state.Remove, Version: gone},
+					{Tenant: acme, Kind: "rule", Name: "never", Verb: state.Remove, Version: 17},
+					{Tenant: zeta, Kind: "mark", Name: "made", Value: []byte("made"), Verb: state.Ensure},
+				},
+				Items: []state.Item{
+					{Tenant: acme, List: "audit", Head: []byte("first "), Tail: []byte("."), Of: 1, Max: 10, TTL: time.Hour},
+					{Tenant: acme, List: "audit", Head: []byte("second "), Tail: []byte("."), Of: 2, Max: 10, TTL: time.Hour},
+					{Tenant: zeta, List: "audit", Head: []byte("third"), Max: 10, TTL: time.Hour},
+				},
+			}
+		}
+		items := func(tenant string) []string {
+			list, err := s.store().Kept(s.ctx, tenant, "audit", 0, -1)
+			s.ok(err)
+			all := []string{}
+			for _, item := range list {
+				all = append(all, string(item))
+			}
+			return all
+		}
+		// One setting that has another version refuses all, wherever it stands.
+		for i, wrong := range map[int]uint64{0: 17, 1: kept + 1, 2: gone + 1} {
+			b := batch()
+			b.Writes[i].Version = wrong
+			if _, err := st.WriteAll(s.ctx, b); !errors.Is(err, state.ErrConflict) {
+				s.Errorf("write %d has another version: %v", i, err)
+			}
+			all, err := st.List(s.ctx, acme, "rule")
+			s.ok(err)
+			s.same("settings after a refusal", all, []state.Setting{
+				{Kind: "rule", Name: "gone", Value: []byte("one"), Version: gone}, {Kind: "rule", Name: "kept", Value: []byte("one"), Version: kept},
+			})
+			_, err = st.Get(s.ctx, zeta, "mark", "made")
+			s.same("a mark after a refusal", errors.Is(err, state.ErrNotFound), true)
+			s.same("items after a refusal", append(items(acme), items(zeta)...), []string{})
+		}
+		for what, wrong := range map[string]func(*state.Batch){
+			"a name twice":          func(b *state.Batch) { b.Writes[0].Name = "kept" },
+			"an item of no write":   func(b *state.Batch) { b.Items[0].Of = 6 },
+			"an item of a write -1": func(b *state.Batch) { b.Items[0].Of = -1 },
+		} {
+			b := batch()
+			wrong(b)
+			if _, err := st.WriteAll(s.ctx, b); !errors.Is(err, state.ErrInvalid) {
+				s.Errorf("%s: %v", what, err)
+			}
+		}
+		before, err := st.Put(s.ctx, acme, "other", "x", nil, 0)
+		s.ok(err)
+		versions, err := st.WriteAll(s.ctx, batch())
+		s.ok(err)
+		if len(versions) != 5 || versions[0] <= before || versions[1] <= versions[0] || versions[2] != 0 || versions[3] != 0 || versions[4] <= versions[1] {
+			s.Fatalf("the versions are %v, after %d", versions, before)
+		}
+		for _, c := range []state.Change{{Tenant: acme, Kind: "rule", Name: "new"}, {Tenant: acme, Kind: "rule", Name: "gone"}, {Tenant: zeta, Kind: "mark", Name: "made"}} {
+			s.sees(changes, c)
+		}
+		written := func() {
+			s.Helper()
+			all, err := s.store().List(s.ctx, acme, "rule")
+			s.ok(err)
+			s.same("settings", all, []state.Setting{
+				{Kind: "rule", Name: "kept", Value: []byte("two"), Version: versions[1]}, {Kind: "rule", Name: "new", Value: []byte("one"), Version: versions[0]},
+			})
+			made, err := s.store().Get(s.ctx, zeta, "mark", "made")
+			s.ok(err)
+			s.same("a setting of another tenant", made, state.Setting{Kind: "mark", Name: "made", Value: []byte("made"), Version: versions[4]})
+			s.same("items", append(items(acme), items(zeta)...), []string{fmt.Sprintf("second %d.", versions[1]), fmt.Sprintf("first %d.", versions[0]), "third"})
+		}
+		written()
+		last, err := st.LastChanges(s.ctx, "rule")
+		s.ok(err)
+		if len(last) != 1 || last[0].Tenant != acme || last[0].Version <= versions[1] { // the deletion is the last
+			s.Errorf("the last changes are %v, after %v", last, versions)
+		}
+		s.h.Crash()
+		written()
+		next, err := s.store().Put(s.ctx, acme, "rule", "next", nil, 0)
+		s.ok(err)
+		if next <= last[0].Version {
+			s.Errorf("the version %d of a put after %d", next, last[0].Version)
+		}
+		// What is ensured is not written over, and does not change its version.
+		again, err := s.store().WriteAll(s.ctx, &state.Batch{Writes: []state.Write{
+			{Tenant: zeta, Kind: "mark", Name: "made", Value: []byte("again"), Verb: state.Ensure},
+			{Tenant: acme, Kind: "rule", Name: "next", Value: []byte("one"), Version: next},
+		}})
+		s.ok(err)
+		if len(again) != 2 || again[0] != 0 || again[1] <= next {
+			s.Errorf("the versions are %v, after %d", again, next)
+		}
+		made, err := s.store().Get(s.ctx, zeta, "mark", "made")
+		s.ok(err)
+		s.same("what was ensured", string(made.Value), "made")
+		versions, err = s.store().WriteAll(s.ctx, &state.Batch{})
+		s.ok(err)
+		s.same("an empty batch", len(versions), 0)
+	}},
+	{name: "as many as a tenant has are written together", run: func(s *suite) {
+		const n = 1000
+		b := &state.Batch{}
+		for i := range n {
+			b.Writes = append(b.Writes, state.Write{Tenant: acme, Kind: "setting", Name: fmt.Sprintf("n%04d", i), Value: make([]byte, 4<<10)})
+			b.Items = append(b.Items, state.Item{Tenant: acme, List: "audit", Head: []byte(fmt.Sprint(i, " ")), Of: i + 1, Max: n, TTL: time.Hour})
+		}
+		versions, err := s.store().WriteAll(s.ctx, b)
+		s.ok(err)
+		all, err := s.store().List(s.ctx, acme, "setting")
+		s.ok(err)
+		s.same("how many", []int{len(all), len(versions)}, []int{n, n})
+		items, err := s.store().Kept(s.ctx, acme, "audit", 0, -1)
+		s.ok(err)
+		for i := range all {
+			s.same("a version", all[i].Version, versions[i])
+			s.same("an item", string(items[n-1-i]), fmt.Sprint(i, " ", versions[i]))
+		}
+	}},
 	{name: "are listed by kind, and kept", run: func(s *suite) {
 		for _, n := range []string{"b", "a", "a/b", "ü", "c"} {
 			_, err := s.store().Put(s.ctx, acme, "rule", n, []byte("v "+n), 0)

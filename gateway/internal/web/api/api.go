@@ -6,7 +6,6 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"slices"
 	"time"
@@ -104,12 +103,13 @@ func params(lists ...[]string) []string { return slices.Concat(lists...) }
 
 // Bodies of several forms.
 var (
-	// published is what `POST /v1/events` accepts; with `?source=` it is what that platform sends.
+	// published is what `POST /v1/events` accepts: events, and with `?source=` what that platform sends.
 	published = route.Media{
-		fiber.MIMEApplicationJSON:            route.OneOf{route.Event{}, route.EventList{}, json.RawMessage{}},
-		"application/x-ndjson":               route.Text(""),
-		"application/cloudevents+json":       map[string]any{},
-		"application/cloudevents-batch+json": []json.RawMessage{},
+		fiber.MIMEApplicationJSON:            route.Events{},
+		"application/x-ndjson":               route.Text("one event, or CloudEvent, a line"),
+		"application/cloudevents+json":       route.CloudEvent{},
+		"application/cloudevents-batch+json": route.CloudEventList{},
+		"*/*":                                route.Text("with `source`: what that platform sends, as it sends it"),
 	}
 	statsForms = route.OneOf{
 		view.Stats[view.DestinationStat]{},
@@ -164,6 +164,9 @@ func table() []row {
 		{(*API).replayCancel, route.Route{
 			Method: fiber.MethodPost, Path: "/v1/replays/:id/cancel", Scope: access.Write, Recorded: true, For: "end a replay; what it scheduled stays so",
 			Out: view.Job{}, Statuses: []int{fiber.StatusConflict},
+		}},
+		{(*API).deletionList, route.Route{
+			Method: fiber.MethodGet, Path: "/v1/jobs", Scope: access.Admin, Operator: true, Query: pageQuery, For: "list deletions of tenants, newest first", Out: view.Page[view.Job]{},
 		}},
 		{(*API).deletionOne, route.Route{
 			Method: fiber.MethodGet, Path: "/v1/jobs/:id", Scope: access.Admin, Operator: true, For: "the deletion of a tenant, and how far it came", Out: view.Job{},

@@ -29,6 +29,10 @@ func (a *API) DeleteTenant(c *route.Call) error {
 	return answer.JSON(c.Ctx, fiber.StatusAccepted, deletion.View(j))
 }
 
+func (a *API) deletionList(c *route.Call) error {
+	return a.listJobs(c, deletion.Everyone, deletion.Kind, deletion.View)
+}
+
 func (a *API) deletionOne(c *route.Call) error {
 	j, err := a.Jobs.Get(c.Base, deletion.Everyone, c.Segment("id"))
 	if err == nil && j.Kind != deletion.Kind {

@@ -2,9 +2,9 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -96,7 +96,7 @@ func (a *API) isKept(c *route.Call, spec *replay.Spec) bool {
 
 // replayAs counts what a replay selects, or begins it.
 func (a *API) replayAs(c *route.Call, spec *replay.Spec, dryRun bool) error {
-	if dryRun {
+	if c.DryRun = dryRun; dryRun {
 		count, err := a.Replay.Count(c.Base, c.Tenant, spec)
 		if err != nil {
 			return err
@@ -137,31 +137,29 @@ func (a *API) counted(c *route.Call, j *job.Job) *job.Job {
 }
 
 func (a *API) replayList(c *route.Call) error {
-	all, err := a.Jobs.List(c.Base, c.Tenant, replay.Kind)
-	if err != nil {
-		return err
-	}
+	return a.listJobs(c, c.Tenant, replay.Kind, replay.View)
+}
+
+// listJobs answers a page of the jobs of a tenant of one kind.
+func (a *API) listJobs(c *route.Call, tenant, kind string, viewOf func(*job.Job) view.Job) error {
 	limit, err := c.Limit()
 	if err != nil {
 		return err
 	}
-	if limit == 0 {
-		limit = 50
+	all, err := a.Jobs.List(c.Base, tenant, kind)
+	if err != nil {
+		return err
 	}
-	if after := c.Asked("cursor"); after != "" {
-		at := slices.IndexFunc(all, func(j *job.Job) bool { return j.ID == after })
-		if at < 0 {
-			return route.NoCursor()
-		}
-		all = all[at+1:]
+	some, next, err := job.Page(all, c.Asked("cursor"), cmp.Or(limit, 50))
+	if err != nil {
+		return listError(err, c.Asked("cursor"))
 	}
-	p := view.Page[view.Job]{Data: []view.Job{}}
-	if len(all) > limit {
-		all = all[:limit]
-		p.Next = &all[limit-1].ID
+	p := view.Page[view.Job]{Data: make([]view.Job, len(some))}
+	for i, j := range some {
+		p.Data[i] = viewOf(j)
 	}
-	for _, j := range all {
-		p.Data = append(p.Data, replay.View(j))
+	if next != "" {
+		p.Next = &next
 	}
 	return answer.JSON(c.Ctx, fiber.StatusOK, p)
 }

@@ -111,6 +111,21 @@ func (b *body) url(kept string) string {
 	return text
 }
 
+// list reads a list of texts.
+func (b *body) list(name string) []string {
+	const what = "a list of texts"
+	items := required[[]*string](b, name, what)
+	all := make([]string, 0, len(items))
+	for _, item := range items {
+		if item == nil {
+			b.fault("`"+name+"` must be "+what, name)
+			return nil
+		}
+		all = append(all, *item)
+	}
+	return all
+}
+
 // texts reads a mapping of texts.
 func (b *body) texts(name string) map[string]string {
 	all := map[string]string{}

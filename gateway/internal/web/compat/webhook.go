@@ -170,7 +170,7 @@ func (b *body) object(update bool, kept string) (object, error) {
 		o.id = required[string](b, "id", "text")
 	}
 	o.name, o.url = required[string](b, "name", "text"), b.url(kept)
-	o.events = required[[]string](b, "events", "a list of texts")
+	o.events = b.list("events")
 	o.headers = b.texts("headers")
 	if b.has("isActive") {
 		o.active = optional[bool](b, "isActive", "true or false")

@@ -134,7 +134,7 @@ func (r reader) operation(path, method, tag string, o *openapi.Object) operation
 	}
 	op.To = "/docs/" + tag + "#" + op.ID
 	for _, each := range o.List("parameters") {
-		p := each.(*openapi.Object)
+		p := openapi.Resolve(r.document, each.(*openapi.Object))
 		required, _ := p.Value("required").(bool)
 		op.Parameters = append(op.Parameters, field{
 			Name: p.Text("name"), In: p.Text("in"), Type: r.typeOf(p.Object("schema")), Required: required, For: p.Text("description"),

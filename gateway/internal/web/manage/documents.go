@@ -29,28 +29,30 @@ func documentRows() []row {
 		if k.isDestination() {
 			listQuery = append(listQuery, "include")
 		}
-		conflict := []int{fiber.StatusConflict, fiber.StatusPreconditionFailed, fiber.StatusRequestEntityTooLarge}
+		conflict := []int{fiber.StatusConflict, fiber.StatusRequestEntityTooLarge}
 		rows = append(rows,
 			row{k.list, route.Route{Method: fiber.MethodGet, Path: every, Scope: access.Read, AllTenants: true, Query: listQuery, For: "list " + string(k) + "s, of files and of documents", Out: k.page()}},
-			row{k.one, route.Route{Method: fiber.MethodGet, Path: every + "/:name", Scope: access.Read, Query: secret, For: one + ", with its version as ETag", Out: k.example()}})
+			row{k.one, route.Route{Method: fiber.MethodGet, Path: every + "/:name", Scope: access.Read, Query: secret, For: one + ", with its version as ETag", Out: k.example(), Tagged: true}})
 		if k == webhooks {
 			rows = append(rows, row{k.post, route.Route{
 				Method: fiber.MethodPost, Path: every, Scope: access.Settings, Query: []string{"dry_run"}, Once: true,
-				For: "make one, with a new name", In: route.Document(k), Out: k.example(), Status: fiber.StatusCreated, Statuses: conflict,
+				For: "make one, with a new name", In: route.Document(k), Out: k.example(), Status: fiber.StatusCreated, Statuses: conflict, Tagged: true, Located: true,
 			}})
 		}
 		rows = append(rows,
 			row{k.put, route.Route{
 				Method: fiber.MethodPut, Path: every + "/:name", Scope: access.Settings, Query: []string{"dry_run"},
 				For: "make it, or replace its settings; 201 if it is new", In: route.Document(k), Out: k.example(), Statuses: append(conflict, fiber.StatusCreated),
+				Tagged: true, Conditional: true,
 			}},
 			row{k.patch, route.Route{
 				Method: fiber.MethodPatch, Path: every + "/:name", Scope: access.Settings, Query: []string{"dry_run"},
 				For: "change some of its settings, by a merge patch", In: route.Patch(k), Out: k.example(), Statuses: conflict,
+				Tagged: true, Conditional: true,
 			}},
 			row{k.remove, route.Route{
 				Method: fiber.MethodDelete, Path: every + "/:name", Scope: access.Settings, Query: []string{"dry_run"},
-				For: "delete it", Out: view.Deleted{}, Statuses: conflict,
+				For: "delete it", Out: view.Deleted{}, Statuses: conflict, Conditional: true,
 			}})
 	}
 	return rows

@@ -24,7 +24,7 @@ func enableRows() []row {
 				func(m *Management, c *route.Call) error { return k.enable(m, c, enabled) },
 				route.Route{
 					Method: fiber.MethodPost, Path: k.collection() + "/:name/" + verb, Scope: access.Settings, Query: []string{"dry_run"}, Once: true,
-					For: what, Out: k.example(), Statuses: []int{fiber.StatusConflict, fiber.StatusPreconditionFailed},
+					For: what, Out: k.example(), Statuses: []int{fiber.StatusConflict}, Tagged: true, Conditional: true,
 				},
 			})
 		}

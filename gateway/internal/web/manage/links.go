@@ -134,7 +134,10 @@ func (m *Management) checkLink(c *route.Call, asked *view.NewPortalLink) (*acces
 	}
 	link := &access.Link{
 		Actor: asked.Actor, Origin: asked.Origin, RefreshURL: asked.RefreshURL, Theme: asked.Theme, Accent: asked.Accent, At: asked.At,
-		Session: int64(session.Seconds()), Expires: now.Add(opens), Created: now, By: c.By().Name,
+		Session: int64(session.Seconds()), Expires: now.Add(opens), Created: now, By: c.By().Name, Until: c.Grant.Expires,
+	}
+	if asked.OpensWithin != "" && link.Ends().Before(link.Expires) {
+		return nil, answer.NewProblem(fiber.StatusForbidden, view.Permission, "this token ends at "+view.Time{Time: c.Grant.Expires}.String()+", and cannot make a link that opens later", "opens_within")
 	}
 	if !isText(asked.Actor, maxActor) {
 		return nil, answer.Invalid("this is one line of at most "+strconv.Itoa(maxActor)+" characters", "actor")

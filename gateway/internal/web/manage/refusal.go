@@ -27,6 +27,7 @@ func Refusal(err error) error {
 		limit   *settings.LimitError
 		mask    *settings.MaskError
 		deleted *access.DeletedError
+		address *settings.AddressError
 	)
 	if problem := secretRefusal(err); problem != nil {
 		return problem
@@ -35,7 +36,11 @@ func Refusal(err error) error {
 	case errors.As(err, &faults):
 		return &answer.Problem{Status: fiber.StatusUnprocessableEntity, Detail: faultDetails(faults.Faults)}
 	case errors.As(err, &version):
-		return answer.NewProblem(fiber.StatusPreconditionFailed, view.Conflict, version.Error(), "If-Match")
+		asked := fiber.HeaderIfMatch
+		if version.None {
+			asked = fiber.HeaderIfNoneMatch
+		}
+		return answer.NewProblem(fiber.StatusPreconditionFailed, view.Conflict, version.Error(), asked)
 	case errors.As(err, &needed):
 		return answer.Conflict(needed.Error())
 	case errors.As(err, &inFile):
@@ -48,6 +53,8 @@ func Refusal(err error) error {
 		return answer.Invalid(mask.Error(), document.SplitPath(mask.Path)...)
 	case errors.As(err, &deleted):
 		return route.TenantDeleted(deleted)
+	case errors.As(err, &address):
+		return answer.Invalid(address.Error(), document.SplitPath(address.Path)...)
 	case errors.Is(err, settings.ErrNoDocument):
 		return answer.NotFound("document")
 	case errors.Is(err, settings.ErrTooLarge):

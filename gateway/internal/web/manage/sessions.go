@@ -1,6 +1,7 @@
 package manage
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"net/url"
@@ -50,7 +51,8 @@ func (m *Management) login(c *fiber.Ctx) error {
 	if err := m.Guard.LoginAllowed(from); err != nil {
 		return err
 	}
-	form := strings.HasPrefix(string(c.Request().Header.ContentType()), fiber.MIMEApplicationForm)
+	// Programs name the type of forms for JSON too, as curl does by itself.
+	form := strings.HasPrefix(string(c.Request().Header.ContentType()), fiber.MIMEApplicationForm) && !bytes.HasPrefix(bytes.TrimSpace(c.Body()), []byte("{"))
 	var asked view.Login
 	if form {
 		values, err := url.ParseQuery(string(c.Body()))

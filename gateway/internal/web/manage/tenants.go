@@ -26,28 +26,29 @@ import (
 // tenantRows are the routes of tenants.
 func tenantRows() []row {
 	const one = "/v1/tenants/:id"
-	conflict := []int{fiber.StatusConflict, fiber.StatusPreconditionFailed}
+	conflict := []int{fiber.StatusConflict}
 	return []row{
 		{(*Management).tenants, route.Route{
 			Method: fiber.MethodGet, Path: "/v1/tenants", Scope: access.Admin, Operator: true, Query: []string{"limit", "cursor"},
 			For: "list tenants: those that have a record, and those that a file, a document or a token names", Out: view.Page[view.Tenant]{},
 		}},
 		{(*Management).tenant, route.Route{
-			Method: fiber.MethodGet, Path: one, Scope: access.Admin, TenantIn: "id", For: "one tenant, with what it has", Out: view.Tenant{},
+			Method: fiber.MethodGet, Path: one, Scope: access.Admin, TenantIn: "id", For: "one tenant, with what it has", Out: view.Tenant{}, Tagged: true,
 		}},
 		{(*Management).putTenant, route.Route{
 			Method: fiber.MethodPut, Path: one, Scope: access.Admin, Operator: true, TenantIn: "id", NewTenant: true, Query: []string{"restore"},
 			For: "make a tenant, or replace its title, limits and metadata; 201 if its record is new", In: view.TenantSpec{}, Out: view.Tenant{},
-			Statuses: append(conflict, fiber.StatusCreated),
+			Statuses: append(conflict, fiber.StatusCreated), Tagged: true, Conditional: true,
 		}},
 		{(*Management).patchTenant, route.Route{
 			Method: fiber.MethodPatch, Path: one, Scope: access.Admin, Operator: true, TenantIn: "id",
-			For: "change some of them, by a merge patch", In: json.RawMessage{}, Out: view.Tenant{}, Statuses: conflict,
+			For: "change some of them, by a merge patch", In: route.TenantPatch, Out: view.Tenant{}, Statuses: conflict,
+			Tagged: true, Conditional: true,
 		}},
 		{(*Management).deleteTenant, route.Route{
 			Method: fiber.MethodDelete, Path: one, Scope: access.Admin, Operator: true, TenantIn: "id", Query: []string{"cascade"},
 			For: "delete its record; 409 while it owns anything, unless `cascade=true` deletes that too, as a job", Out: view.Job{},
-			Status: fiber.StatusAccepted, Statuses: append(conflict, fiber.StatusNoContent),
+			Status: fiber.StatusAccepted, Statuses: append(conflict, fiber.StatusNoContent), Conditional: true,
 		}},
 	}
 }
@@ -125,7 +126,7 @@ func (m *Management) putTenant(c *route.Call) error {
 
 func (m *Management) patchTenant(c *route.Call) error {
 	patch := body(c)
-	if err := route.ReadJSON(patch, &map[string]any{}); err != nil {
+	if err := route.ReadJSON(patch, &map[string]json.RawMessage{}); err != nil {
 		return err
 	}
 	return m.changeTenant(c, func(record *access.Tenant) (*view.TenantSpec, error) {
@@ -211,7 +212,10 @@ func written(v any) (json.RawMessage, error) {
 // matches refuses a version that If-Match does not name. version is 0 where there is none.
 func matches(c *route.Call, version uint64, by string) error {
 	match := strings.TrimSpace(c.Get(fiber.HeaderIfMatch))
-	if none := strings.TrimSpace(c.Get(fiber.HeaderIfNoneMatch)); none == "*" && version > 0 {
+	switch none := strings.TrimSpace(c.Get(fiber.HeaderIfNoneMatch)); {
+	case none != "" && none != "*":
+		return answer.Invalid("only `*` can be asked for here: that there is none of this name yet", fiber.HeaderIfNoneMatch)
+	case none == "*" && version > 0:
 		return answer.NewProblem(fiber.StatusPreconditionFailed, view.Conflict, "it is there already", fiber.HeaderIfNoneMatch)
 	}
 	switch match {

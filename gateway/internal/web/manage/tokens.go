@@ -31,7 +31,7 @@ func tokenRows() []row {
 		{(*Management).makeToken, route.Route{
 			Method: fiber.MethodPost, Path: "/v1/tokens", Scope: access.Admin, AllTenants: true,
 			For: "make a token, whose secret is shown this once; with `tenant=*` one for every tenant",
-			In:  view.NewToken{}, Out: view.MadeToken{}, Status: fiber.StatusCreated, Statuses: []int{fiber.StatusConflict},
+			In:  view.NewToken{}, Out: view.MadeToken{}, Status: fiber.StatusCreated, Statuses: []int{fiber.StatusConflict}, Located: true,
 		}},
 		{(*Management).deleteToken, route.Route{
 			Method: fiber.MethodDelete, Path: "/v1/tokens/:name", Scope: access.Admin, AllTenants: true,

@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/surveygate/surveygate/gateway/internal/access"
+	"github.com/surveygate/surveygate/gateway/internal/audit"
 	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/view"
@@ -29,8 +29,9 @@ const (
 	// another one: a process works on one at a time.
 	importFor  = 50 * time.Second
 	importWait = 5 * time.Second
-	// importers is how many tenants are written at once.
-	importers = 2
+	// An import pauses after each tenant for as long as the work on it took, so that those who publish meanwhile find the store and the
+	// processors free: for at most maxPause, and not after pausesFor.
+	maxPause, pausesFor = 20 * time.Millisecond, 15 * time.Second
 	// maxImportFaults bounds the details of a refusal, maxDoneNamed the tenants that are named as done.
 	maxImportFaults = 100
 	maxDoneNamed    = 20
@@ -40,12 +41,12 @@ const (
 func transferRows() []row {
 	return []row{
 		{(*Management).export, route.Route{
-			Method: fiber.MethodGet, Path: "/v1/settings/export", Scope: access.Admin,
-			For: "the tenant's documents as a file, with `${NAME}` in place of secrets", Out: route.Media{yaml: route.Text("")},
+			Method: fiber.MethodGet, Path: "/v1/settings/export", Scope: access.Admin, Query: []string{"sealed"},
+			For: "the tenant's documents as a file, with `${NAME}` in place of secrets, or with `sealed=true` and the scope `secrets` with sealed secrets, which an import on a gateway with the same key of the vault takes back", Out: route.Media{yaml: route.Text("")},
 		}},
 		{(*Management).importSettings, route.Route{
 			Method: fiber.MethodPost, Path: ImportPath, Scope: access.Admin, Query: []string{"mode", "owner", "lock", "dry_run"},
-			For: "make the documents of a file; `dry_run` answers the plan",
+			For: "make the documents of a file, with the scope `settings` as well; `dry_run` answers the plan",
 			In:  route.Media{yaml: route.Text(""), fiber.MIMEApplicationJSON: json.RawMessage{}}, Out: view.Import{},
 			Statuses: []int{fiber.StatusConflict, fiber.StatusRequestEntityTooLarge},
 		}},
@@ -53,12 +54,34 @@ func transferRows() []row {
 }
 
 func (m *Management) export(c *route.Call) error {
-	text, err := m.Book.Export(c.Base, c.Tenant)
+	sealed, err := c.Flag("sealed")
+	if err != nil {
+		return err
+	}
+	if sealed {
+		if err := maySeal(c); err != nil {
+			return err
+		}
+	}
+	text, err := m.Book.Export(c.Base, c.Tenant, sealed)
 	if err != nil {
 		return Refusal(err)
 	}
+	if sealed {
+		if err := m.Book.Audit.Add(c.Base, c.Tenant, audit.Line{By: c.By(), Did: "settings.export", Of: "settings"}); err != nil {
+			return err
+		}
+	}
 	c.Set(fiber.HeaderContentType, yaml)
 	return c.Send(text)
+}
+
+// maySeal refuses sealed secrets to who may not read secrets: with another address in the same document, an import would send them there.
+func maySeal(c *route.Call) error {
+	if c.Grant.May(access.Secrets) {
+		return nil
+	}
+	return answer.NewProblem(fiber.StatusForbidden, view.Permission, "this token lacks the scope `"+access.Secrets.String()+"`, which sealed secrets need", "sealed")
 }
 
 // importing is one import on its way.
@@ -67,13 +90,22 @@ type importing struct {
 	call    *route.Call
 	how     settings.How
 	bundled []*settings.Bundled
+	plans   []*settings.Plan
 	results [][]settings.Result // by tenant; nil: it was refused
 	writing bool                // all is checked
+	began   time.Duration
 }
 
 // importSettings makes the documents of a body. All tenants are checked before the first is changed.
 func (m *Management) importSettings(c *route.Call) error {
+	if !c.Grant.May(access.Settings) { // else who may not write a document would write it as an import
+		return answer.NewProblem(fiber.StatusForbidden, view.Permission, "this token lacks the scope `"+access.Settings.String()+"`")
+	}
 	how, err := howToImport(c)
+	if err != nil {
+		return err
+	}
+	text, err := sent(c)
 	if err != nil {
 		return err
 	}
@@ -84,21 +116,29 @@ func (m *Management) importSettings(c *route.Call) error {
 		return err
 	}
 	defer leave()
-	bundle, faults := settings.ReadBundle(body(c), c.Tenant, c.Named || c.Grant.Tenant != access.AnyTenant)
+	bundle, faults := settings.ReadBundle(text, c.Tenant, c.Named || c.Grant.Tenant != access.AnyTenant)
 	if faults != nil {
 		return &answer.Problem{Status: fiber.StatusUnprocessableEntity, Detail: placed(faults)}
 	}
-	i := &importing{Management: m, call: c, how: how, bundled: bundle.Tenants}
+	i := &importing{Management: m, call: c, how: how, bundled: bundle.Tenants, began: m.Clock.Elapsed()}
 	if err := i.exist(ctx); err != nil {
 		return err
 	}
-	dry := i.how
-	dry.DryRun = true
-	if err := i.all(ctx, dry).refusal(i); err != nil {
+	if bundle.HasSealed() {
+		if err := maySeal(c); err != nil {
+			return err
+		}
+		if faults := m.Book.Unseal(bundle); len(faults) > 0 {
+			return &answer.Problem{Status: fiber.StatusUnprocessableEntity, Detail: placed(faults)}
+		}
+	}
+	if err := i.all(ctx, i.check).refusal(i); err != nil {
 		return err
 	}
 	if i.writing = !how.DryRun; i.writing {
-		if err := i.all(ctx, how).refusal(i); err != nil {
+		err := i.all(ctx, i.write).refusal(i)
+		i.awaitUse(ctx)
+		if err != nil {
 			return err
 		}
 	}
@@ -107,7 +147,7 @@ func (m *Management) importSettings(c *route.Call) error {
 
 // howToImport reads the parameters of an import.
 func howToImport(c *route.Call) (settings.How, error) {
-	how := settings.How{By: c.By(), Provenance: "import", Owner: strings.Clone(c.Asked("owner"))}
+	how := settings.How{By: c.By(), Provenance: "import", Owner: strings.Clone(c.Asked("owner")), Later: true}
 	var err error
 	if how.DryRun, err = c.Flag("dry_run"); err != nil {
 		return how, err
@@ -147,6 +187,15 @@ func (m *Management) enterImport(ctx context.Context) (leave func(), err error) 
 	}
 }
 
+// awaitUse waits until the changes of all tenants are in use, and not after each.
+func (i *importing) awaitUse(ctx context.Context) {
+	tenants := make([]string, len(i.bundled))
+	for n, t := range i.bundled {
+		tenants[n] = t.Tenant
+	}
+	i.Book.AwaitUse(ctx, tenants, i.results)
+}
+
 // exist refuses tenants that there are not: a mistyped name would make one.
 func (i *importing) exist(ctx context.Context) error {
 	var details []view.Detail
@@ -172,31 +221,47 @@ func (i *importing) exist(ctx context.Context) error {
 // outcome is what an import came to: the error of each tenant.
 type outcome []error
 
-// all applies the changes of all tenants, some at a time.
-func (i *importing) all(ctx context.Context, how settings.How) outcome {
+// all does one step of the import for each tenant, one after the other.
+func (i *importing) all(ctx context.Context, step func(ctx context.Context, n int) ([]settings.Result, error)) outcome {
 	i.results = make([][]settings.Result, len(i.bundled))
 	errs := make(outcome, len(i.bundled))
-	next := make(chan int)
-	var workers sync.WaitGroup
-	for range min(importers, len(i.bundled)) {
-		workers.Go(func() {
-			for n := range next {
-				if errs[n] = ctx.Err(); errs[n] != nil {
-					continue
-				}
-				results, err := i.Book.Apply(ctx, i.bundled[n].Tenant, i.bundled[n].Changes, how)
-				if errs[n] = err; err == nil {
-					i.results[n] = results
-				}
-			}
-		})
-	}
 	for n := range i.bundled {
-		next <- n
+		if errs[n] = ctx.Err(); errs[n] != nil {
+			continue
+		}
+		began := i.Clock.Elapsed()
+		i.results[n], errs[n] = step(ctx, n)
+		if now := i.Clock.Elapsed(); n < len(i.bundled)-1 && now-i.began < pausesFor {
+			i.pause(ctx, min(now-began, maxPause))
+		}
 	}
-	close(next)
-	workers.Wait()
 	return errs
+}
+
+// check makes the plan of a tenant.
+func (i *importing) check(ctx context.Context, n int) ([]settings.Result, error) {
+	plan, err := i.Book.Plan(ctx, i.bundled[n].Tenant, i.bundled[n].Changes, i.how)
+	if err != nil {
+		return nil, err
+	}
+	i.plans = append(i.plans, plan) // an import with an error makes none of them
+	return plan.Results(), nil
+}
+
+// write makes the changes of a tenant.
+func (i *importing) write(ctx context.Context, n int) ([]settings.Result, error) {
+	plan := i.plans[n]
+	i.plans[n] = nil
+	return i.Book.Do(ctx, plan)
+}
+
+func (i *importing) pause(ctx context.Context, length time.Duration) {
+	over, stop := i.Clock.After(length)
+	defer stop()
+	select {
+	case <-over:
+	case <-ctx.Done():
+	}
 }
 
 // refusal returns the answer to errors; nil if there are none. It says which tenants are done.
@@ -314,6 +379,7 @@ func (i *importing) view() view.Import {
 			r := &i.results[n][j]
 			of.Items[j] = importedItem(r, i.how.DryRun)
 			counts[r.Would]++
+			of.Pending = of.Pending || r.Entry.Pending
 		}
 		of.Plan = planOf(counts[settings.WouldCreate], counts[settings.WouldUpdate], counts[settings.WouldDelete])
 		v.Create += counts[settings.WouldCreate]
@@ -337,6 +403,14 @@ func importedItem(r *settings.Result, dry bool) view.ImportedItem {
 	}
 	if r.Would == settings.WouldNothing || !dry && r.Would != settings.WouldDelete {
 		item.Version = r.Entry.Version
+	}
+	if now := &r.Entry.Meta; r.Would == settings.WouldUpdate {
+		if r.Was.Owner != now.Owner {
+			item.Owner = &view.ChangedOwner{From: r.Was.Owner, To: now.Owner}
+		}
+		if r.Was.Lock != now.Lock {
+			item.Locked = &now.Lock
+		}
 	}
 	return item
 }

@@ -28,10 +28,17 @@ func NewWebhookName() string {
 }
 
 func (k kind) post(m *Management, c *route.Call) error {
+	spec, err := sent(c)
+	if err != nil {
+		return err
+	}
 	name := NewWebhookName()
-	c.Set(fiber.HeaderLocation, k.collection()+"/"+name)
 	none := uint64(0)
-	return k.write(m, c, name, settings.Change{Spec: body(c), If: &none})
+	err = k.write(m, c, name, settings.Change{Spec: spec, If: &none})
+	if err == nil && c.Response().StatusCode() == fiber.StatusCreated {
+		c.Set(fiber.HeaderLocation, k.collection()+"/"+name)
+	}
+	return err
 }
 
 func (k kind) put(m *Management, c *route.Call) error {
@@ -39,15 +46,36 @@ func (k kind) put(m *Management, c *route.Call) error {
 	if !access.ValidName(name) {
 		return answer.Invalid("this is not a "+string(k)+"'s name: a name has a-z, 0-9, _ and -, begins with a letter or digit, and has at most 128 characters", "name")
 	}
-	return k.write(m, c, name, settings.Change{Spec: body(c)})
+	spec, err := sent(c)
+	if err != nil {
+		return err
+	}
+	return k.write(m, c, name, settings.Change{Spec: spec})
 }
 
 func (k kind) patch(m *Management, c *route.Call) error {
-	return k.write(m, c, c.Segment("name"), settings.Change{Spec: body(c), Patch: true})
+	spec, err := sent(c)
+	if err != nil {
+		return err
+	}
+	return k.write(m, c, c.Segment("name"), settings.Change{Spec: spec, Patch: true})
 }
 
 // body returns a copy of the request's body: fasthttp reuses its buffer.
 func body(c *route.Call) []byte { return bytes.Clone(c.Body()) }
+
+// sent returns the document or patch that a request sends. Without one, the request would change nothing, or everything, and seem to
+// succeed.
+func sent(c *route.Call) ([]byte, error) {
+	text := body(c)
+	switch string(bytes.TrimSpace(bytes.TrimPrefix(text, []byte("\ufeff")))) {
+	case "":
+		return nil, answer.NewProblem(fiber.StatusBadRequest, view.Validation, "the body is empty; send a JSON object")
+	case "null", "~":
+		return nil, answer.Invalid("the body must be a JSON object, and is null")
+	}
+	return text, nil
+}
 
 // write makes one change, and answers with the document.
 func (k kind) write(m *Management, c *route.Call, name string, change settings.Change) error {
@@ -109,7 +137,7 @@ func (k kind) remove(m *Management, c *route.Call) error {
 	if err != nil {
 		return err
 	}
-	deleted := view.Deleted{Name: name, Kind: string(k), Waiting: result.Waiting}
+	deleted := view.Deleted{Name: name, Kind: string(k), Waiting: result.Waiting, Pending: result.Entry.Pending}
 	if c.Asked("dry_run") == "true" {
 		deleted.Would = string(result.Would)
 	}

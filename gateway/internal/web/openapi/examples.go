@@ -66,3 +66,26 @@ func examplesOf(page []byte, paths Paths) map[string][]Example {
 	}
 	return all
 }
+
+// requests are examples of bodies that the API's page does not show, by operation.
+var requests = map[string]string{
+	"POST /v1/webhooks/{name}/recover":                `{"since": "6h", "only": "failed", "dry_run": true}`,
+	"POST /v1/connections/{name}/recover":             `{"since": "2026-01-02T03:04:05Z", "only": "all", "reason": "the CRM was restored"}`,
+	"PUT /v1/connections/{name}/token":                `{"refresh_token": "a-refresh-token"}`,
+	"POST /v1/connections/{name}/test":                `{"type": "response.completed", "email": "jo@example.com"}`,
+	"POST /v1/webhooks":                               `{"url": "https://hook.example.com/in", "events": ["response.completed"], "when": "nps_score <= 6"}`,
+	"PATCH /v1/webhooks/{name}":                       `{"headers": {"X-Old": null}, "timeout": "5s"}`,
+	"PATCH /v1/connections/{name}":                    `{"rate": "10/s"}`,
+	"PUT /v1/sources/{name}":                          `{"profile": "pollqr", "secrets": ["a-secret-that-the-platform-shares"]}`,
+	"PATCH /v1/sources/{name}":                        `{"timezone": "Europe/Istanbul"}`,
+	"PATCH /v1/rules/{name}":                          `{"when": "nps_score <= 7"}`,
+	"PATCH /v1/tenants/{id}":                          `{"title": "Acme", "limits": {"webhooks": null, "rules": 20}}`,
+	"POST /v1/settings/import":                        `{"webhooks": [{"name": "help-desk", "url": "https://hook.example.com/in"}]}`,
+	"POST /v1/try":                                    `{"draft": {"rules": {"detractor": {"when": "nps_score <= 7", "send": ["alarms"]}}}, "events": {"last": 500, "type": "response.completed"}, "show": ["difference"]}`,
+	"POST /v1/sources/{name}/capture":                 `{"for": "1h"}`,
+	"POST /v1/sources/{name}/test":                    `{"body": {"event": "response.completed"}, "headers": {"X-Signature": "…"}}`,
+	"POST /department/{department}/webhook":           `{"name": "Help desk", "url": "https://hook.example.com/in", "events": ["response.completed"]}`,
+	"POST /department/{department}/webhook/add":       `{"name": "Help desk", "url": "https://hook.example.com/in", "events": ["response.completed"], "headers": {"X-Key": "a-key"}}`,
+	"PUT /department/{department}/webhook/{name}":     `{"id": "wh_4kq2m7xw9a3c", "name": "Help desk", "url": "https://hook.example.com/in", "events": ["response.completed"], "isActive": false}`,
+	"POST /department/{department}/webhook/test-send": `{"url": "https://hook.example.com/in"}`,
+}

@@ -62,7 +62,7 @@ func Derive(o Options) (*Object, error) {
 		comments: o.Comments, configuration: configuration, examples: examplesOf(o.Page, NewPaths(o.Routes)),
 		schemas: map[string]*Object{}, types: map[string]reflect.Type{},
 	}
-	paths, tags := &Object{}, &Object{}
+	paths, used := &Object{}, &Object{}
 	ids := map[string]string{}
 	for i := range o.Routes {
 		r := &o.Routes[i]
@@ -77,12 +77,15 @@ func Derive(o Options) (*Object, error) {
 		}
 		ids[id] = r.Method + " " + r.Path
 		paths.Object(path).set(strings.ToLower(r.Method), operation)
-		tags.set(tagOf(r.Path), true)
+		used.set(tagOf(r.Path), true)
 	}
 	d.typed(reflect.TypeFor[view.Problem]())
 	var tagList []any
-	for _, name := range tags.Names() {
-		tagList = append(tagList, object("name", name))
+	for _, name := range used.Names() {
+		if tags[name] == "" {
+			d.fault("say in `tags` of package openapi what /%s is", name)
+		}
+		tagList = append(tagList, object("name", name, "description", tags[name]))
 	}
 	schemas := &Object{}
 	for _, name := range sorted(d.schemas) {
@@ -90,18 +93,43 @@ func Derive(o Options) (*Object, error) {
 	}
 	document := object(
 		"openapi", "3.1.0",
-		"info", object("title", "surveygate", "version", "1", "description", intro),
+		"info", object("title", "surveygate", "version", "1", "description", intro,
+			"license", object("name", "Apache License 2.0", "identifier", "Apache-2.0")),
 		"servers", []any{object("url", "/")},
 		"tags", tagList,
 		"paths", paths,
 		"components", object(
 			"securitySchemes", object("bearer", object("type", "http", "scheme", "bearer", "description",
-				"A token. Each operation names the scope that it needs: "+strings.Join(access.Every.Names(), ", ")+".")),
+				"A token. Each operation names the scope that it needs: "+strings.Join(access.Every.Names(), ", ")+"."), "session", sessions()),
+			"parameters", requestHeaders(),
+			"headers", answerHeaders(),
 			"responses", refusals(o.Routes),
 			"schemas", schemas,
 		),
 	)
+	openObjects(document)
 	return document, errors.Join(d.faults...)
+}
+
+// openObjects says of objects without declared properties that they may have any: generators of clients take them for empty ones.
+func openObjects(of any) {
+	switch v := of.(type) {
+	case []any:
+		for _, each := range v {
+			openObjects(each)
+		}
+	case *Object:
+		kinds, _ := v.Value("type").([]string)
+		isObject := v.Text("type") == "object" || slices.Contains(kinds, "object") || slices.Contains(v.List("type"), any("object"))
+		if isObject && v.Value("properties") == nil && v.Value("additionalProperties") == nil {
+			v.set("additionalProperties", true)
+		}
+		for _, name := range v.Names() {
+			if name != "examples" && name != "default" {
+				openObjects(v.Value(name))
+			}
+		}
+	}
 }
 
 func sorted[V any](m map[string]V) []string {
@@ -115,16 +143,8 @@ func sorted[V any](m map[string]V) []string {
 
 var segment = regexp.MustCompile(`:([a-z_]+)`)
 
-// Path returns a route's path as the document has it: /v1/events/{id}.
-func Path(path string) string { return segment.ReplaceAllString(path, "{$1}") }
-
-func tagOf(path string) string {
-	parts := strings.Split(strings.TrimPrefix(path, "/"), "/")
-	if parts[0] == "v1" && len(parts) > 1 {
-		return parts[1]
-	}
-	return parts[0]
-}
+// Path returns a route's path as the document has it: /v1/events/{id}. It has no slash at its end, which no route needs.
+func Path(path string) string { return strings.TrimSuffix(segment.ReplaceAllString(path, "{$1}"), "/") }
 
 func (d *deriver) operation(r *route.Route) *Object {
 	id := operationID(r)
@@ -140,7 +160,7 @@ func (d *deriver) operation(r *route.Route) *Object {
 		scope += "; a token of all tenants may ask with `tenant=*`"
 	}
 	o.set("description", scope+".")
-	o.set("security", []any{object("bearer", r.Scope.Names())})
+	o.set("security", securityOf(r))
 	if parameters := d.parameters(r); len(parameters) > 0 {
 		o.set("parameters", parameters)
 	}
@@ -149,10 +169,8 @@ func (d *deriver) operation(r *route.Route) *Object {
 		d.reading = true
 		content := d.content(r.In)
 		d.reading = false
-		for _, e := range examples {
-			if body := content.Object("application/json"); body != nil && e.Body != nil && body.Value("examples") == nil {
-				body.set("examples", object("page", object("value", e.Body)))
-			}
+		if body := content.Object("application/json"); body != nil {
+			d.exampleOf(r, examples, body)
 		}
 		_, optional := r.In.(route.Optional)
 		o.set("requestBody", object("required", !optional, "content", content))
@@ -166,6 +184,22 @@ func (d *deriver) operation(r *route.Route) *Object {
 		o.set("x-codeSamples", samples)
 	}
 	return o
+}
+
+// exampleOf adds the example of a request: that of the API's page, or of `requests`.
+func (d *deriver) exampleOf(r *route.Route, examples []Example, body *Object) {
+	for _, e := range examples {
+		if e.Body != nil {
+			body.set("examples", object("page", object("value", e.Body)))
+			return
+		}
+	}
+	example, err := Parse([]byte(requests[r.Method+" "+Path(r.Path)]))
+	if err != nil {
+		d.fault("%s %s takes a body: show one on the API's page, or in `requests` of package openapi", r.Method, r.Path)
+		return
+	}
+	body.set("examples", object("page", object("value", example)))
 }
 
 func capital(text string) string {
@@ -187,11 +221,7 @@ func (d *deriver) parameters(r *route.Route) []any {
 	for _, p := range declared {
 		all = append(all, object("name", p.Name, "in", "query", "description", p.For, "schema", parameterSchema(&p)))
 	}
-	if r.Once {
-		all = append(all, object("name", "Idempotency-Key", "in", "header", "description",
-			"A second request with the same key gets the answer of the first, for 24 hours.", "schema", object("type", "string", "maxLength", 255)))
-	}
-	return all
+	return append(all, headerParameters(r)...)
 }
 
 func segmentFor(name string, r *route.Route) string {
@@ -232,6 +262,9 @@ func (d *deriver) content(value any) *Object {
 	if optional, ok := value.(route.Optional); ok {
 		value = optional.Body
 	}
+	if patch, ok := value.(route.Patch); ok {
+		value = route.Media{"application/json": patch, "application/merge-patch+json": patch}
+	}
 	media, ok := value.(route.Media)
 	if !ok {
 		return object("application/json", object("schema", d.schema(value)))
@@ -263,6 +296,9 @@ func (d *deriver) responses(r *route.Route, examples []Example) *Object {
 	if r.Once || r.Method != http.MethodGet {
 		bad = append(bad, http.StatusConflict)
 	}
+	if r.Conditional {
+		bad = append(bad, http.StatusPreconditionFailed)
+	}
 	for _, s := range r.Statuses {
 		if s < http.StatusBadRequest {
 			good = append(good, s)
@@ -274,7 +310,7 @@ func (d *deriver) responses(r *route.Route, examples []Example) *Object {
 	slices.Sort(bad)
 	o := &Object{}
 	for _, s := range slices.Compact(good) {
-		answer := object("description", http.StatusText(s))
+		answer := object("description", http.StatusText(s), "headers", headersOf(r, s))
 		switch {
 		case s == http.StatusNoContent, s == http.StatusNotModified, s == http.StatusSeeOther:
 		case r.Out == nil:
@@ -309,7 +345,7 @@ func refusalName(status int) string {
 
 // refusals are the answers of 400 and more, by name.
 func refusals(routes []route.Route) *Object {
-	all := append(slices.Clone(everyRefusal), http.StatusConflict)
+	all := append(slices.Clone(everyRefusal), http.StatusConflict, http.StatusPreconditionFailed)
 	for i := range routes {
 		all = append(all, routes[i].Statuses...)
 		all = append(all, routes[i].Status)
@@ -320,11 +356,7 @@ func refusals(routes []route.Route) *Object {
 		if s < http.StatusBadRequest {
 			continue
 		}
-		headers := object("X-Request-Id", object("description", "The id of the request, which the log has too.", "schema", object("type", "string")))
-		if s == http.StatusTooManyRequests || s == http.StatusServiceUnavailable {
-			headers.set("Retry-After", object("description", "The seconds to wait.", "schema", object("type", "string")))
-		}
-		o.set(refusalName(s), object("description", whyRefused[s], "headers", headers,
+		o.set(refusalName(s), object("description", whyRefused[s], "headers", headersOfRefusal(s),
 			"content", object("application/json", object("schema", object("$ref", ref("Problem"))))))
 		if whyRefused[s] == "" {
 			o.Object(refusalName(s)).set("description", http.StatusText(s))

@@ -20,7 +20,6 @@ var shapes = map[reflect.Type]func() *Object{
 	reflect.TypeFor[view.Time]():       moment,
 	reflect.TypeFor[json.RawMessage](): func() *Object { return object() },
 	reflect.TypeFor[any]():             func() *Object { return object() },
-	reflect.TypeFor[route.Text]():      func() *Object { return object("type", "string") },
 }
 
 func moment() *Object { return object("type", "string", "format", "date-time") }
@@ -34,14 +33,26 @@ func (d *deriver) schema(value any) *Object {
 			forms = append(forms, d.schema(each))
 		}
 		return object("anyOf", forms)
-	case route.Event:
-		return d.event()
-	case route.EventList:
-		return object("type", "array", "items", d.event())
+	case route.Events:
+		return d.events()
+	case route.Text:
+		o := object("type", "string")
+		if v != "" {
+			o.set("description", capital(string(v))+".")
+		}
+		return o
+	case route.CloudEvent:
+		return d.cloudEvent()
+	case route.CloudEventList:
+		return object("type", "array", "items", d.cloudEvent())
 	case route.Document:
 		return d.document(string(v))
 	case route.Patch:
-		return object("type", "object", "description", "A merge patch (RFC 7396) of "+ref(documentName(string(v)))+
+		of := documentName(string(v))
+		if v == route.TenantPatch {
+			of = "TenantSpec"
+		}
+		return object("type", "object", "description", "A merge patch (RFC 7396) of "+of+
 			": null takes a setting out, an absent one stays as it is, and a list is replaced whole.")
 	default:
 		return d.typed(reflect.TypeOf(value))
@@ -297,10 +308,29 @@ const configurationDefs = "#/$defs/"
 // inDocument takes out of a schema what only YAML files need: texts that YAML reads as numbers or as true and
 // false, settings with nothing behind their colon, and ${NAME}.
 func inDocument(o *Object) *Object {
-	for _, kind := range []any{"string", "object", "array"} { // at most one of them is there
-		if slices.Contains(o.List("type"), kind) {
-			o.set("type", kind)
+	var kinds []any
+	for _, kind := range o.List("type") {
+		if kind == "string" || kind == "object" || kind == "array" {
+			kinds = append(kinds, kind)
 		}
+	}
+	if len(kinds) == 1 {
+		o.set("type", kinds[0])
+	} else if len(kinds) > 1 { // each a form of its own, with what is said of it
+		var forms []any
+		for _, kind := range kinds {
+			form := object("type", kind)
+			for _, of := range keywords[kind.(string)] {
+				if value := o.Value(of); value != nil {
+					form.set(of, value)
+					o.remove(of)
+				}
+			}
+			forms = append(forms, form)
+		}
+		o.remove("type")
+		o.set("anyOf", forms)
+		return o
 	}
 	forms := slices.DeleteFunc(o.List("anyOf"), func(form any) bool {
 		each, ok := form.(*Object)
@@ -324,6 +354,13 @@ func inDocument(o *Object) *Object {
 		}
 	}
 	return o
+}
+
+// keywords are those that say something of one type only.
+var keywords = map[string][]string{
+	"string": {"pattern", "format", "minLength", "maxLength"},
+	"object": {"properties", "required", "additionalProperties", "patternProperties", "propertyNames"},
+	"array":  {"items", "minItems", "maxItems", "uniqueItems"},
 }
 
 // variable is the pattern of the texts that stand for another value with ${NAME}.

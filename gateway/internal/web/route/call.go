@@ -26,6 +26,8 @@ type Call struct {
 	// Replay, if a handler sets it, is what a repeated Idempotency-Key is answered in place of the body: the store keeps no answer with
 	// a secret.
 	Replay []byte
+	// DryRun: the body asked for a dry run. A handler sets it; the parameter `dry_run` needs no mark.
+	DryRun bool
 	// Remote is the address that the request came from; the zero value on the unix socket.
 	Remote netip.Addr
 	// Open: it came over the control socket.
@@ -34,6 +36,9 @@ type Call struct {
 	guard *Guard
 	route *Route
 }
+
+// dry reports whether the call changed nothing, because that was asked for.
+func (c *Call) dry() bool { return c.DryRun || c.Asked("dry_run") == "true" }
 
 // Still returns a function that reports whether the call would still be allowed, for answers that go on. It does not use the request,
 // may be called for as long as the gateway runs, and is safe for concurrent use. Where the store cannot be asked, the call is allowed.

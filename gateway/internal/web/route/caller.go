@@ -14,6 +14,13 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 )
 
+// The names of the cookies of sessions, of tokens and of portal links; LocalCookieName is that of a token's without TLS.
+const (
+	CookieName       = "__Host-sg"
+	LocalCookieName  = "sg"
+	PortalCookieName = "__Host-sg-portal"
+)
+
 // cookie is the cookie of one kind of session. Browsers send the first only over TLS, and take it from no subdomain; the second is for a
 // gateway without TLS on the machine of the browser.
 type cookie struct{ name, local string }
@@ -21,8 +28,8 @@ type cookie struct{ name, local string }
 // Sessions of tokens and of portal links have cookies of their own: a portal link, which anybody may send to a person, must not take the
 // place of the session that the person has begun.
 var (
-	consoleCookie = cookie{"__Host-sg", "sg"}
-	portalCookie  = cookie{"__Host-sg-portal", "sg-portal"}
+	consoleCookie = cookie{CookieName, LocalCookieName}
+	portalCookie  = cookie{PortalCookieName, "sg-portal"}
 )
 
 // SessionHeader says which session a request means where the browser has both: with the value `portal`, that of the portal link.

@@ -82,13 +82,14 @@ func (g *Guard) handler(r *Bound, open bool) fiber.Handler {
 		}
 		do := func() error {
 			err := r.Serve(call)
-			if err == nil && (r.Scope == access.Write || r.Scope == access.Secrets) {
+			if err != nil || call.dry() {
+				return err
+			}
+			if r.Scope == access.Write || r.Scope == access.Secrets {
 				g.acted(&r.Route, call)
 			}
-			if err == nil {
-				g.record(&r.Route, call)
-			}
-			return err
+			g.record(&r.Route, call)
+			return nil
 		}
 		if key := c.Request().Header.Peek("Idempotency-Key"); r.Once && len(key) > 0 {
 			return g.once.serve(call, string(key), do)

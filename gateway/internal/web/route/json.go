@@ -10,16 +10,19 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/rules/event"
+	"github.com/surveygate/surveygate/rules/jsonpath"
 )
 
-// ReadJSON reads a body of one JSON object into a struct or a map. It refuses what it would otherwise ignore: a field that the
-// struct does not have, also one that differs in its case alone. The error names the place of each fault.
+// ReadJSON reads a body of one JSON object into a struct or a map. It refuses what it would otherwise ignore or change: a field that
+// the struct does not have, also one that differs in its case alone, one that is there twice, and what is no text, such as half of
+// a surrogate pair. The error names the place of each fault.
 func ReadJSON(body []byte, into any) error {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return answer.NewProblem(fiber.StatusBadRequest, view.Validation, "the body is empty; send a JSON object")
@@ -34,14 +37,23 @@ func ReadJSON(body []byte, into any) error {
 	if _, ok := tree.(map[string]any); !ok {
 		return answer.Invalid("the body must be a JSON object, and is " + article(tree))
 	}
+	if !utf8.Valid(body) {
+		return answer.NewProblem(fiber.StatusBadRequest, view.Validation, "the body is not UTF-8; send a JSON object")
+	}
 	var faults []view.Detail
+	lossy(jsonpath.Parse(body), nil, &faults)
 	unfit(tree, reflect.TypeOf(into), nil, &faults)
 	if len(faults) > 0 {
 		return &answer.Problem{Status: fiber.StatusUnprocessableEntity, Detail: faults}
 	}
 	err := json.Unmarshal(body, into)
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return answer.Invalid("this "+wrong.Value+" does not fit here", strings.Split(wrong.Field, ".")...)
+		kind, number, _ := strings.Cut(wrong.Value, " ")
+		var loc []string
+		if wrong.Field != "" {
+			loc = strings.Split(wrong.Field, ".")
+		}
+		return answer.Invalid(strings.TrimSpace("this "+kind+" "+number[:min(len(number), 40)])+" does not fit here", loc...)
 	}
 	if err != nil {
 		return answer.Invalid("the body cannot be read: " + strings.TrimPrefix(err.Error(), "json: "))
@@ -68,6 +80,35 @@ var (
 
 // maxFaults bounds the faults of one answer.
 const maxFaults = 20
+
+// maxDepth bounds the levels of a body, so that to check it takes time by its size alone.
+const maxDepth = 64
+
+// lossy adds the faults of what a decoder drops or replaces: members of an object that are there twice, and strings that are no text.
+func lossy(value jsonpath.Result, loc []string, faults *[]view.Detail) {
+	kind := value.Kind()
+	switch {
+	case len(*faults) == maxFaults:
+	case kind == jsonpath.String && !value.IsText():
+		*faults = append(*faults, fault("this is no text: it holds half of a surrogate pair", loc))
+	case kind != jsonpath.Object && kind != jsonpath.Array:
+	case len(loc) == maxDepth:
+		*faults = append(*faults, fault("values are nested more than "+strconv.Itoa(maxDepth)+" levels deep", loc[:1]))
+	default:
+		seen, n := map[string]bool{}, 0
+		value.ForEach(func(name string, value jsonpath.Result) bool {
+			if kind == jsonpath.Array {
+				name = strconv.Itoa(n)
+			}
+			if n++; seen[name] && len(*faults) < maxFaults {
+				*faults = append(*faults, fault("`"+name+"` is written twice here; keep one", append(loc, name)))
+			}
+			seen[name] = true
+			lossy(value, append(loc, name), faults)
+			return len(*faults) < maxFaults
+		})
+	}
+}
 
 // unfit adds the faults of a JSON value that is to be decoded as a type. null fits everywhere: it leaves the default.
 func unfit(value any, t reflect.Type, loc []string, faults *[]view.Detail) {

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gofiber/fiber/v2"
+
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
@@ -49,7 +51,12 @@ type onceAnswer struct {
 	Request string          `json:"request"` // hash of method, path and body
 	Status  int             `json:"status"`
 	Body    json.RawMessage `json:"body"`
+	// Header are those of onceHeaders that the answer had; absent in what earlier versions kept.
+	Header map[string]string `json:"header,omitempty"`
 }
+
+// onceHeaders are the headers that belong to an answer and not to the request that got it.
+var onceHeaders = []string{fiber.HeaderETag, fiber.HeaderLocation}
 
 func (o *once) serve(c *Call, key string, do func() error) error {
 	if len(key) > onceMaxKey {
@@ -88,6 +95,11 @@ func (o *once) serve(c *Call, key string, do func() error) error {
 			return answer.Conflict("this Idempotency-Key was used for another request")
 		}
 		c.Set("Idempotency-Replayed", "true")
+		for _, header := range onceHeaders {
+			if value := was.Header[header]; value != "" {
+				c.Set(header, value)
+			}
+		}
 		return answer.Bytes(c.Ctx, was.Status, was.Body)
 	}
 	// A refusal changed nothing and is not stored: the same request may succeed later.
@@ -101,7 +113,13 @@ func (o *once) serve(c *Call, key string, do func() error) error {
 	if len(body) > onceMaxBody {
 		return nil
 	}
-	item, err := json.Marshal(onceAnswer{Key: name, Request: request, Status: c.Response().StatusCode(), Body: bytes.Clone(body)})
+	header := map[string]string{}
+	for _, each := range onceHeaders {
+		if value := c.GetRespHeader(each); value != "" {
+			header[each] = value
+		}
+	}
+	item, err := json.Marshal(onceAnswer{Key: name, Request: request, Status: c.Response().StatusCode(), Body: bytes.Clone(body), Header: header})
 	if err == nil {
 		err = o.store.Keep(c.Base, c.Tenant, list, item, onceEach, onceFor)
 	}

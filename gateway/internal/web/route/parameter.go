@@ -77,6 +77,7 @@ var parameters = []Parameter{
 	{Name: "response", For: "The platform's id of a response."},
 	{Name: "restore", For: "Make a deleted tenant again of which events are kept: it sees them.", Type: Flag},
 	{Name: "rule", For: "The name of a rule or webhook."},
+	{Name: "sealed", For: "Also the secrets, sealed for gateways with the same key of the vault.", Type: Flag},
 	{Name: "show_secrets", For: "Show path tokens; it needs the scope `secrets`.", Type: Flag},
 	{Name: "since", For: "From this time on: RFC 3339, or how long ago, as `15m`, `24h` or `7d`.", Type: Moment},
 	{Name: "source", For: "The name of a source; `api` is what is published here."},
