@@ -99,8 +99,16 @@ tokens: [{name: all, secret: %q, tenant: "*", scopes: [publish, read, write, set
 					t.Errorf("deliveries of %s: %s", tenant, text)
 				}
 			}
-			// Made again, it has nothing.
-			ask(201, "PUT", "/v1/tenants/acme", `{}`)
+			// Its events stay, so its name is not given to another customer. The same one gets them back, and has nothing else.
+			if text := ask(409, "PUT", "/v1/tenants/acme", `{}`); !strings.Contains(text, "restore=true") {
+				t.Errorf("made again: %s", text)
+			}
+			ask(409, "POST", "/v1/tokens?tenant=acme", `{"name": "own", "scopes": ["read"]}`)
+			ask(409, "POST", "/v1/events?tenant=acme", body("e-9"))
+			ask(201, "PUT", "/v1/tenants/acme?restore=true", `{}`)
+			if text := ask(200, "GET", "/v1/events?tenant=acme", ""); !strings.Contains(text, "e-0") {
+				t.Errorf("its events: %s", text)
+			}
 			into(string(replay))
 			if text := ask(200, "GET", "/v1/replays?tenant=acme", ""); strings.Contains(text, job.ID) {
 				t.Errorf("it sees the replay of the deleted one: %s", text)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"testing"
+	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/state"
@@ -43,6 +44,13 @@ func (e *emptied) Delete(_ context.Context, _, _, _ string, version uint64) erro
 	return nil
 }
 
+func (e *emptied) Put(_ context.Context, _, _, _ string, _ []byte, version uint64) (uint64, error) {
+	if version != e.list[0].Version {
+		return 0, state.ErrConflict
+	}
+	return version + 1, nil
+}
+
 // What was written back under another version can be deleted before the version is known.
 func TestDeleteWhatWasWrittenBack(t *testing.T) {
 	t.Parallel()
@@ -53,7 +61,7 @@ func TestDeleteWhatWasWrittenBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.version, e.list[0].Version = 5, 5
-	if err := tenants.Delete(t.Context(), "acme"); err != nil {
+	if err := tenants.Delete(t.Context(), "acme", "token:test", time.Now()); err != nil {
 		t.Errorf("tenant: %v", err)
 	}
 	e.list[0] = state.Setting{Kind: settingKind, Name: "hash", Value: []byte(`{"name":"ci","tenant":"acme"}`), Version: 6}

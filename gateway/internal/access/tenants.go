@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,6 +25,10 @@ type Tenant struct {
 	CreatedBy string    `json:"created_by,omitempty"`
 	Updated   time.Time `json:"updated,omitzero"`
 	UpdatedBy string    `json:"updated_by,omitempty"`
+
+	// Deleted is when it was deleted: the record notes that alone. Former is when a tenant of the name was deleted before.
+	Deleted time.Time `json:"deleted,omitzero"`
+	Former  time.Time `json:"former,omitzero"`
 
 	Version uint64 `json:"-"`
 }
@@ -71,10 +76,12 @@ func parseTenant(s state.Setting) (*Tenant, error) {
 	return t, nil
 }
 
-// Record returns the record of a tenant, which must not be changed; nil if it has none.
+// Record returns the record of a tenant, which must not be changed; nil if it has none, or was deleted.
 func (t *Tenants) Record(id string) *Tenant {
-	record, _ := t.records.get(id)
-	return record
+	if record, _ := t.records.get(id); record != nil && record.Deleted.IsZero() {
+		return record
+	}
+	return nil
 }
 
 // Exists reports whether there is a tenant: the default one, one that a file or a document names, one with a record, or one with
@@ -83,15 +90,7 @@ func (t *Tenants) Exists(ctx context.Context, id string) (bool, error) {
 	if id == DefaultTenant || t.Record(id) != nil || t.Named(id) != "" {
 		return true, nil
 	}
-	events, err := t.Store.Events(ctx, id, state.EventQuery{Limit: 1})
-	if err != nil || len(events.Items) > 0 {
-		return err == nil, err
-	}
-	deliveries, err := t.Store.Deliveries(ctx, id, state.DeliveryQuery{Limit: 1})
-	if err != nil {
-		return false, err
-	}
-	return len(deliveries.Items) > 0, nil
+	return t.keeps(ctx, id)
 }
 
 // IDs returns the tenants that have a record or are named, sorted, and the default one.
@@ -102,7 +101,12 @@ func (t *Tenants) IDs() []string {
 			all[id] = true
 		}
 	}
-	t.records.each(func(r *Tenant) bool { all[r.ID] = true; return true })
+	t.records.each(func(r *Tenant) bool {
+		if r.Deleted.IsZero() {
+			all[r.ID] = true
+		}
+		return true
+	})
 	return slices.Sorted(maps.Keys(all))
 }
 
@@ -140,19 +144,31 @@ var ErrTooManyTenants = fmt.Errorf("there are %d tenants already", MaxTenants)
 
 // Change replaces the record of a tenant by what change makes of it: it is called with a copy, or with a new record if there is
 // none, and may be called again. It returns the record, and whether it is new. An equal record is not written.
-func (t *Tenants) Change(ctx context.Context, id, by string, now time.Time, change func(record *Tenant, is bool) error) (*Tenant, bool, error) {
+//
+// One that was deleted is made again if nothing of it is kept, else a DeletedError is returned; with restore it is made again in any case,
+// for the same customer.
+func (t *Tenants) Change(ctx context.Context, id, by string, now time.Time, restore bool, change func(record *Tenant, is bool) error) (*Tenant, bool, error) {
 	for {
+		noted, _ := t.records.get(id) // also of a deletion
 		was := t.Record(id)
 		next := &Tenant{ID: id, Created: now, CreatedBy: by}
-		if was != nil {
+		switch {
+		case was != nil:
 			*next = *was
 			next.Metadata = maps.Clone(was.Metadata)
+		case noted != nil && !restore:
+			if err := t.mayBegin(ctx, noted); err != nil && t.Named(id) != InFile {
+				return nil, false, err
+			}
+			next.Former = noted.Deleted
 		}
 		if err := change(next, was != nil); err != nil {
 			return nil, false, err
 		}
-		if was == nil && t.records.len() >= MaxTenants {
-			return nil, false, ErrTooManyTenants
+		if noted == nil && t.records.len() >= MaxTenants {
+			if err := t.forget(ctx, now); err != nil || t.records.len() >= MaxTenants {
+				return nil, false, cmp.Or(err, ErrTooManyTenants)
+			}
 		}
 		if was != nil && was.same(next) {
 			return was, false, nil
@@ -162,10 +178,12 @@ func (t *Tenants) Change(ctx context.Context, id, by string, now time.Time, chan
 		if err != nil {
 			return nil, false, fmt.Errorf("write a tenant: %w", err)
 		}
-		record, err := t.records.put(ctx, id, value, next.Version)
+		record, err := t.records.put(ctx, id, value, noted.version())
 		if errors.Is(err, state.ErrConflict) { // this process did not know of a change yet
-			if err = t.records.sweep(ctx); err == nil && t.Record(id).version() == was.version() {
-				err = state.ErrConflict
+			if err = t.records.sweep(ctx); err == nil {
+				if now, _ := t.records.get(id); now.version() == noted.version() {
+					err = state.ErrConflict
+				}
 			}
 			if err == nil {
 				continue
@@ -188,24 +206,4 @@ func (t *Tenant) same(other *Tenant) bool {
 	a, errA := json.Marshal(t)
 	b, errB := json.Marshal(other)
 	return errA == nil && errB == nil && string(a) == string(b)
-}
-
-// Delete removes the record of a tenant. state.ErrNotFound: it has none.
-func (t *Tenants) Delete(ctx context.Context, id string) error {
-	record := t.Record(id)
-	if record == nil {
-		return state.ErrNotFound
-	}
-	err := t.records.remove(ctx, id, record.Version)
-	if !errors.Is(err, state.ErrConflict) {
-		return err
-	}
-	// It may have been written back into a store that had lost it.
-	if err := t.records.sweep(ctx); err != nil {
-		return err
-	}
-	if now := t.Record(id); now != nil && now.same(record) {
-		return t.records.remove(ctx, id, now.Version)
-	}
-	return state.ErrConflict
 }

@@ -102,11 +102,12 @@ func (g *gateway) deleteDocuments(ctx context.Context, tenant string, by audit.B
 }
 
 func (g *gateway) deleteRecord(ctx context.Context, tenant string, by audit.By) error {
-	record := g.register.Tenants.Record(tenant)
-	if record == nil {
+	had := g.register.Tenants.Record(tenant) != nil
+	err := g.register.Tenants.Delete(ctx, tenant, by.Name, g.clock.Now().UTC())
+	if errors.Is(err, state.ErrNotFound) || err == nil && !had {
 		return nil
 	}
-	if err := g.register.Tenants.Delete(ctx, tenant); err != nil && !errors.Is(err, state.ErrNotFound) {
+	if err != nil {
 		return fmt.Errorf("delete the record of a tenant: %w", err)
 	}
 	return g.book.Audit.Add(ctx, access.AnyTenant, audit.Line{By: by, Did: "tenant.delete", Of: "tenant/" + tenant})

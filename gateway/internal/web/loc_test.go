@@ -63,6 +63,28 @@ func TestRefusedBodiesHaveAPlace(t *testing.T) {
 	}
 }
 
+// TestRefusedNamesHaveAPlace: a name in a path that cannot be one, or is too long, is refused with the part of the path as its place, or is
+// the name of nothing.
+func TestRefusedNamesHaveAPlace(t *testing.T) {
+	t.Parallel()
+	r := (&rig{measured: true}).open(t)
+	for _, declared := range Routes() {
+		if declared.Method == http.MethodGet || !strings.Contains(declared.Path, "/:") || declared.TenantIn == "id" && strings.Count(declared.Path, "/:") > 1 {
+			continue
+		}
+		for _, name := range []string{strings.Repeat("x", 200), "No%20Name", "%00", "caf%C3%A9", "x'y"} {
+			path := strings.NewReplacer(":name", name, ":id", name, ":webhook", name).Replace(declared.Path)
+			got := r.ask(t, ask{method: declared.Method, path: path, token: operatorToken, body: baseBody(&declared)})
+			switch {
+			case got.status == http.StatusNotFound, got.status == http.StatusUnprocessableEntity && (strings.Contains(got.body, `"loc":["name"`) || strings.Contains(got.body, `"loc":["id"`)):
+			case strings.HasPrefix(declared.Path, "/department/") && got.status/100 == 4:
+			default:
+				t.Errorf("%s %s: %d %.300s", declared.Method, path, got.status, got.body)
+			}
+		}
+	}
+}
+
 // isPlace reports whether loc leads to a value of a body or to one that its object may have, or is one of the names beside the body.
 func isPlace(body string, loc, beside []string) bool {
 	if len(loc) == 0 {

@@ -173,7 +173,7 @@ func New(o Options) *App {
 	routes = append(routes, observe.New(observe.Options{
 		Store: o.Store, Plan: o.Plan, Stats: o.Stats, Audit: o.Book.Audit, Clock: o.Clock, Log: o.Log,
 		Streams: func() *sse.Streams { return a.streams }, TokensChanged: o.Access.Changed,
-		EventsPerMinute: o.Tenants.EventsPerMinute, Warnings: func() []string { return a.warnings(true) },
+		EventsPerMinute: o.Tenants.EventsPerMinute, Since: o.Tenants.Since, Warnings: func() []string { return a.warnings(true) },
 	}).Bound()...)
 	bounds := o.Bounds.orDefaults()
 	a.options.writeTimeout = cmp.Or(o.writeTimeout, writeTimeout)

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"net/netip"
 	"slices"
@@ -57,10 +58,21 @@ func (a *API) publish(c *route.Call) error {
 	}
 	for i, p := range parsed {
 		if p.Err == nil {
-			parsed[i].Err = mayPublishAs(c.Grant, p.Event.Source)
+			parsed[i].Err = cmp.Or(mayPublishAs(c.Grant, p.Event.Source), a.isThere(c, p.Event.Tenant))
 		}
 	}
 	return a.accept(c, parsed, alone, body, started)
+}
+
+// isThere refuses an event whose own `tenant` was deleted.
+func (a *API) isThere(c *route.Call, tenant string) error {
+	if tenant == c.Tenant {
+		return nil // the guard has looked
+	}
+	if at := a.Tenants.Deleted(tenant); !at.IsZero() {
+		return route.TenantDeleted(&access.DeletedError{Tenant: tenant, At: at})
+	}
+	return nil
 }
 
 // mayPublishAs refuses a source that the caller's token may not publish as.

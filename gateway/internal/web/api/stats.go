@@ -90,6 +90,14 @@ func (a *API) statsAsk(c *route.Call) (*statsAsk, error) {
 	if ask.since.IsZero() {
 		ask.since = ask.until.Add(-defaultSpans[ask.step])
 	}
+	if own := a.Tenants.Since(c.Tenant); !own.IsZero() { // what is before is of a former tenant of the name
+		if own = own.Truncate(ask.step.Length()).Add(ask.step.Length()); own.After(ask.since) {
+			ask.since = own
+		}
+		if ask.until.Before(ask.since) {
+			ask.until = ask.since
+		}
+	}
 	return ask, ask.bound(now)
 }
 

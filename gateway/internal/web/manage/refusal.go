@@ -6,12 +6,14 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/vault"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
+	"github.com/surveygate/surveygate/gateway/internal/web/route"
 )
 
 // Refusal returns the answer to an error of settings.Book; any other error stays as it is.
@@ -24,6 +26,7 @@ func Refusal(err error) error {
 		owned   *settings.OwnedError
 		limit   *settings.LimitError
 		mask    *settings.MaskError
+		deleted *access.DeletedError
 		address *settings.AddressError
 	)
 	if problem := secretRefusal(err); problem != nil {
@@ -48,6 +51,8 @@ func Refusal(err error) error {
 		return answer.NewProblem(fiber.StatusForbidden, view.PlanRestriction, limit.Error(), "limits", limit.Kind)
 	case errors.As(err, &mask):
 		return answer.Invalid(mask.Error(), document.SplitPath(mask.Path)...)
+	case errors.As(err, &deleted):
+		return route.TenantDeleted(deleted)
 	case errors.As(err, &address):
 		at := address.Path
 		if address.Rule != "" {

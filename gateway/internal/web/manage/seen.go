@@ -58,6 +58,9 @@ func (m *Management) lastDay(c *route.Call, kind state.StatKind, name string, n 
 		if q.Step = step; step == state.ByDay {
 			q.Since = time.Time{}
 		}
+		if own := m.Tenants.Since(c.Tenant); own.After(q.Since) { // what is before is of a former tenant of the name
+			q.Since = own.Truncate(step.Length()).Add(step.Length())
+		}
 		counts, err := m.Store.Counts(c.Base, c.Tenant, q)
 		if err != nil {
 			return nil, nil, err

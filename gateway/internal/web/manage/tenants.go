@@ -38,7 +38,7 @@ func tenantRows() []row {
 			Method: fiber.MethodGet, Path: one, Scope: access.Admin, TenantIn: "id", For: "one tenant, with what it has", Out: view.Tenant{}, Tagged: true,
 		}},
 		{(*Management).putTenant, route.Route{
-			Method: fiber.MethodPut, Path: one, Scope: access.Admin, Operator: true, TenantIn: "id", NewTenant: true,
+			Method: fiber.MethodPut, Path: one, Scope: access.Admin, Operator: true, TenantIn: "id", NewTenant: true, Query: []string{"restore"},
 			For: "make a tenant, or replace its title, limits and metadata; 201 if its record is new", In: view.TenantSpec{}, Out: view.Tenant{},
 			Statuses: append(conflict, fiber.StatusCreated), Tagged: true, Conditional: true,
 		}},
@@ -148,7 +148,11 @@ func (m *Management) patchTenant(c *route.Call) error {
 // changeTenant writes the record of a tenant.
 func (m *Management) changeTenant(c *route.Call, change func(record *access.Tenant) (*view.TenantSpec, error)) error {
 	var before *view.TenantSpec
-	record, isNew, err := m.Tenants.Change(c.Base, c.Tenant, c.By().Name, m.Clock.Now().UTC(), func(r *access.Tenant, is bool) error {
+	restore, err := c.Flag("restore")
+	if err != nil {
+		return err
+	}
+	record, isNew, err := m.Tenants.Change(c.Base, c.Tenant, c.By().Name, m.Clock.Now().UTC(), restore, func(r *access.Tenant, is bool) error {
 		if err := matches(c, r); err != nil {
 			return err
 		}
@@ -306,7 +310,7 @@ func (m *Management) deleteTenant(c *route.Call) error {
 	if err := deletion.Remains(c.Base, m.Store, c.Tenant, m.Tenants.Named(c.Tenant) == access.InFile); err != nil {
 		return err
 	}
-	if err := m.Tenants.Delete(c.Base, c.Tenant); err != nil {
+	if err := m.Tenants.Delete(c.Base, c.Tenant, c.By().Name, m.Clock.Now().UTC()); err != nil {
 		return err
 	}
 	before := &view.TenantSpec{Title: record.Title, Limits: record.Limits, Metadata: record.Metadata}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
@@ -41,11 +42,15 @@ func (k kind) post(m *Management, c *route.Call) error {
 }
 
 func (k kind) put(m *Management, c *route.Call) error {
+	name := c.Segment("name")
+	if !access.ValidName(name) {
+		return answer.Invalid("this is not a "+string(k)+"'s name: a name has a-z, 0-9, _ and -, begins with a letter or digit, and has at most 128 characters", "name")
+	}
 	spec, err := sent(c)
 	if err != nil {
 		return err
 	}
-	return k.write(m, c, c.Segment("name"), settings.Change{Spec: spec})
+	return k.write(m, c, name, settings.Change{Spec: spec})
 }
 
 func (k kind) patch(m *Management, c *route.Call) error {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/audit"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/view"
@@ -88,6 +89,9 @@ func (o *Observer) audit(c *route.Call) error {
 	q := auditQuery{of: strings.Replace(c.Asked("of"), ":", "/", 1), by: c.Asked("by")}
 	if q.since, q.until, err = c.Span(o.Clock.Now()); err != nil {
 		return err
+	}
+	if own := o.Since(c.Tenant); c.Grant.Tenant != access.AnyTenant && own.After(q.since) {
+		q.since = own // what is before is of a former tenant of the name
 	}
 	var from *auditPlace
 	if cursor := c.Asked("cursor"); cursor != "" {

@@ -3,6 +3,7 @@ package observe
 
 import (
 	"log/slog"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -28,6 +29,8 @@ type Options struct {
 	Log   *slog.Logger
 	// Streams returns the streams of the server.
 	Streams func() *sse.Streams
+	// Since is access.Tenants.Since.
+	Since func(tenant string) time.Time
 	// EventsPerMinute is access.Tenants.EventsPerMinute.
 	EventsPerMinute func(tenant string) int
 	// TokensChanged is access.Access.Changed.

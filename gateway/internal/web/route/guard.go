@@ -128,6 +128,9 @@ func (g *Guard) admit(c *Call, r *Route) error {
 	if err := g.limits.admit(c, r); err != nil {
 		return err
 	}
+	if deleted := g.Tenants.Deleted(c.Tenant); !deleted.IsZero() && r.makes() {
+		return TenantDeleted(&access.DeletedError{Tenant: c.Tenant, At: deleted})
+	}
 	if c.Grant.Tenant != access.AnyTenant || c.Tenant == access.AnyTenant || r.NewTenant || r.publishes() {
 		return nil
 	}
@@ -136,6 +139,17 @@ func (g *Guard) admit(c *Call, r *Route) error {
 		err = answer.NoSuch("tenant", c.Tenant, g.Tenants.IDs())
 	}
 	return err
+}
+
+// makes reports whether a route makes something for its tenant.
+func (r *Route) makes() bool {
+	return !r.NewTenant && (r.Scope == access.Settings || r.Scope == access.Admin || r.Scope == access.Publish) && r.Method != fiber.MethodGet &&
+		r.Method != fiber.MethodHead && r.Method != fiber.MethodDelete
+}
+
+// TenantDeleted is the answer to what would make something for a tenant that was deleted.
+func TenantDeleted(e *access.DeletedError) error {
+	return answer.Conflict(e.Error() + ": take another name, or for the same customer, who then sees them again, PUT /v1/tenants/" + e.Tenant + "?restore=true")
 }
 
 // findTenant finds out the tenant of a call.

@@ -62,7 +62,11 @@ func (o *once) serve(c *Call, key string, do func() error) error {
 	if len(key) > onceMaxKey {
 		return answer.Invalid(fmt.Sprintf("an Idempotency-Key has at most %d characters", onceMaxKey), "Idempotency-Key")
 	}
-	sum := sha256.Sum256([]byte(c.Grant.Name + "\x00" + key))
+	caller := c.Grant.Name + "\x00" + key
+	if former := c.guard.Tenants.Since(c.Tenant); !former.IsZero() { // the answers of a former tenant of the name are not its own
+		caller += "\x00" + former.String()
+	}
+	sum := sha256.Sum256([]byte(caller))
 	name := hex.EncodeToString(sum[:16])
 	list := "idempotency/" + name[:2]
 	asked := sha256.New()

@@ -75,6 +75,7 @@ var parameters = []Parameter{
 	{Name: "reason", For: "Why, for those who look at it later."},
 	{Name: "respondent", For: "The e-mail address, phone number or external id of the person who answered."},
 	{Name: "response", For: "The platform's id of a response."},
+	{Name: "restore", For: "Make a deleted tenant again of which events are kept: it sees them.", Type: Flag},
 	{Name: "rule", For: "The name of a rule or webhook."},
 	{Name: "sealed", For: "Also the secrets, sealed for gateways with the same key of the vault.", Type: Flag},
 	{Name: "show_secrets", For: "Show path tokens; it needs the scope `secrets`.", Type: Flag},

@@ -1,0 +1,99 @@
+package web
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/internal/decide"
+	"github.com/surveygate/surveygate/gateway/internal/view"
+)
+
+// The events of a deleted tenant stay until their retention ends, and are not seen by another tenant of the name: nothing is made under
+// the name, unless the operator says that it is the same customer. Whoever acted for the tenant does not any more.
+func TestDeletedTenantsNameIsNotGivenAway(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.does(t, ask{method: "PUT", path: "/v1/tenants/globex", token: operatorToken, body: `{"title":"Globex"}`}, 201)
+	token := r.makeToken(t, operatorToken, "globex", `{"name":"app","scopes":["read","publish"]}`)
+	session := r.session(t, token)
+	link := decoded[view.MadePortalLink](t, r.does(t, ask{
+		method: "POST", path: "/v1/tenants/globex/portal-links", token: operatorToken, body: `{"capabilities":["deliveries"]}`,
+	}, 201))
+	_, key, _ := strings.Cut(link.URL, "?k=")
+	portal := cookieOf(t, r.does(t, ask{path: "/portal/open?k=" + key}, 303))
+	const published = `{"type":"response.started","id":"a1"}`
+	r.does(t, ask{method: "POST", path: "/v1/events", token: token, body: published}, 200)
+
+	r.does(t, ask{method: "DELETE", path: "/v1/tokens/app?tenant=globex", token: operatorToken}, 204)
+	r.does(t, ask{method: "DELETE", path: "/v1/tenants/globex/portal-links/" + link.ID, token: operatorToken}, 204)
+	r.does(t, ask{method: "DELETE", path: "/v1/tenants/globex", token: operatorToken}, 204)
+	r.does(t, ask{method: "DELETE", path: "/v1/tenants/globex", token: operatorToken}, 404)
+	for _, a := range []ask{{token: token}, {header: withCookie(session)}, {header: withCookie(portal)}} {
+		a.path = "/v1/deliveries"
+		r.does(t, a, 401)
+	}
+
+	for _, a := range []ask{
+		{method: "PUT", path: "/v1/tenants/globex"},
+		{method: "POST", path: "/v1/tokens?tenant=globex", body: `{"name":"app","scopes":["read"]}`},
+		{method: "POST", path: "/v1/tenants/globex/portal-links", body: `{"capabilities":["bodies"]}`},
+		{method: "PUT", path: "/v1/webhooks/hook?tenant=globex", body: plainHook},
+		{method: "POST", path: "/v1/settings/import?tenant=globex", body: "rules: []"},
+		{method: "POST", path: "/v1/events?tenant=globex", body: published},
+		{method: "POST", path: "/v1/events", body: `{"type":"response.started","id":"a2","tenant":"globex"}`},
+	} {
+		a.token = operatorToken
+		if a.body == "" {
+			a.body = "{}"
+		}
+		r.does(t, a, 409, "a tenant `globex` was deleted at 2026-01-02T12:00:00Z", "/v1/tenants/globex?restore=true")
+	}
+	r.does(t, ask{path: "/v1/events?tenant=globex", token: operatorToken}, 200, `"origid":"a1"`)
+	r.does(t, ask{path: "/v1/tenants/globex", token: operatorToken}, 200, `"provenance":"store"`)
+
+	r.does(t, ask{method: "PUT", path: "/v1/tenants/globex?restore=true", token: operatorToken, body: "{}"}, 201)
+	token = r.makeToken(t, operatorToken, "globex", `{"name":"app","scopes":["read","publish"]}`)
+	r.does(t, ask{path: "/v1/events", token: token}, 200, `"origid":"a1"`)
+}
+
+// A tenant without events can be made again at once, and has nothing of the former one: no line of its audit, and no answer to one of its
+// Idempotency-Keys.
+func TestTenantMadeAgainBeginsAnew(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	begin := func(status int) (token string) {
+		t.Helper()
+		r.does(t, ask{method: "PUT", path: "/v1/tenants/initech", token: operatorToken, body: `{"title":"Initech"}`}, status)
+		return r.makeToken(t, operatorToken, "initech", `{"name":"app","scopes":["read","settings","admin"]}`)
+	}
+	once := func(token string) (name string) {
+		t.Helper()
+		got := r.does(t, ask{method: "POST", path: "/v1/webhooks", token: token, body: plainHook, header: map[string]string{"Idempotency-Key": "k"}}, 201)
+		return decoded[view.Webhook](t, got).Name
+	}
+	former := begin(201)
+	old := once(former)
+	if again := once(former); again != old {
+		t.Fatalf("a repeated request made %s, and %s", old, again)
+	}
+	r.clock.Advance(time.Second)
+	r.does(t, ask{method: "DELETE", path: "/v1/webhooks/" + old, token: former}, 200)
+	r.does(t, ask{method: "DELETE", path: "/v1/tokens/app?tenant=initech", token: operatorToken}, 204)
+	r.does(t, ask{method: "DELETE", path: "/v1/tenants/initech", token: operatorToken}, 204)
+	r.await(func(p *decide.Plan) bool { return p.Overlay("initech") == nil })
+	if got := r.does(t, ask{path: "/v1/tenants", token: operatorToken}, 200); strings.Contains(got.body, `"initech"`) {
+		t.Errorf("the list has it: %s", got.body)
+	}
+
+	r.clock.Advance(time.Second)
+	token := begin(201)
+	if name := once(token); name == old {
+		t.Error("it got the answer of the former tenant")
+	}
+	if got := r.does(t, ask{path: "/v1/audit", token: token}, 200, `"did":"webhook.create"`); strings.Contains(got.body, old) || strings.Contains(got.body, "tenant.delete") {
+		t.Errorf("it sees what the former tenant did: %s", got.body)
+	}
+	r.does(t, ask{path: "/v1/audit?tenant=initech", token: operatorToken}, 200, old)
+	r.does(t, ask{path: "/v1/stats?of=source:&step=day&since=30d", token: token}, 200)
+}
