@@ -18,7 +18,8 @@ func TestRefusedBodiesHaveAPlace(t *testing.T) {
 	r := (&rig{measured: true}).open(t) // the description is held by other tests
 	own := map[string]string{
 		"connections": "own-crm", "webhooks": "own-hook", "destinations": "own-hook", "sources": "own-forms", "rules": "own-asks",
-		"tenants": "acme", "department": "acme",
+		"tenants": "acme", "department": "acme", "tokens": "own-other", "portal-links": "own-other", "secrets": "own-other", "replays": "own-other",
+		"jobs": "own-other", "events": "own-other", "deliveries": "own-other", "webhook": "own-other",
 	}
 	for _, made := range []string{"connections", "webhooks", "sources", "rules"} {
 		r.does(t, ask{method: "PUT", path: "/v1/" + made + "/" + own[made] + "?tenant=acme", token: operatorToken, body: bodies["/v1/"+made]}, http.StatusCreated)
@@ -32,7 +33,7 @@ func TestRefusedBodiesHaveAPlace(t *testing.T) {
 		if declared.In == nil || declared.Path == "/v1/reload" {
 			continue
 		}
-		path := fill(&declared, own, "own-other")
+		path := fill(t, &declared, own)
 		if declared.TenantIn == "" {
 			path += "?tenant=acme"
 		}
