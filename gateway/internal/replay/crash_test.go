@@ -74,7 +74,7 @@ func (r *rig) dieAt(at int, fails failure, spec *Spec, until time.Time, events [
 	}
 	p.stop()
 	if died && sendsBetween {
-		r.clock.Advance(2 * time.Second)
+		r.clock.Advance(time.Minute)
 		r.deliver()
 	}
 	if died {
@@ -93,7 +93,7 @@ func (r *rig) dieAt(at int, fails failure, spec *Spec, until time.Time, events [
 			r.t.Errorf("%s (%s): %+v", name, written, j)
 		}
 	}
-	r.clock.Advance(2 * time.Second)
+	r.clock.Advance(time.Minute)
 	r.deliver()
 	r.want(name+" ("+written+")", events...)
 	if len(r.ids) != len(events) {
@@ -131,7 +131,7 @@ func TestCancelledAtEachWrite(t *testing.T) {
 			made := r.create(p, r.spec(view.ReplayOf{Events: events, Destination: "crm"}, Same, "2/s"))
 			j := r.ended(p, made.ID)
 			p.stop()
-			r.clock.Advance(2 * time.Second)
+			r.clock.Advance(time.Minute)
 			r.deliver()
 			select {
 			case what := <-cancelled:

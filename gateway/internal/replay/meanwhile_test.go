@@ -32,7 +32,7 @@ func TestRate(t *testing.T) {
 		p := r.run(scheduling(func(int) { most = max(most, len(r.scheduled("acme"))) }))
 		j := r.ended(p, r.create(p, r.spec(view.ReplayOf{State: "dead"}, Same, "10/s")).ID)
 		p.stop()
-		r.clock.Advance(time.Second)
+		r.clock.Advance(time.Minute)
 		r.deliver()
 		r.want("all", events...)
 		if took := r.clock.Now().Sub(began); j.Done != 25 || took < 2500*time.Millisecond || most > 10 {
@@ -99,7 +99,7 @@ func TestPausedMeanwhile(t *testing.T) {
 		j := r.ended(p, r.create(p, r.spec(view.ReplayOf{State: "dead"}, Same, "2/s")).ID)
 		<-waits
 		p.stop()
-		r.clock.Advance(2 * time.Second)
+		r.clock.Advance(time.Minute)
 		r.deliver()
 		r.want("all", slices.Concat(crm, alarms)...)
 		if j.State != job.Done || j.Done != 9 || j.LeftAlone+j.NotKept != 0 {
@@ -138,7 +138,7 @@ func TestDeletedMeanwhile(t *testing.T) {
 				}))
 				j := r.ended(p, r.create(p, r.spec(view.ReplayOf{State: "dead"}, Same, "2/s")).ID)
 				p.stop()
-				r.clock.Advance(2 * time.Second)
+				r.clock.Advance(time.Minute)
 				r.deliver()
 				if left := 9 - 4 - c.kept; j.State != job.Done || j.Done != 4+c.kept || j.Why[whyNoStep] != left || j.LeftAlone != left {
 					t.Errorf("%+v", j)
@@ -177,7 +177,7 @@ func TestRetentionMeanwhile(t *testing.T) {
 				}
 				j := r.ended(p, r.create(p, r.spec(of, as, "2/s")).ID)
 				p.stop()
-				r.clock.Advance(2 * time.Second)
+				r.clock.Advance(time.Minute)
 				r.deliver()
 				for _, id := range recent {
 					if r.sent[id] != 1 {

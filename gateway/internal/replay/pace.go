@@ -12,6 +12,8 @@ const (
 	firstShare, moreShare, lessShare = 0.4, 0.005, 0.7
 	firstRate                        = 50
 	leastShare                       = 0.01
+	// leastAtOnce are scheduled together to a slow destination, spread over the time that they take.
+	leastAtOnce = 10
 	// behindFor is the shortest wait for a destination that does not keep up.
 	behindFor = 100 * time.Millisecond
 )
@@ -38,7 +40,7 @@ func newPace(rate float64, limitOf func(destination string) float64) pace {
 func (p *pace) size(destination string) int {
 	each := p.rate * p.share
 	if now := p.limited(destination).now; now > 0 {
-		each = min(each, now)
+		each = min(each, max(now, leastAtOnce))
 	}
 	return min(max(int(math.Ceil(each*window.Seconds())), 1), maxBatch)
 }

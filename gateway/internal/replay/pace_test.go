@@ -47,7 +47,7 @@ func TestPace(t *testing.T) {
 		t.Errorf("at last: %d, which is its rate", got)
 	}
 	limits["slow"] = 10
-	if got := p.size("slow"); got != 4 {
+	if got := p.size("slow"); got != leastAtOnce {
 		t.Errorf("with another rate: %d", got)
 	}
 	for range 100 {

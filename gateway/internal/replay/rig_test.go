@@ -353,7 +353,7 @@ func (r *rig) replay(s *Spec) *job.Job {
 	p := r.run(nil)
 	j := r.ended(p, r.create(p, s).ID)
 	p.stop()
-	r.clock.Advance(2 * time.Second)
+	r.clock.Advance(time.Minute)
 	r.deliver()
 	return j
 }

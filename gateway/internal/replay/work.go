@@ -289,6 +289,9 @@ func (w *work) finish(ctx context.Context, b *batch) (wait time.Duration, done b
 	}
 	crashpoint.At(crashpoint.JobScheduled)
 	w.p.Intent, w.putOff, w.run.Waits = nil, 0, ""
+	if len(w.p.Current) == 0 && w.run.Left() == 0 {
+		return 0, false, nil // that was the last one
+	}
 	return wait, false, nil
 }
 
