@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/surveygate/surveygate/gateway/client"
-	"github.com/surveygate/surveygate/gateway/config"
 )
 
 func (g *globals) destinations() *cobra.Command {
@@ -147,9 +146,11 @@ func (g *globals) showDestination(d *client.Destination) {
 	}
 	g.say("%s\n%s\n", waits, how)
 	switch {
-	case d.At == nil:
-	case d.At.Line == 0: // a document
-		kind, _, _ := strings.Cut(strings.TrimPrefix(d.At.File, config.StorePrefix), "/")
+	case d.At == nil || d.At.Line == 0: // a document, whose place a gateway of the previous version says without a line
+		kind := client.ConnectionKind
+		if d.Product == "webhook" {
+			kind = client.WebhookKind
+		}
 		g.say("  its settings: surveygate %s show %s\n", kind, d.Name)
 	default:
 		g.say("  defined in %s:%d\n", d.At.File, d.At.Line)
