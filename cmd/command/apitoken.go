@@ -21,7 +21,7 @@ func (g *globals) apiTokens() []*cobra.Command {
 	var quiet bool
 	create := &cobra.Command{
 		Use: "create NAME", Short: "Make a token of the API, and print its secret once", Args: cobra.ExactArgs(1),
-		Long: "Make a token of the API for the tenant of --tenant, and print its secret once. '*' is a token for every tenant. " +
+		Long: "Make a token of the API for the tenant of --tenant, and print its secret once. --tenant '*' makes a token for every tenant. " +
 			"It needs the scope admin; scopes, sources and time are at most those of the caller.",
 		Example: `  surveygate token create ci --scopes read,settings --expires 90d
   surveygate token create shop --scopes publish --quiet > token`,
@@ -49,8 +49,8 @@ func (g *globals) apiTokens() []*cobra.Command {
 	}
 	f := create.Flags()
 	f.StringSliceVar(&asked.Scopes, "scopes", nil, "read, write, publish, secrets, settings or admin; several with commas")
-	f.StringSliceVar(&asked.Sources, "sources", nil, "sources that it publishes as (default api); '*' is every one")
-	f.StringVar(&asked.Expires, "expires", "", "how long it counts, as 90d or 12h, or until when (default: for ever)")
+	f.StringSliceVar(&asked.Sources, "sources", nil, "sources that it may publish as (default api); '*' means all")
+	f.StringVar(&asked.Expires, "expires", "", "how long it is valid, such as 90d or 12h, or a time (default: without end)")
 	f.BoolVarP(&quiet, "quiet", "q", false, "print the secret alone")
 	remove := &cobra.Command{
 		Use: "delete NAME", Short: "End a token of the API, and its sessions", Args: cobra.ExactArgs(1),

@@ -57,10 +57,10 @@ func (g *globals) audit() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&of, "of", "", "of this, as KIND:NAME or KIND, such as webhook:crm")
-	f.StringVar(&by, "by", "", "by them, such as token:ci, portal:jo@example.com or socket")
-	f.StringVar(&since, "since", "", "since then: a time, or how long ago, as 24h")
-	f.StringVar(&cursor, "cursor", "", "continue a list")
-	f.IntVar(&limit, "limit", 0, "at most so many (default 50)")
+	f.StringVar(&of, "of", "", "done to KIND:NAME, or to any of a KIND, such as webhook:crm")
+	f.StringVar(&by, "by", "", "done by token:NAME, portal:PERSON or socket, such as token:ci")
+	f.StringVar(&since, "since", "", "since then: a time, or how long ago, such as 24h")
+	f.StringVar(&cursor, "cursor", "", "continue where a list ended")
+	f.IntVar(&limit, "limit", 0, "how many, up to 200 (default 50)")
 	return cmd
 }

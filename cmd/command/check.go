@@ -24,7 +24,10 @@ func (g *globals) check() *cobra.Command {
 	var base, redis string
 	var live bool
 	cmd := &cobra.Command{
-		Use:   "check [--live [CONNECTION...]]",
+		Use: "check [--live [CONNECTION...]]",
+		Example: `  surveygate check
+  surveygate check --url https://hooks.example.com
+  surveygate check --live crm`,
 		Short: "Check the configuration, and print the URLs to paste",
 		Long: `Check the configuration, and print the URLs to paste, path tokens included.
 

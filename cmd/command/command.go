@@ -125,6 +125,7 @@ func New(stdout, stderr io.Writer) *cobra.Command {
 		Use:           "surveygate",
 		Short:         "An integration gateway for survey events",
 		Long:          "surveygate receives survey events, applies your rules and delivers to your tools.\nStart with `surveygate demo`.",
+		Example:       "  surveygate demo --once\n  surveygate check\n  surveygate run",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
@@ -135,14 +136,14 @@ func New(stdout, stderr io.Writer) *cobra.Command {
 	flags.StringVar(&g.data, "data", environ("SURVEYGATE_DATA"), "folder of the gateway's store (default ./surveygate-data)")
 	flags.StringVar(&g.server, "server", environ("SURVEYGATE_SERVER"), "URL of a running gateway, instead of the socket in --data")
 	flags.StringVar(&g.token, "token", "", "bearer token for --server (or SURVEYGATE_TOKEN)")
-	flags.StringVar(&g.tenant, "tenant", environ("SURVEYGATE_TENANT"), "tenant (default: the token's, or default)")
+	flags.StringVar(&g.tenant, "tenant", environ("SURVEYGATE_TENANT"), "tenant (default: the one of the token, else the tenant default)")
 	flags.BoolVar(&g.json, "json", false, "print JSON")
-	root.AddCommand(
-		g.run(), g.demo(), g.check(), g.test(), g.fields(), g.explain(), g.try(), g.events(), g.emit(), g.listen(),
-		g.reload(), g.replay(), g.deliveries(), g.dead(), g.destinations(),
-		g.source(), g.documents(client.ConnectionKind), g.webhook(), g.documents(client.RuleKind),
-		g.tenants(), g.tokens(), g.settings(), g.secret(), g.audit(), g.vault(), g.store(), g.version(),
-	)
+	grouped(root, "run", "Run a gateway:", g.demo(), g.check(), g.test(), g.fields(), g.run(), g.reload(), g.secret(), g.store(), g.vault())
+	grouped(root, "look", "See what happened, and act on it:",
+		g.events(), g.explain(), g.deliveries(), g.dead(), g.destinations(), g.replay(), g.try(), g.emit(), g.listen(), g.audit())
+	grouped(root, "set", "Settings by API:", g.tenants(), g.tokens(), g.webhook(), g.documents(client.ConnectionKind), g.source(),
+		g.documents(client.RuleKind), g.settings())
+	root.AddCommand(g.version())
 	root.SetHelpCommand(help())
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd() // cobra would add both itself, and would let them accept any arguments
@@ -152,6 +153,15 @@ func New(stdout, stderr io.Writer) *cobra.Command {
 		"FlagUsages", fmt.Sprint("FlagUsagesWrapped ", width), " for more information about a command.", " to read about one.",
 	).Replace(root.UsageTemplate()))
 	return root
+}
+
+// grouped adds commands under a heading of the help.
+func grouped(root *cobra.Command, id, heading string, commands ...*cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: id, Title: heading})
+	for _, c := range commands {
+		c.GroupID = id
+		root.AddCommand(c)
+	}
 }
 
 // known makes a command that only has subcommands refuse an unknown one: cobra would print its help and succeed.

@@ -17,15 +17,19 @@ import (
 	"github.com/surveygate/surveygate/gateway/client"
 )
 
+// exampleDelivery is the id of a delivery in help texts.
+const exampleDelivery = "dl_3ed041c0efce680a08448f664c3d3129_raaoaxzzn6qyp"
+
 func (g *globals) deliveries() *cobra.Command {
 	cmd := &cobra.Command{Use: "deliveries", Short: "Show deliveries, and retry them"}
 	var state, destination, rule, event, since, cursor string
 	var limit int
 	var failed bool
 	list := &cobra.Command{
-		Use:   "list",
-		Short: "List deliveries, newest first",
-		Args:  cobra.NoArgs,
+		Use:     "list",
+		Short:   "List deliveries, newest first",
+		Args:    cobra.NoArgs,
+		Example: "  surveygate deliveries list --destination crm --state waiting\n  surveygate deliveries list --failed --since 24h",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			q := url.Values{}
 			for name, v := range map[string]string{"state": state, "destination": destination, "rule": rule, "event": event, "since": since, "cursor": cursor} {
@@ -51,9 +55,10 @@ func (g *globals) deliveries() *cobra.Command {
 	f.StringVar(&cursor, "cursor", "", "continue where a list ended")
 
 	show := &cobra.Command{
-		Use:   "show ID",
-		Short: "Show one delivery and its attempts",
-		Args:  cobra.ExactArgs(1),
+		Use:     "show ID",
+		Short:   "Show one delivery and its attempts",
+		Example: "  surveygate deliveries show " + exampleDelivery,
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			gw, err := g.dial()
 			if err != nil {
@@ -72,16 +77,18 @@ func (g *globals) deliveries() *cobra.Command {
 		},
 	}
 	retry := &cobra.Command{
-		Use:   "retry ID…",
-		Short: "Retry waiting or dead deliveries now",
-		Args:  cobra.MinimumNArgs(1),
-		RunE:  func(cmd *cobra.Command, args []string) error { return g.each(cmd, args, "retry", false) },
+		Use:     "retry ID…",
+		Short:   "Retry waiting or dead deliveries now",
+		Example: "  surveygate deliveries retry " + exampleDelivery,
+		Args:    cobra.MinimumNArgs(1),
+		RunE:    func(cmd *cobra.Command, args []string) error { return g.each(cmd, args, "retry", false) },
 	}
 	drop := &cobra.Command{
-		Use:   "drop ID…",
-		Short: "Give up waiting or dead deliveries",
-		Args:  cobra.MinimumNArgs(1),
-		RunE:  func(cmd *cobra.Command, args []string) error { return g.each(cmd, args, "drop", false) },
+		Use:     "drop ID…",
+		Short:   "Give up waiting or dead deliveries",
+		Example: "  surveygate deliveries drop " + exampleDelivery,
+		Args:    cobra.MinimumNArgs(1),
+		RunE:    func(cmd *cobra.Command, args []string) error { return g.each(cmd, args, "drop", false) },
 	}
 	cmd.AddCommand(list, show, retry, drop)
 	return cmd
@@ -92,9 +99,10 @@ func (g *globals) dead() *cobra.Command {
 	var destination, cursor string
 	var limit int
 	list := &cobra.Command{
-		Use:   "list",
-		Short: "List dead letters, newest first",
-		Args:  cobra.NoArgs,
+		Use:     "list",
+		Short:   "List dead letters, newest first",
+		Example: "  surveygate dead list --destination crm",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			q := url.Values{"state": {"dead"}, "limit": {strconv.Itoa(limit)}}
 			if destination != "" {
@@ -113,17 +121,19 @@ func (g *globals) dead() *cobra.Command {
 	list.Flags().IntVar(&limit, "limit", 50, "how many, up to 200")
 	list.Flags().StringVar(&cursor, "cursor", "", "continue where a list ended")
 	replay := &cobra.Command{
-		Use:   "replay ID…",
-		Short: "Deliver dead letters again",
-		Long:  "Deliver dead letters again. The id of a dead event decides it again, or reads its stream entry again.",
-		Args:  cobra.MinimumNArgs(1),
-		RunE:  func(cmd *cobra.Command, args []string) error { return g.each(cmd, args, "replay", true) },
+		Use:     "replay ID…",
+		Short:   "Deliver dead letters again",
+		Example: "  surveygate dead replay " + exampleDelivery,
+		Long:    "Deliver dead letters again. The id of a dead event decides it again, or reads its stream entry again.",
+		Args:    cobra.MinimumNArgs(1),
+		RunE:    func(cmd *cobra.Command, args []string) error { return g.each(cmd, args, "replay", true) },
 	}
 	drop := &cobra.Command{
-		Use:   "drop ID…",
-		Short: "Give up dead letters permanently",
-		Args:  cobra.MinimumNArgs(1),
-		RunE:  func(cmd *cobra.Command, args []string) error { return g.each(cmd, args, "drop", true) },
+		Use:     "drop ID…",
+		Short:   "Give up dead letters permanently",
+		Example: "  surveygate dead drop " + exampleDelivery,
+		Args:    cobra.MinimumNArgs(1),
+		RunE:    func(cmd *cobra.Command, args []string) error { return g.each(cmd, args, "drop", true) },
 	}
 	cmd.AddCommand(list, replay, drop)
 	return cmd

@@ -24,8 +24,9 @@ func (g *globals) demo() *cobra.Command {
 	var once bool
 	var listen string
 	cmd := &cobra.Command{
-		Use:   "demo",
-		Short: "Show a working gateway, without any set-up",
+		Use:     "demo",
+		Example: `  surveygate demo --once`,
+		Short:   "Show a working gateway, without any set-up",
 		Long: `Run a gateway in a new folder and a receiver that verifies signatures, and send the platforms' signed samples. Then show
 three events: one that matched, one that did not and why, and one whose receiver failed twice. Nothing leaves this machine.`,
 		Args: cobra.NoArgs,

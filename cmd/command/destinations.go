@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/surveygate/surveygate/gateway/client"
-	"github.com/surveygate/surveygate/gateway/config"
 )
 
 func (g *globals) destinations() *cobra.Command {
@@ -26,7 +25,7 @@ func (g *globals) destinations() *cobra.Command {
 	show := &cobra.Command{
 		Use:     "show NAME",
 		Example: "  surveygate destinations show crm",
-		Short:   "Show one, and what to do if it is on hold",
+		Short:   "Show a destination, and what to do if it is on hold",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return g.destination(cmd, func(ctx context.Context, c *client.Client) (*client.Destination, error) {
@@ -38,7 +37,7 @@ func (g *globals) destinations() *cobra.Command {
 	pause := &cobra.Command{
 		Use:     "pause NAME",
 		Example: "  surveygate destinations pause crm --reason 'moving to another account'",
-		Short:   "Send it nothing until it is resumed; its deliveries wait",
+		Short:   "Send nothing to a destination until `resume`; its deliveries wait",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return g.destination(cmd, func(ctx context.Context, c *client.Client) (*client.Destination, error) {
@@ -50,7 +49,7 @@ func (g *globals) destinations() *cobra.Command {
 	resume := &cobra.Command{
 		Use:     "resume NAME",
 		Example: "  surveygate destinations resume crm",
-		Short:   "Remove its hold",
+		Short:   "Serve a destination again: end its pause, or any other hold",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return g.destination(cmd, func(ctx context.Context, c *client.Client) (*client.Destination, error) {
@@ -63,7 +62,7 @@ func (g *globals) destinations() *cobra.Command {
 	test := &cobra.Command{
 		Use:     "test NAME",
 		Example: "  surveygate destinations test crm --email me@example.com",
-		Short:   "Send it a test delivery, and wait for its first attempt",
+		Short:   "Send a test delivery, and wait for its first attempt",
 		Long: `A test delivery is an event of type test, to which no rule applies. It is stored, queued, sent, signed and recorded like any
 other. It uses the connection itself, without the settings of a rule's step. Products that store people need --email.`,
 		Args: cobra.ExactArgs(1),
@@ -147,9 +146,11 @@ func (g *globals) showDestination(d *client.Destination) {
 	}
 	g.say("%s\n%s\n", waits, how)
 	switch {
-	case d.At == nil:
-	case d.At.Line == 0: // a document
-		kind, _, _ := strings.Cut(strings.TrimPrefix(d.At.File, config.StorePrefix), "/")
+	case d.At == nil || d.At.Line == 0: // a document, whose place a gateway of the previous version says without a line
+		kind := client.ConnectionKind
+		if d.Product == "webhook" {
+			kind = client.WebhookKind
+		}
 		g.say("  its settings: surveygate %s show %s\n", kind, d.Name)
 	default:
 		g.say("  defined in %s:%d\n", d.At.File, d.At.Line)

@@ -12,10 +12,10 @@ import (
 
 // documented is what help texts say of a kind of documents.
 var documented = map[client.Kind]struct{ short, settings, example string }{
-	client.WebhookKind:    {"List webhooks, and write those of a tenant", "url: https://hook.example.com/in", "partner"},
-	client.ConnectionKind: {"List connections, and write those of a tenant", `PRODUCT: {token: "${TOKEN}"}`, "crm"},
-	client.SourceKind:     {"Show sources, write those of a tenant, and test profiles", `{profile: pollqr, secrets: ["${POLLQR_SECRET}"]}`, "pollqr"},
-	client.RuleKind:       {"List rules, and write those of a tenant", `{when: nps_score <= 6, send: [crm]}`, "detractor"},
+	client.WebhookKind:    {"List, make, change and delete webhooks", "url: https://hook.example.com/in", "partner"},
+	client.ConnectionKind: {"List, make, change and delete connections", `PRODUCT: {token: "${TOKEN}"}`, "crm"},
+	client.SourceKind:     {"List, make, change and delete sources; test profiles", `{profile: pollqr, secrets: ["${POLLQR_SECRET}"]}`, "pollqr"},
+	client.RuleKind:       {"List, make, change and delete rules", `{when: nps_score <= 6, send: [crm]}`, "detractor"},
 }
 
 // documents is the command of a kind of documents that has no other subcommands.
@@ -23,7 +23,7 @@ func (g *globals) documents(kind client.Kind) *cobra.Command {
 	cmd := &cobra.Command{Use: string(kind), Short: documented[kind].short}
 	list := &cobra.Command{
 		Use:     "list",
-		Short:   "List them, by name",
+		Short:   fmt.Sprintf("List %ss by name, those of files too", kind),
 		Example: fmt.Sprintf("  surveygate %s list", kind),
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return g.listDocuments(cmd, kind) },
@@ -49,8 +49,8 @@ func (g *globals) documentCommands(kind client.Kind) []*cobra.Command {
 			},
 		}
 	}
-	show := command("show NAME", "Show its settings as YAML that `put` takes",
-		"Show its settings as YAML, which `put` takes back. Secrets are masked: a mask that `put` finds at the same place stands for the secret that is kept.",
+	show := command("show NAME", fmt.Sprintf("Show a %s's settings as YAML that `put` takes", kind),
+		fmt.Sprintf("Show a %s's settings as YAML, which `put` takes back. Secrets are masked: where `put` finds a mask at the same place, it keeps the secret.", kind),
 		about.example, cobra.ExactArgs(1), func(cmd *cobra.Command, gw *client.Client, args []string) error {
 			d, err := gw.Document(cmd.Context(), kind, args[0])
 			if err != nil {
@@ -59,14 +59,13 @@ func (g *globals) documentCommands(kind client.Kind) []*cobra.Command {
 			return g.showDocument(d)
 		})
 	var on client.Condition
-	put := command("put NAME [FILE]", "Make it, or replace its settings",
-		"Make it, or replace its settings by those in a file, or on stdin, in YAML or JSON: what a configuration has below the name. "+
-			"${NAME} is replaced from the environment. It needs the scope settings. Exit code 2 means that the settings have faults, 1 that they are refused.\n\n"+
-			fmt.Sprintf("  echo '%s' |\n    surveygate %s put %s", about.settings, kind, about.example),
-		about.example+" "+about.example+".yaml --dry-run", cobra.RangeArgs(1, 2), func(cmd *cobra.Command, gw *client.Client, args []string) error {
+	put := command("put NAME [FILE]", fmt.Sprintf("Make a %s, or replace its settings", kind),
+		fmt.Sprintf("Make a %s, or replace its settings by those in a file, or on stdin, in YAML or JSON: what a configuration file has for it, without the name. ", kind)+
+			"${NAME} is replaced from the environment. It needs the scope settings. Exit code 2 means that the settings have faults, 1 that they are refused.",
+		fmt.Sprintf("%[1]s %[1]s.yaml --dry-run\n  echo '%[2]s' |\n    surveygate %[3]s put %[1]s", about.example, about.settings, kind), cobra.RangeArgs(1, 2), func(cmd *cobra.Command, gw *client.Client, args []string) error {
 			return g.putDocument(cmd, gw, kind, args, on)
 		})
-	remove := command("delete NAME", "Delete it; deliveries that wait for it become dead letters",
+	remove := command("delete NAME", fmt.Sprintf("Delete a %s; what waits for it becomes a dead letter", kind),
 		"", about.example+" --if-version 17", cobra.ExactArgs(1), func(cmd *cobra.Command, gw *client.Client, args []string) error {
 			deleted, err := gw.DeleteDocument(cmd.Context(), kind, args[0], on)
 			if err != nil {
@@ -86,11 +85,11 @@ func (g *globals) documentCommands(kind client.Kind) []*cobra.Command {
 			return nil
 		})
 	if kind == client.RuleKind || kind == client.SourceKind {
-		remove.Short = "Delete it"
+		remove.Short = fmt.Sprintf("Delete a %s", kind)
 	}
 	all := []*cobra.Command{show, put, remove}
-	for verb, short := range map[string]string{"enable": "Switch it on", "disable": "Switch it off; no other setting changes"} {
-		all = append(all, command(verb+" NAME", short, "", about.example, cobra.ExactArgs(1), func(cmd *cobra.Command, gw *client.Client, args []string) error {
+	for verb, short := range map[string]string{"enable": "Switch a %s on", "disable": "Switch a %s off; no other setting changes"} {
+		all = append(all, command(verb+" NAME", fmt.Sprintf(short, kind), "", about.example, cobra.ExactArgs(1), func(cmd *cobra.Command, gw *client.Client, args []string) error {
 			d, err := gw.EnableDocument(cmd.Context(), kind, args[0], verb == "enable", on)
 			if err != nil {
 				return err
@@ -99,8 +98,8 @@ func (g *globals) documentCommands(kind client.Kind) []*cobra.Command {
 		}))
 	}
 	for _, c := range all[1:] {
-		c.Flags().Uint64Var(&on.Version, "if-version", 0, "only if this is its version now")
-		c.Flags().BoolVar(&on.DryRun, "dry-run", false, "change nothing: check, and say what would be")
+		c.Flags().Uint64Var(&on.Version, "if-version", 0, "only if this is its current version")
+		c.Flags().BoolVar(&on.DryRun, "dry-run", false, "only check, and print what would change")
 	}
 	return all
 }

@@ -50,10 +50,11 @@ func (g *globals) events() *cobra.Command {
 	}
 	var source string
 	show := &cobra.Command{
-		Use:   "show ID",
-		Short: "Show one event: its content, its decision and its deliveries",
-		Long:  "Show one event: its content, its decision and its deliveries. ID is the event's, the one it was published with, or that of one of its deliveries.",
-		Args:  cobra.ExactArgs(1),
+		Use:     "show ID",
+		Example: "  surveygate events show 22c72aaf6e3cc33966a37873c0b297d9\n  surveygate events show r1-final --source app",
+		Short:   "Show one event: its content, its decision and its deliveries",
+		Long:    "Show one event: its content, its decision and its deliveries. ID is the event's, the one it was published with, or that of one of its deliveries.",
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			gw, err := g.dial()
 			if err != nil {
@@ -83,14 +84,14 @@ func eventFlags(cmd *cobra.Command) (query func() (url.Values, error)) {
 	text("person", "respondent", "of this respondent: e-mail address, phone number or your own id")
 	text("response", "response", "of this response, by the platform's id")
 	text("survey", "survey", "of this survey, by the platform's id")
-	text("source", "source", "of this source; `api` is what was published with a token")
+	text("source", "source", "of this source; those published with a token have the source api")
 	text("type", "type", "of this type, such as response.completed")
 	text("rule", "rule", "that this rule or webhook matched")
 	text("since", "since", "received since then: a time, or how long ago")
 	text("until", "until", "received before then")
 	text("cursor", "cursor", "continue where a list ended")
 	unmatched := f.Bool("unmatched", false, "that no rule or webhook matched; with --rule, that this one did not match")
-	dead := f.Bool("dead", false, "that are themselves dead letters")
+	dead := f.Bool("dead", false, "that could not be decided, and are dead letters themselves")
 	limit := f.Int("limit", 50, "how many, up to 200")
 	return func() (url.Values, error) {
 		q := url.Values{"limit": {strconv.Itoa(*limit)}}

@@ -14,10 +14,11 @@ func (g *globals) listen() *cobra.Command {
 	var secrets []string
 	var status int
 	cmd := &cobra.Command{
-		Use:   "listen",
-		Short: "Receive webhooks, verify them and print them",
-		Long:  "Run a receiver for trying out webhooks: it verifies each signature, prints the request and answers 200, or 401 if the signature is not valid.",
-		Args:  cobra.NoArgs,
+		Use:     "listen",
+		Short:   "Receive webhooks, verify them and print them",
+		Long:    "Run a receiver for trying out webhooks: it verifies each signature, prints the request and answers 200, or 401 if the signature is not valid.",
+		Args:    cobra.NoArgs,
+		Example: "  surveygate listen --secret \"$HOOK_SECRET\"\n  surveygate listen --listen 127.0.0.1:9001 --signature none --answer 503",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if status != 0 && (status < 200 || status > 599) {
 				return &exit{exitUsage, fmt.Errorf("--answer %d: a status is 200 to 599", status)}

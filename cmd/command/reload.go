@@ -13,7 +13,9 @@ import (
 func (g *globals) reload() *cobra.Command {
 	var force bool
 	cmd := &cobra.Command{
-		Use:   "reload",
+		Use: "reload",
+		Example: `  surveygate reload
+  surveygate reload --force`,
 		Short: "Make a running gateway reload its configuration",
 		Long: `Make the gateway that uses --data reload its configuration, and show what changed. It also reloads by itself shortly after a
 file changes.

@@ -268,6 +268,7 @@ func (r *replaying) commands() []*cobra.Command {
 	var limit int
 	list := &cobra.Command{
 		Use: "list", Short: "List replays, newest first", Args: cobra.NoArgs,
+		Example: "  surveygate replay list",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			r.cmd = cmd
 			return r.list(limit)
@@ -277,6 +278,7 @@ func (r *replaying) commands() []*cobra.Command {
 	one := func(use, short string, do func(gw *client.Client, id string) (*client.Job, error)) *cobra.Command {
 		return &cobra.Command{
 			Use: use, Short: short, Args: cobra.ExactArgs(1),
+			Example: "  surveygate replay " + use[:len(use)-len("ID")] + "job_bka6wcl6v7ser4mu5cmvuz53oa",
 			RunE: func(cmd *cobra.Command, args []string) error {
 				r.cmd = cmd
 				gw, err := r.dial()
@@ -298,10 +300,10 @@ func (r *replaying) commands() []*cobra.Command {
 	}
 	return []*cobra.Command{
 		list,
-		one("show ID", "Show one, and how far it is", func(gw *client.Client, id string) (*client.Job, error) {
+		one("show ID", "Show a replay, and how far it is", func(gw *client.Client, id string) (*client.Job, error) {
 			return gw.Replay(r.cmd.Context(), id)
 		}),
-		one("cancel ID", "End one; what it has scheduled is delivered", func(gw *client.Client, id string) (*client.Job, error) {
+		one("cancel ID", "End a replay; what it has scheduled is delivered", func(gw *client.Client, id string) (*client.Job, error) {
 			return gw.CancelReplay(r.cmd.Context(), id)
 		}),
 	}

@@ -25,7 +25,10 @@ func (g *globals) run() *cobra.Command {
 	var lostKeys []string
 	var health bool
 	cmd := &cobra.Command{
-		Use:   "run",
+		Use: "run",
+		Example: `  surveygate run
+  surveygate run --config FOLDER --listen 0.0.0.0:8080
+  surveygate run --redis redis://127.0.0.1:6379/0`,
 		Short: "Run the gateway",
 		Long: `Run the gateway until it is stopped. After SIGTERM, it is not ready, but accepts
 requests for the configuration's drain time (5s). Then it closes the port, hands

@@ -9,7 +9,9 @@ import (
 func (g *globals) secret() *cobra.Command {
 	var kind string
 	cmd := &cobra.Command{
-		Use:   "secret",
+		Use: "secret",
+		Example: `  surveygate secret
+  surveygate secret --for token`,
 		Short: "Print a new secret",
 		Long: `Print a new random secret for one purpose:
 

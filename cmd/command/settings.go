@@ -17,7 +17,7 @@ func (g *globals) settings() *cobra.Command {
 	var out string
 	var sealed bool
 	export := &cobra.Command{
-		Use: "export", Short: "Print the tenant's documents as a configuration file", Args: cobra.NoArgs,
+		Use: "export", Short: "Print a tenant's settings made by API, as a configuration file", Args: cobra.NoArgs,
 		Long: "Print the tenant's documents as a configuration file, with ${NAME} in place of secrets: what to set is in its first lines. " +
 			"`check` and `settings import` take it. It needs the scope admin.\n\n" +
 			"With --sealed, the secrets are in it, sealed: `settings import` takes them back on a gateway with the same key of the vault, for the same tenant and " +
@@ -53,7 +53,7 @@ func (g *globals) importSettings() *cobra.Command {
 	var how client.HowToImport
 	var yes bool
 	cmd := &cobra.Command{
-		Use: "import [FILE]", Short: "Make the documents of a file: the plan first, then done", Args: cobra.MaximumNArgs(1),
+		Use: "import [FILE]", Short: "Make and change what a file has; the plan is printed first", Args: cobra.MaximumNArgs(1),
 		Long: `Make the documents of a file, or of stdin, in YAML or JSON: tenant, sources, connections, webhooks and rules, as in a
 configuration, or a sealed export. ${NAME} is replaced from the environment. The plan is printed first. If it deletes anything, you are asked on a terminal; elsewhere --yes is
 needed. The same import again changes nothing. It needs the scope admin.
@@ -70,7 +70,7 @@ With --owner, the documents belong to that owner. --replace also deletes what th
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&how.Owner, "owner", "", "whose the documents are from now on, such as ci")
+	f.StringVar(&how.Owner, "owner", "", "the owner of the documents from now on, such as ci")
 	f.BoolVar(&how.Replace, "replace", false, "delete the owner's documents that are not in the file")
 	f.BoolVar(&how.Lock, "lock", false, "refuse changes by everybody but the owner")
 	f.BoolVar(&how.DryRun, "dry-run", false, "print the plan, and change nothing")

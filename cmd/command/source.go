@@ -18,26 +18,29 @@ func (g *globals) source() *cobra.Command {
 	cmd := &cobra.Command{Use: "source", Short: documented[client.SourceKind].short}
 	var showSecrets bool
 	list := &cobra.Command{
-		Use:   "list",
-		Short: "List sources, their URLs, and the time of the newest event",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return g.listSources(cmd, showSecrets) },
+		Use:     "list",
+		Short:   "List sources, their URLs, and the time of the newest event",
+		Example: "  surveygate source list\n  surveygate source list --show-secrets",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return g.listSources(cmd, showSecrets) },
 	}
 	list.Flags().BoolVar(&showSecrets, "show-secrets", false, "print path tokens too; with --server, this needs a token with the scope secrets")
 	var limit int
 	rejected := &cobra.Command{
-		Use:   "rejected SOURCE",
-		Short: "Show requests that a source refused in the last day, and why",
-		Args:  cobra.ExactArgs(1),
-		RunE:  func(cmd *cobra.Command, args []string) error { return g.rejected(cmd, args[0], limit) },
+		Use:     "rejected SOURCE",
+		Short:   "Show requests that a source refused in the last day, and why",
+		Example: "  surveygate source rejected typeform",
+		Args:    cobra.ExactArgs(1),
+		RunE:    func(cmd *cobra.Command, args []string) error { return g.rejected(cmd, args[0], limit) },
 	}
 	rejected.Flags().IntVar(&limit, "limit", 10, "how many, newest first")
 	var save string
 	captured := &cobra.Command{
-		Use:   "captured SOURCE",
-		Short: "List requests that `capture` kept, and save them",
-		Args:  cobra.ExactArgs(1),
-		RunE:  func(cmd *cobra.Command, args []string) error { return g.captured(cmd, args[0], save) },
+		Use:     "captured SOURCE",
+		Short:   "List requests that `capture` kept, and save them",
+		Example: "  surveygate source captured typeform --save bodies",
+		Args:    cobra.ExactArgs(1),
+		RunE:    func(cmd *cobra.Command, args []string) error { return g.captured(cmd, args[0], save) },
 	}
 	captured.Flags().StringVar(&save, "save", "", "save each body and its headers in this folder")
 	cmd.AddCommand(g.sourceTest(), g.sourceCapture(), rejected, captured, list)

@@ -17,8 +17,9 @@ func (g *globals) store() *cobra.Command {
 
 func (g *globals) storeCheck() *cobra.Command {
 	return &cobra.Command{
-		Use:   "check [DIR]",
-		Short: "Read and count everything in a data folder",
+		Use:     "check [DIR]",
+		Example: `  surveygate store check surveygate-data`,
+		Short:   "Read and count everything in a data folder",
 		Long: `Read everything that the embedded engine stores in a data folder (--data, or
 DIR), verify its checksums and count it, without changes. If something is
 damaged, it exits with 1 and shows what to do. It fails while a gateway uses the

@@ -17,8 +17,9 @@ import (
 func (g *globals) storeRepair() *cobra.Command {
 	var yes, force bool
 	cmd := &cobra.Command{
-		Use:   "repair [DIR]",
-		Short: "Create a new store from the readable data of a damaged one",
+		Use:     "repair [DIR]",
+		Example: `  surveygate store repair surveygate-data`,
+		Short:   "Create a new store from the readable data of a damaged one",
 		Long: `Create a new store from all readable data of a damaged one in a data folder
 (--data, or DIR), and replace it. The damaged store is not changed or deleted: it
 is moved to quarantine-TIME in the data folder. The repair needs as much free

@@ -18,7 +18,7 @@ import (
 
 // tenants is the command of tenants. --tenant does not count: the tenant is an argument.
 func (g *globals) tenants() *cobra.Command {
-	cmd := &cobra.Command{Use: "tenant", Short: "List tenants, and their titles, limits and notes"}
+	cmd := &cobra.Command{Use: "tenant", Short: "List, make, change and delete tenants"}
 	list := &cobra.Command{
 		Use: "list", Short: "List tenants, by name", Args: cobra.NoArgs,
 		Long:    "List tenants, by name: those that have a record, and those that a file, a document or a token names. It needs a token of every tenant with the scope admin.",
@@ -26,7 +26,7 @@ func (g *globals) tenants() *cobra.Command {
 		RunE:    func(cmd *cobra.Command, _ []string) error { return g.listTenants(cmd) },
 	}
 	show := &cobra.Command{
-		Use: "show TENANT", Short: "Show one, its limits, and how much it has", Args: cobra.ExactArgs(1),
+		Use: "show TENANT", Short: "Show a tenant, its limits, and how much it has", Args: cobra.ExactArgs(1),
 		Example: "  surveygate tenant show acme",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			gw, err := g.dialFor("")
@@ -44,7 +44,7 @@ func (g *globals) tenants() *cobra.Command {
 	var on client.Condition
 	var cascade, yes, wait bool
 	remove := &cobra.Command{
-		Use: "delete TENANT", Short: "Delete one that owns nothing, or with --cascade what it owns too", Args: cobra.ExactArgs(1),
+		Use: "delete TENANT", Short: "Delete a tenant, with --cascade all that it owns too", Args: cobra.ExactArgs(1),
 		Example: "  surveygate tenant delete acme --cascade",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cascade && !yes && !g.json && isTerminal(cmd.InOrStdin()) && !g.confirmed(cmd, "Delete tenant "+args[0]+" and all that it owns?") {
@@ -72,7 +72,7 @@ func (g *globals) tenants() *cobra.Command {
 	remove.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	put := g.putTenant(&on)
 	for _, c := range []*cobra.Command{put, remove} {
-		c.Flags().Uint64Var(&on.Version, "if-version", 0, "only if this is the version of its record now")
+		c.Flags().Uint64Var(&on.Version, "if-version", 0, "only if this is the current version of its record")
 	}
 	cmd.AddCommand(list, show, put, remove)
 	return cmd
@@ -188,7 +188,7 @@ func (g *globals) putTenant(on *client.Condition) *cobra.Command {
 	var title string
 	var limits, metadata []string
 	cmd := &cobra.Command{
-		Use: "put TENANT [FILE]", Short: "Make one, or change its title, limits and metadata", Args: cobra.RangeArgs(1, 2),
+		Use: "put TENANT [FILE]", Short: "Make a tenant, or change its title, limits and metadata", Args: cobra.RangeArgs(1, 2),
 		Long: `Make a tenant, or change its record. Flags change what they name, and the rest stays. A file, or - for stdin, in YAML or JSON,
 replaces all:
 

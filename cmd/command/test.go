@@ -10,10 +10,11 @@ import (
 
 func (g *globals) test() *cobra.Command {
 	return &cobra.Command{
-		Use:   "test",
-		Short: "Run the inline tests of the rules",
-		Long:  "Run the `tests` of every rule. Nothing is sent, and environment variables may be unset.",
-		Args:  cobra.NoArgs,
+		Use:     "test",
+		Example: `  surveygate test`,
+		Short:   "Run the inline tests of the rules",
+		Long:    "Run the `tests` of every rule. Nothing is sent, and environment variables may be unset.",
+		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if err := g.needConfig(); err != nil {
 				return err

@@ -19,8 +19,9 @@ const maxTokenInput = 64 << 10
 func (g *globals) tokens() *cobra.Command {
 	cmd := &cobra.Command{Use: "token", Short: "Make and end tokens of the API; store refresh tokens"}
 	set := &cobra.Command{
-		Use:   "set CONNECTION",
-		Short: "Store the first refresh token of a connection, read from stdin",
+		Use:     "set CONNECTION",
+		Example: `  surveygate token set crm < refresh-token`,
+		Short:   "Store the first refresh token of a connection, read from stdin",
 		Long: `Store the first refresh token of a connection, from which the gateway fetches access tokens. The token is read from stdin, so
 that no process list or shell history holds it:
 

@@ -20,7 +20,7 @@ func (g *globals) webhook() *cobra.Command {
 func (g *globals) webhookSecrets() *cobra.Command {
 	cmd := &cobra.Command{Use: "secret", Short: "List, rotate and end the secrets that a webhook signs with"}
 	list := &cobra.Command{
-		Use: "list WEBHOOK", Short: "List its secrets, without their values", Args: cobra.ExactArgs(1),
+		Use: "list WEBHOOK", Short: "List a webhook's secrets, without their values", Args: cobra.ExactArgs(1),
 		Example: "  surveygate webhook secret list partner",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return g.secretsOf(cmd, func(ctx context.Context, gw *client.Client) ([]client.WebhookSecret, error) {
@@ -29,7 +29,7 @@ func (g *globals) webhookSecrets() *cobra.Command {
 		},
 	}
 	remove := &cobra.Command{
-		Use: "delete WEBHOOK ID", Short: "End a secret now; the last one stays", Args: cobra.ExactArgs(2),
+		Use: "delete WEBHOOK ID", Short: "End a secret now; the last one cannot be ended", Args: cobra.ExactArgs(2),
 		Example: "  surveygate webhook secret delete partner s_2ak6",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return g.secretsOf(cmd, func(ctx context.Context, gw *client.Client) ([]client.WebhookSecret, error) {
@@ -65,7 +65,7 @@ func (g *globals) webhookSecrets() *cobra.Command {
 			return nil
 		},
 	}
-	rotate.Flags().StringVar(&overlap, "overlap", "", "how long the former secret still counts, 0s to 720h (default 24h)")
+	rotate.Flags().StringVar(&overlap, "overlap", "", "how long the former secret is still used, 0s to 720h (default 24h)")
 	rotate.Flags().BoolVarP(&quiet, "quiet", "q", false, "print the secret alone")
 	cmd.AddCommand(list, rotate, remove)
 	return cmd

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -214,7 +216,13 @@ rules: [{name: r, when: nps_score <= 6, send: [a]}]
 	}
 }
 
-// Every command refuses words that it does not know, whatever its place, and says where to look. Its help fits a terminal.
+var (
+	flagValue = regexp.MustCompile(`(?m)^ +(?:-\w, )?(--[a-z-]+) (\S+) {2}`)
+	pronoun   = regexp.MustCompile(`^(it|its|them)\b|^one(,| that)`)
+)
+
+// Every command refuses words that it does not know, whatever its place, and says where to look. Its help fits a terminal, names what it
+// is about, and has an example.
 func TestUnknownWords(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -234,6 +242,19 @@ func TestUnknownWords(t *testing.T) {
 		}
 		if !strings.Contains(help, "--tenant string") { // backquotes in a flag's text would name its value
 			t.Errorf("%s --help does not show --tenant string", c.CommandPath())
+		}
+		own := c.Name() != "help" && !strings.Contains(c.CommandPath(), " completion")
+		if own && c.Name() != "version" && !c.HasSubCommands() && c.Example == "" {
+			t.Errorf("%s --help has no example", c.CommandPath())
+		}
+		// A list of commands is read without the name of the group above it.
+		if _, object, _ := strings.Cut(c.Short, " "); pronoun.MatchString(object) {
+			t.Errorf("%s: name what it is about: %s", c.CommandPath(), c.Short)
+		}
+		for _, flag := range flagValue.FindAllStringSubmatch(help, -1) { // what stands in backquotes in a flag's text names its value
+			if !slices.Contains([]string{"string", "strings", "stringArray", "int", "uint", "duration", "file", "style"}, flag[2]) {
+				t.Errorf("%s --help: %s takes a value named %s", c.CommandPath(), flag[1], flag[2])
+			}
 		}
 		if c.HasSubCommands() && !strings.Contains(c.Use, " ") { // `replay` takes ids too
 			out, errs, code := invoke(t, dir, nil, append(strings.Fields(c.CommandPath())[1:], "lits")...)

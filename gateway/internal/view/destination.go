@@ -32,7 +32,7 @@ type Destination struct {
 	Hold *Hold `json:"hold,omitempty"`
 	// Standing is there where it was asked for.
 	Standing *Standing `json:"standing,omitempty"`
-	// At is the place in the configuration that defines it.
+	// At is the place in the file that defines it; absent for a document.
 	At *FilePlace `json:"defined_in,omitempty"`
 }
 
@@ -83,8 +83,11 @@ func newFilePlace(at document.Position) *FilePlace {
 func NewDestination(d *config.Destination, standing *state.Standing) Destination {
 	v := Destination{
 		Name: d.Name, Tenant: d.Tenant, Product: d.Product, State: Serving, Enabled: d.Enabled, Timeout: d.Timeout.String(),
-		Retry: []string{}, Concurrency: d.Concurrency, At: newFilePlace(d.At),
+		Retry: []string{}, Concurrency: d.Concurrency,
 		Waiting: standing.Waiting, OldestWaiting: Time{standing.OldestWaiting},
+	}
+	if _, isDocument := DocumentOf(d); !isDocument {
+		v.At = newFilePlace(d.At)
 	}
 	for _, wait := range d.Retry.Waits {
 		v.Retry = append(v.Retry, wait.String())

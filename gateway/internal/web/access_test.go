@@ -124,7 +124,7 @@ func TestTenantRefusals(t *testing.T) {
 	}{
 		{"PUT", "/v1/tenants/Globex", operatorToken, `{}`, 422, "beginning with a letter or digit"},
 		{"PUT", "/v1/tenants/*", operatorToken, `{}`, 422, ""},
-		{"PUT", "/v1/tenants/globex?tenant=acme", operatorToken, `{}`, 422, "this path takes restore"},
+		{"PUT", "/v1/tenants/globex?tenant=acme", operatorToken, `{}`, 422, "this is not a parameter of this path, which takes restore"},
 		{"PUT", "/v1/tenants/globex", operatorToken, `{"limits":{"webhooks":-1}}`, 422, `"loc":["limits","webhooks"]`},
 		{"PUT", "/v1/tenants/globex", operatorToken, `{"limits":{"hooks":1}}`, 422, `"loc":["limits","hooks"]`},
 		{"PUT", "/v1/tenants/globex", operatorToken, `{"metadata":{"a":1}}`, 422, `metadata`},

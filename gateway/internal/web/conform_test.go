@@ -17,6 +17,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/surveygate/surveygate/configs"
+	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/openapi"
 	"github.com/surveygate/surveygate/gateway/internal/web/route"
@@ -117,6 +118,9 @@ func (d *description) holds(t testing.TB, req *http.Request, sent []byte, res *h
 	}
 	if fault := d.answerFault(operation, at, res, got); fault != "" {
 		t.Errorf("%s: the answer is not as configs/openapi.json says: %s\n%d %.2000s", asked, fault, res.StatusCode, got)
+	}
+	if bytes.Contains(got, []byte(config.StorePrefix)) {
+		t.Errorf("%s: the answer names the place of a document in the store as if it were a file:\n%.2000s", asked, got)
 	}
 	if path == "/v1/events" && method == "post" && res.StatusCode == http.StatusOK {
 		if fault := d.publishFault(t, operation, at, req, sent, got); fault != "" {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,11 @@ func (r *rig) postInto(t testing.TB, path, token, body string, status int, into 
 	got := r.ask(t, ask{method: "POST", path: path, token: token, body: body})
 	if got.status != status {
 		t.Fatalf("%s %s: %d %s", path, body, got.status, got.body)
+	}
+	if at := got.header.Get("Location"); status == http.StatusAccepted {
+		if shown := r.ask(t, ask{path: at, token: token}); shown.status != http.StatusOK {
+			t.Errorf("%s: Location %q: %d %s", path, at, shown.status, shown.body)
+		}
 	}
 	if into != nil {
 		if err := json.Unmarshal([]byte(got.body), into); err != nil {

@@ -154,7 +154,7 @@ func TestPlantTokenRefuses(t *testing.T) {
 		"white space":          {ask{path: "contacts", body: `{"refresh_token":" ` + refresh + `"}`}, 422, "begins or ends with white space"},
 		"a line break":         {ask{path: "contacts", body: `{"refresh_token":"` + refresh + `\nx"}`}, 422, "line break"},
 		"too long":             {ask{path: "contacts", body: `{"refresh_token":"` + repeat(refresh, 1000) + `"}`}, 422, "more than 16 KiB"},
-		"an unknown parameter": {ask{path: "contacts/token?token=" + refresh, body: body}, 422, "takes no parameter"},
+		"an unknown parameter": {ask{path: "contacts/token?token=" + refresh, body: body}, 422, "which takes tenant"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

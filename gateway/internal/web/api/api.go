@@ -157,7 +157,7 @@ func table() []row {
 			Query: params([]string{"normalise", "again", "dry_run", "source"}, spanQuery, []string{"cursor"}),
 			For:   "deliver again what the body selects, as a job; with `normalise=true`, read the raw bodies of many events again, a page at a time",
 			In:    route.Optional{Body: view.ReplayRequest{}}, Out: route.OneOf{view.Job{}, view.WouldReplay{}, view.NormalisedPage{}},
-			Status: fiber.StatusAccepted, Statuses: []int{fiber.StatusOK, fiber.StatusConflict},
+			Status: fiber.StatusAccepted, Statuses: []int{fiber.StatusOK, fiber.StatusConflict}, Located: true,
 		}},
 		{(*API).replayList, route.Route{Method: fiber.MethodGet, Path: "/v1/replays", Scope: access.Read, Query: pageQuery, For: "list replays, newest first", Out: view.Page[view.Job]{}}},
 		{(*API).replayOne, route.Route{Method: fiber.MethodGet, Path: "/v1/replays/:id", Scope: access.Read, For: "one replay, and how far it came", Out: view.Job{}}},

@@ -26,6 +26,7 @@ func (a *API) DeleteTenant(c *route.Call) error {
 			a.Log.Warn("the deletion of a tenant is missing from the audit", "tenant", c.Tenant, "job", j.ID, "err", err)
 		}
 	}
+	c.Set(fiber.HeaderLocation, "/v1/jobs/"+j.ID)
 	return answer.JSON(c.Ctx, fiber.StatusAccepted, deletion.View(j))
 }
 

@@ -19,7 +19,7 @@ func recoverRoute(collection, one string) route.Route {
 		Method: fiber.MethodPost, Path: "/v1/" + collection + "/:name/recover", Scope: access.Write, Once: true, Recorded: true,
 		For: "send this " + one + " again what failed since a time, or since a delivery, as a job; `dry_run` counts it",
 		In:  view.RecoverRequest{}, Out: route.OneOf{view.Job{}, view.WouldReplay{}},
-		Status: fiber.StatusAccepted, Statuses: []int{fiber.StatusOK, fiber.StatusConflict},
+		Status: fiber.StatusAccepted, Statuses: []int{fiber.StatusOK, fiber.StatusConflict}, Located: true,
 	}
 }
 

@@ -113,6 +113,7 @@ func (a *API) replayAs(c *route.Call, spec *replay.Spec, dryRun bool) error {
 	if err := a.Book.Audit.Add(c.Base, c.Tenant, line); err != nil { // the job is made; an error would make the caller repeat it
 		a.Log.Warn("a replay is missing from the audit", "tenant", c.Tenant, "job", j.ID, "err", err)
 	}
+	c.Set(fiber.HeaderLocation, "/v1/replays/"+j.ID)
 	return answer.JSON(c.Ctx, fiber.StatusAccepted, replay.View(a.counted(c, j)))
 }
 

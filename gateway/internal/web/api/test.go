@@ -32,7 +32,7 @@ func testRows() []row {
 		rows = append(rows, row{(*API).testNow, route.Route{
 			Method: fiber.MethodPost, Path: "/v1/" + kind + "/:name/test", Scope: access.Write, Once: true, TestSend: true,
 			For: "send it a test delivery on the way of every other, and answer with its first attempt; 202 if that takes longer than 10s",
-			In:  view.Test{}, Out: view.Tested{}, Statuses: []int{fiber.StatusAccepted, fiber.StatusConflict},
+			In:  route.Optional{Body: view.Test{}}, Out: view.Tested{}, Statuses: []int{fiber.StatusAccepted, fiber.StatusConflict}, Located: true,
 		}})
 	}
 	return rows
@@ -78,6 +78,7 @@ func (a *API) testNow(c *route.Call) error {
 	status := fiber.StatusOK
 	if !attempted {
 		status = fiber.StatusAccepted
+		c.Set(fiber.HeaderLocation, "/v1/deliveries/"+now.ID)
 		if tested.Hold, err = a.hold(c, d.Name); err != nil {
 			return err
 		}

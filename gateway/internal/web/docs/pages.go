@@ -10,10 +10,11 @@ import (
 
 // page is one page: the overview, a resource with its operations, or the schemas.
 type page struct {
-	Path, Title, Intro string
-	Menu               []link
-	Operations         []operation
-	Schemas            []schema
+	Path, Title string
+	Intro       []string // paragraphs
+	Menu        []link
+	Operations  []operation
+	Schemas     []schema
 	// Overview lists the operations of all resources.
 	Overview []overview
 }
@@ -25,6 +26,7 @@ type link struct {
 
 type overview struct {
 	link
+	For        string
 	Operations []operation
 }
 
@@ -65,21 +67,35 @@ type field struct {
 	For      string
 }
 
-// part is a piece of a sentence: plain, code, or a link.
+// part is a piece of a sentence: plain, strong, code, or a link.
 type part struct {
-	Text, To string
-	Code     bool
+	Text, To     string
+	Code, Strong bool
 }
 
-// parts splits a text at its backticks.
+// parts splits a text at its backticks, and what is plain at the asterisks of what is strong.
 func parts(text string) []part {
 	var all []part
 	for i, piece := range strings.Split(text, "`") {
-		if piece != "" {
-			all = append(all, part{Text: piece, Code: i%2 == 1})
+		if i%2 == 1 {
+			all = append(all, part{Text: piece, Code: true})
+			continue
+		}
+		for j, plain := range strings.Split(piece, "**") {
+			if plain != "" {
+				all = append(all, part{Text: plain, Strong: j%2 == 1})
+			}
 		}
 	}
 	return all
+}
+
+// paragraphs splits a text at its empty lines.
+func paragraphs(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, "\n\n")
 }
 
 const schemasPath = "/docs/schemas"
@@ -88,34 +104,31 @@ const schemasPath = "/docs/schemas"
 func pagesOf(document *openapi.Object) []page {
 	r := reader{document}
 	byTag := map[string][]operation{}
-	var tags []string
 	paths := document.Object("paths")
 	for _, path := range paths.Names() {
 		for _, method := range paths.Object(path).Names() {
 			o := paths.Object(path).Object(method)
-			tag := "other"
-			if list := o.List("tags"); len(list) > 0 {
-				tag = fmt.Sprint(list[0])
-			}
-			if byTag[tag] == nil {
-				tags = append(tags, tag)
-			}
+			tag := fmt.Sprint(o.List("tags")[0])
 			byTag[tag] = append(byTag[tag], r.operation(path, method, tag, o))
 		}
 	}
 	menu := func(here string) []link {
 		all := []link{{"/docs", "overview", here == "/docs"}}
-		for _, tag := range tags {
+		for _, each := range document.List("tags") {
+			tag := each.(*openapi.Object).Text("name")
 			all = append(all, link{"/docs/" + tag, tag, here == "/docs/"+tag})
 		}
 		return append(all, link{schemasPath, "schemas", here == schemasPath})
 	}
-	first := page{Path: "/docs", Title: "The API of surveygate", Intro: document.Object("info").Text("description"), Menu: menu("/docs")}
+	first := page{Path: "/docs", Title: "The API of surveygate", Intro: paragraphs(document.Object("info").Text("description")), Menu: menu("/docs")}
 	all := []page{}
-	for _, tag := range tags {
+	for _, each := range document.List("tags") {
+		tag, about := each.(*openapi.Object).Text("name"), each.(*openapi.Object).Text("description")
 		path := "/docs/" + tag
-		first.Overview = append(first.Overview, overview{link{To: path, Text: tag}, byTag[tag]})
-		all = append(all, page{Path: path, Title: tag, Menu: menu(path), Operations: byTag[tag]})
+		// Those of the whole collection come before those of one item, and these before what belongs to it.
+		slices.SortStableFunc(byTag[tag], func(a, b operation) int { return strings.Count(a.Path, "/") - strings.Count(b.Path, "/") })
+		first.Overview = append(first.Overview, overview{link{To: path, Text: tag}, about, byTag[tag]})
+		all = append(all, page{Path: path, Title: tag, Intro: paragraphs(about), Menu: menu(path), Operations: byTag[tag]})
 	}
 	last := page{Path: schemasPath, Title: "Schemas", Menu: menu(schemasPath)}
 	schemas := document.Object("components").Object("schemas")

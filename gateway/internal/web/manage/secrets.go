@@ -28,7 +28,7 @@ func secretRows() []row {
 		{(*Management).addSecret, route.Route{
 			Method: fiber.MethodPost, Path: path, Scope: access.Settings, Once: true,
 			For: "make another secret, which is shown once; the former one ends after `overlap`",
-			In:  view.NewWebhookSecret{}, Out: view.WebhookSecret{}, Status: fiber.StatusCreated, Statuses: refused, Conditional: true,
+			In:  route.Optional{Body: view.NewWebhookSecret{}}, Out: view.WebhookSecret{}, Status: fiber.StatusCreated, Statuses: refused, Conditional: true,
 		}},
 		{(*Management).removeSecret, route.Route{
 			Method: fiber.MethodDelete, Path: path + "/:id", Scope: access.Settings, For: "end a secret now", Out: view.Page[view.WebhookSecret]{}, Statuses: refused, Conditional: true,

@@ -50,7 +50,7 @@ func tenantRows() []row {
 		{(*Management).deleteTenant, route.Route{
 			Method: fiber.MethodDelete, Path: one, Scope: access.Admin, Operator: true, TenantIn: "id", Query: []string{"cascade"},
 			For: "delete its record; 409 while it owns anything, unless `cascade=true` deletes that too, as a job", Out: view.Job{},
-			Status: fiber.StatusAccepted, Statuses: append(conflict, fiber.StatusNoContent), Conditional: true,
+			Status: fiber.StatusAccepted, Statuses: append(conflict, fiber.StatusNoContent), Conditional: true, Located: true,
 		}},
 	}
 }

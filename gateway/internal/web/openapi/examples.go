@@ -20,12 +20,21 @@ var (
 	bodies    = regexp.MustCompile(`(?s)-d '([^']*)'`)
 )
 
-// examplesOf returns the requests of a page by operation, as `GET /v1/events/{id}`.
+// alone makes a command one that can be read without the rest of the page: it names the token in place of a file with the header.
+var alone = strings.NewReplacer("-H @acme.header", `-H "Authorization: Bearer $TOKEN"`, " | tee acme.json", "")
+
+// examplesOf returns the requests of a page by operation, as `GET /v1/events/{id}`, without those that are refused there.
 func examplesOf(page []byte, paths Paths) map[string][]Example {
 	all := map[string][]Example{}
-	last := "" // the operation of the one command of the block above
+	last := ""   // the operation of the one command of the block above
+	newest := "" // the operation of its last command, whose answer stands below it
 	for _, block := range blocks.FindAllStringSubmatch(string(page), -1) {
 		if block[1] == "text" {
+			if n := len(all[newest]); strings.HasPrefix(block[2], `{"status":4`) && n > 0 {
+				all[newest] = all[newest][:n-1]
+				last = ""
+			}
+			newest = ""
 			if n := len(all[last]); last != "" && n > 0 && !strings.Contains(block[2], `"…"`) { // a value left out
 				if answer, err := Parse([]byte(strings.ReplaceAll(block[2], "\n", ""))); err == nil {
 					all[last][n-1].Answer = answer
@@ -34,6 +43,7 @@ func examplesOf(page []byte, paths Paths) map[string][]Example {
 			last = ""
 			continue
 		}
+		newest = ""
 		found := commands.FindAllString(block[2], -1)
 		for _, command := range found {
 			address := addresses.FindStringSubmatch(command)
@@ -44,7 +54,7 @@ func examplesOf(page []byte, paths Paths) map[string][]Example {
 			if path == "" {
 				continue
 			}
-			e := Example{Command: strings.TrimSpace(command)}
+			e := Example{Command: alone.Replace(strings.TrimSpace(command))}
 			method := "GET"
 			if match := bodies.FindStringSubmatch(command); match != nil {
 				method = "POST"
@@ -58,6 +68,7 @@ func examplesOf(page []byte, paths Paths) map[string][]Example {
 				method = match[1]
 			}
 			last = method + " " + path
+			newest = last
 			all[last] = append(all[last], e)
 		}
 		if len(found) != 1 {

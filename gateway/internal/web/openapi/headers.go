@@ -23,7 +23,7 @@ func answerHeaders() *Object {
 		"RequestID", always(text("The id of the request, which the log has too.")),
 		"ETag", text("The version of what is shown, for `If-Match`. What a file defines has none.", tag...),
 		"NewETag", always(text("The version of what was made, for `If-Match`.", tag...)),
-		"Location", always(text("The path of what was made.", "format", "uri-reference")),
+		"Location", always(text("The path of what was made: a 202 has that of the job or delivery to ask.", "format", "uri-reference")),
 		"Remaining", number("How many more requests the token may make at once. Requests that publish are not counted."),
 		"RetryAfter", always(number("The seconds to wait before the request is sent again.")),
 		"Replayed", text("This is the answer to an earlier request with the same `Idempotency-Key`.", "const", "true"),
@@ -49,7 +49,7 @@ func headersOf(r *route.Route, status int) *Object {
 	case r.Tagged:
 		header(o, "ETag", "ETag")
 	}
-	if r.Located && status == http.StatusCreated {
+	if r.Located && (status == http.StatusCreated || status == http.StatusAccepted) {
 		header(o, "Location", "Location")
 	}
 	if r.Once {

@@ -49,8 +49,18 @@ type deriver struct {
 }
 
 const intro = "The HTTP API of surveygate: publish survey events, ask what became of them and why, and set where they are sent.\n\n" +
-	"Lists are `{\"data\": […], \"next\": cursor or null}`; `cursor` continues after the last item. An unknown parameter is refused. " +
-	"Errors are `{\"status\", \"detail\": [{\"msg\", \"type\", \"loc\"}], \"request_id\"}`. What belongs to another tenant is answered 404."
+	"**Authentication.** `Authorization: Bearer TOKEN`. Each operation names the scope that its token needs. A token acts in its own tenant; one of all " +
+	"tenants names another than `default` with `?tenant=NAME`. What belongs to another tenant is answered 404.\n\n" +
+	"**Bodies** are JSON. A field or a parameter that is not known is refused.\n\n" +
+	"**Lists** are `{\"data\": […], \"next\": cursor or null}`: pass `next` as `cursor` to get the next page. `limit` is 50 by default, and at most 200.\n\n" +
+	"**Errors** are `{\"status\", \"detail\": [{\"msg\", \"type\", \"loc\"}], \"request_id\"}`. `loc` is the path of the value, or the parameter, that is refused.\n\n" +
+	"**Versions.** Settings and tenants have an `ETag`. A write with it as `If-Match` is answered 412 if somebody else has written in between: read again, and repeat the " +
+	"change. Without `If-Match` the last writer wins.\n\n" +
+	"**Repeating.** A `PUT` can be repeated as it is. Where a `POST` takes an `Idempotency-Key`, the same request with the same key gets the first answer for 24 hours.\n\n" +
+	"**Rates.** A token may make 50 requests a second that read (200 at once) and 10 that change something (50 at once). Above it, the answer is 429: wait the seconds of " +
+	"`Retry-After`. `RateLimit-Remaining` says what is left.\n\n" +
+	"**Jobs.** What takes longer is answered 202 with a job: ask `GET /v1/replays/{id}`, or for the deletion of a tenant `GET /v1/jobs/{id}`, until its `state` is " +
+	"`done`, `failed` or `cancelled`."
 
 // Derive returns the document. The error names all that a declaration lacks, and what to write.
 func Derive(o Options) (*Object, error) {
@@ -80,12 +90,9 @@ func Derive(o Options) (*Object, error) {
 		used.set(tagOf(r.Path), true)
 	}
 	d.typed(reflect.TypeFor[view.Problem]())
-	var tagList []any
-	for _, name := range used.Names() {
-		if tags[name] == "" {
-			d.fault("say in `tags` of package openapi what /%s is", name)
-		}
-		tagList = append(tagList, object("name", name, "description", tags[name]))
+	tagList, unknown := tagsOf(used.Names())
+	for _, name := range unknown {
+		d.fault("say in `tags` of package openapi what /%s is", name)
 	}
 	schemas := &Object{}
 	for _, name := range sorted(d.schemas) {
@@ -380,16 +387,16 @@ func refusals(routes []route.Route) *Object {
 
 var whyRefused = map[int]string{
 	http.StatusBadRequest:                  "The request cannot be read.",
-	http.StatusUnauthorized:                "There is no token, or none that counts here.",
-	http.StatusForbidden:                   "The token does not allow this, or a file, a plan or an owner does not.",
-	http.StatusNotFound:                    "There is no such thing in this tenant.",
-	http.StatusConflict:                    "It is being worked on, is needed by something else, or has another state.",
-	http.StatusPreconditionFailed:          "Another version is there: `If-Match` does not match.",
+	http.StatusUnauthorized:                "The token is missing, unknown, expired or deleted.",
+	http.StatusForbidden:                   "The token lacks the scope or does not reach the tenant; or what is to be changed is defined in a file, locked by its owner, or above a limit of the tenant. `type` says which.",
+	http.StatusNotFound:                    "The tenant has nothing of this name or id.",
+	http.StatusConflict:                    "It is being changed by another request, is needed by something else, or is in a state that does not allow this.",
+	http.StatusPreconditionFailed:          "`If-Match` or `If-None-Match` does not hold: another version is there, or none.",
 	http.StatusRequestEntityTooLarge:       "The body is too large.",
-	http.StatusUnsupportedMediaType:        "The body has a Content-Type or a Content-Encoding that is not read.",
+	http.StatusUnsupportedMediaType:        "The `Content-Type` or the `Content-Encoding` of the body is not supported.",
 	http.StatusUnprocessableEntity:         "A value or a parameter is not valid; `loc` leads to it.",
-	http.StatusTooManyRequests:             "The token has asked too much; `Retry-After` says how long to wait.",
+	http.StatusTooManyRequests:             "There were too many requests; `Retry-After` says how many seconds to wait.",
 	http.StatusRequestHeaderFieldsTooLarge: "The headers are too large.",
-	http.StatusInternalServerError:         "Something went wrong here; the request id leads to it in the log.",
-	http.StatusServiceUnavailable:          "The store cannot be used now; `Retry-After` says when to repeat the request.",
+	http.StatusInternalServerError:         "The gateway failed. Its log has details under the request id.",
+	http.StatusServiceUnavailable:          "The gateway cannot do this at the moment; `Retry-After` says after how many seconds to repeat the request.",
 }

@@ -1,30 +1,51 @@
 package openapi
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
-// tags describe the groups of operations, by the part of their paths that names them.
-var tags = map[string]string{
-	"audit":        "Who changed what, and did what by hand.",
-	"connections":  "Where rules send: a product with its credentials.",
-	"deliveries":   "What is owed or was sent: each is one event for one destination by one step.",
-	"department":   "The webhooks API of the survey platform Pollarix, so that its clients need no change. A department is a tenant.",
-	"destinations": "Connections and webhooks as what things are sent to: their holds, pauses and tests.",
-	"event-types":  "The types of events, with the names that conditions can use.",
-	"events":       "What happened: publish events, read them, and ask why they arrived where they did.",
-	"health":       "How a tenant stands.",
-	"jobs":         "Work that takes longer than a request.",
-	"live":         "Signals that something has changed.",
-	"reload":       "The configuration files, read again.",
-	"replays":      "Deliveries that are made again, as jobs.",
-	"rules":        "Which events go where, and what is made of them.",
-	"settings":     "All documents of a tenant at once.",
-	"sources":      "Where platforms send: how their requests are proved and read.",
-	"stats":        "What was counted.",
-	"tenants":      "Customers, whose events, settings and tokens are apart from each other.",
-	"tokens":       "Who may call the API, and what for.",
-	"try":          "What a draft of settings would do.",
-	"vault":        "The key that seals secrets in the store.",
-	"webhooks":     "Addresses that events are posted to, with their secrets.",
+// tag is a group of operations.
+type tag struct{ name, description string }
+
+// tags are the groups of operations, by the part of their paths that names them, in the order in which pages show them.
+var tags = []tag{
+	{"events", "What happened: publish events, read them, and ask why they arrived where they did."},
+	{"event-types", "The types of events, with the names that conditions can use."},
+	{"deliveries", "What is owed or was sent: each is one event for one destination by one step."},
+	{"replays", "Deliveries that are made again, as jobs."},
+	{"webhooks", "Addresses that events are posted to, with their secrets."},
+	{"connections", "Where rules send: a product with its credentials."},
+	{"sources", "Where platforms send: how their requests are proved and read."},
+	{"rules", "Which events go where, and what is made of them."},
+	{"destinations", "Connections and webhooks together, as what things are sent to: their holds, pauses and tests."},
+	{"try", "What a draft of settings would do with events, before it is saved."},
+	{"settings", "All documents of a tenant at once, as one file: export and import."},
+	{"tenants", "Customers, whose events, settings and tokens are apart from each other."},
+	{"tokens", "Who may call the API, and what for."},
+	{"stats", "What was counted of destinations, sources, rules and surveys, by minute, hour or day."},
+	{"health", "How a tenant stands: what waits, what failed, and what is on hold."},
+	{"live", "A stream of signals that say that there is something to read again."},
+	{"audit", "Who changed what, and did what by hand."},
+	{"jobs", "Deletions of tenants, which take longer than a request."},
+	{"department", "The webhooks API of the survey platform Pollarix, so that its clients need no change. A department is a tenant."},
+	{"reload", "The configuration files, read again."},
+	{"vault", "The key that seals secrets in the store."},
+}
+
+// tagsOf returns the tags of those groups that are used, in their order, and the names of groups that have no tag.
+func tagsOf(used []string) (list []any, unknown []string) {
+	for _, t := range tags {
+		if slices.Contains(used, t.name) {
+			list = append(list, object("name", t.name, "description", t.description))
+		}
+	}
+	for _, name := range used {
+		if !slices.ContainsFunc(tags, func(t tag) bool { return t.name == name }) {
+			unknown = append(unknown, name)
+		}
+	}
+	return list, unknown
 }
 
 func tagOf(path string) string {

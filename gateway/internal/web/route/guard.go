@@ -63,7 +63,7 @@ func (g *Guard) handler(r *Bound, open bool) fiber.Handler {
 			}
 			if caller.Grant == nil {
 				c.Set(fiber.HeaderWWWAuthenticate, "Bearer")
-				return answer.NewProblem(fiber.StatusUnauthorized, view.Authentication, "a bearer token is needed, and this is none that counts here")
+				return answer.NewProblem(fiber.StatusUnauthorized, view.Authentication, "a bearer token is needed (`Authorization: Bearer TOKEN`), and this request has none that is known and has not ended")
 			}
 		}
 		if caller.Cookie {

@@ -45,17 +45,24 @@ func known(c *fiber.Ctx, r *Route) error {
 		if instead := r.Former[name]; instead != "" {
 			return answer.Invalid("this path takes it no longer: "+instead, name)
 		}
-		switch {
-		case r.TenantIn != "" && len(names) == 0:
-			return answer.Invalid("this path takes no parameters", name)
-		case r.TenantIn != "":
-			return answer.Invalid("this path takes "+strings.Join(names, ", "), name)
-		case len(names) == 0:
-			return answer.Invalid("this path takes no parameter but `tenant`", name)
+		if r.TenantIn == "" {
+			names = append(slices.Clone(names), "tenant")
 		}
-		return answer.Invalid("this path takes "+strings.Join(names, ", ")+" and tenant", name)
+		return answer.Invalid("this is not a parameter of this path, which takes "+list(names), name)
 	}
 	return nil
+}
+
+// list returns names as a part of a sentence.
+func list(names []string) string {
+	switch n := len(names); n {
+	case 0:
+		return "no parameters"
+	case 1:
+		return names[0]
+	default:
+		return strings.Join(names[:n-1], ", ") + " and " + names[n-1]
+	}
 }
 
 // Limit returns the length that was asked for a page; 0 without one.

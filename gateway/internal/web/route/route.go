@@ -33,7 +33,7 @@ type Route struct {
 	// NewTenant: it may be asked for a tenant that does not exist.
 	NewTenant bool
 	// Tagged: its answers have the version of what they show as ETag, where that has one. Conditional: it takes If-Match and, with PUT,
-	// If-None-Match; where the version is another one, it answers 412. Located: its 201 has the path of what was made as Location.
+	// If-None-Match; where the version is another one, it answers 412. Located: its 201 and 202 have the path of what was made as Location.
 	Tagged, Conditional, Located bool
 	// TestSend: it sends a test delivery, of which a tenant has few a minute.
 	TestSend bool
