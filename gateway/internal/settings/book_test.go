@@ -3,6 +3,7 @@ package settings
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -94,6 +95,39 @@ func TestBook(t *testing.T) {
 		if text := string(l.Before) + string(l.After); strings.Contains(text, "abcdef") || strings.Contains(text, "ghijkl") || strings.Contains(text, "MDEyMzQ1") {
 			t.Errorf("a secret is in the audit: %s", text)
 		}
+	}
+}
+
+// A change of a document's owner or lock alone is in the audit by name, beside the paths of the settings that differ.
+func TestAuditOfOwner(t *testing.T) {
+	t.Parallel()
+	b := newBook(t, local(t))
+	const hook = `{"url": "https://a.example.com/", "signature": "none"}`
+	ci, locked := byTest, byTest
+	ci.Owner, locked.Owner, locked.Lock = "ci", "ci", true
+	for _, c := range []struct {
+		how  How
+		spec string
+	}{
+		{byTest, hook},
+		{ci, hook},
+		{locked, hook},
+		{ci, strings.Replace(hook, "}", `, "timeout": "5s"}`, 1)},
+	} {
+		if _, err := b.one(t, Change{Name: "webhook/a", Spec: []byte(c.spec)}, c.how); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lines, err := b.Audit.Lines(t.Context(), "acme", 0, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var changed []string
+	for _, l := range lines {
+		changed = append(changed, strings.Join(l.Changed, " "))
+	}
+	if want := []string{"timeout locked", "locked", "owner", ""}; !slices.Equal(changed, want) {
+		t.Errorf("%q, want %q", changed, want)
 	}
 }
 
