@@ -60,7 +60,9 @@ func (k *kept) Token(_ context.Context, r outbound.TokenRequest) (outbound.Token
 }
 
 // newChecking is a rig with connections to a product, and the tokens that it uses.
-func newChecking(t *testing.T, product http.HandlerFunc) (*rig, *kept) { return newCheckingAt(t, route.Rates{}, product) }
+func newChecking(t *testing.T, product http.HandlerFunc) (*rig, *kept) {
+	return newCheckingAt(t, route.Rates{}, product)
+}
 
 // newCheckingAt is newChecking with the rates of callers.
 func newCheckingAt(t *testing.T, rates route.Rates, product http.HandlerFunc) (*rig, *kept) {
