@@ -131,6 +131,42 @@ func TestAuditOfOwner(t *testing.T) {
 	}
 }
 
+// What an export leaves out takes with it what does not compile without it, so that the export can be imported.
+func TestExportWithoutBroken(t *testing.T) {
+	t.Parallel()
+	b := newBook(t, local(t))
+	for name, spec := range map[string]string{
+		"webhook/good":  `{"url": "https://a.example.com/", "signature": "none"}`,
+		"webhook/torn":  `{"url": 17, "signature": "none"}`,
+		"rule/to-good":  `{"send": ["good"]}`,
+		"rule/to-torn":  `{"send": ["torn"]}`,
+		"rule/to-both":  `{"send": ["good", "torn"]}`,
+		"rule/mistaken": `{"when": "nps_scor > 3", "send": ["good"]}`,
+	} {
+		if _, err := b.Writer.Put(t.Context(), "acme", Draft{Name: name, Spec: []byte(spec)}, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exported, err := b.Export(t.Context(), "acme", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(exported)
+	comment, documents, _ := strings.Cut(text, "tenant: acme\n")
+	for _, name := range []string{"webhook/torn: ", "rule/to-torn: without what is left out, ", "rule/to-both: without what is left out, ", "rule/mistaken: "} {
+		if strings.Count(comment, "#   "+name) != 1 {
+			t.Errorf("the comment does not say %q once:\n%s", name, text)
+		}
+	}
+	bundle, faults := ReadBundle(exported, "acme", true)
+	if len(faults) > 0 || strings.Count(documents, "- name: ") != 2 {
+		t.Fatalf("%v\n%s", faults, text)
+	}
+	if _, err := b.Apply(t.Context(), "empty", bundle.Tenants[0].Changes, byTest); err != nil {
+		t.Errorf("the export is not imported: %v\n%s", err, text)
+	}
+}
+
 // A value that looks like a variable of the files is a text here: it is kept as it is written, and its mask can be sent back.
 func TestBookKeepsLiterals(t *testing.T) {
 	t.Parallel()
