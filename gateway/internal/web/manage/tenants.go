@@ -17,6 +17,8 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/audit"
 	"github.com/surveygate/surveygate/gateway/internal/deletion"
+	"github.com/surveygate/surveygate/gateway/internal/job"
+	"github.com/surveygate/surveygate/gateway/internal/replay"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/stats"
@@ -334,6 +336,12 @@ func (m *Management) deleteTenant(c *route.Call) error {
 	case record == nil:
 		return answer.NotFound("record of this tenant; what is stored of its events ends by retention")
 	}
+	switch err := m.Jobs.Clear(c.Base, c.Tenant); {
+	case errors.Is(err, job.ErrRuns):
+		return answer.Conflict("a job of it has just begun: add `cascade=true` to cancel it")
+	case err != nil:
+		return err
+	}
 	if err := deletion.Remains(c.Base, m.Store, c.Tenant, m.Tenants.Named(c.Tenant) == access.InFile); err != nil {
 		return err
 	}
@@ -346,7 +354,7 @@ func (m *Management) deleteTenant(c *route.Call) error {
 	return c.SendStatus(fiber.StatusNoContent)
 }
 
-// ownedBy says what a tenant owns: documents, tokens, portal links, and deliveries that wait.
+// ownedBy says what a tenant owns: documents, tokens, portal links, deliveries that wait, and jobs that have not ended.
 func (m *Management) ownedBy(c *route.Call) ([]string, error) {
 	counts, err := m.documentCounts(c)
 	if err != nil {
@@ -364,6 +372,11 @@ func (m *Management) ownedBy(c *route.Call) ([]string, error) {
 	for _, s := range standing {
 		waiting += s.Waiting
 	}
+	jobs, err := m.Jobs.List(c.Base, c.Tenant, replay.Kind)
+	if err != nil {
+		return nil, err
+	}
+	jobs = slices.DeleteFunc(jobs, func(j *job.Job) bool { return j.State.Ended() })
 	var owned []string
 	for _, o := range []struct {
 		n    int
@@ -376,6 +389,7 @@ func (m *Management) ownedBy(c *route.Call) ([]string, error) {
 		{len(m.Access.Stored.Of(c.Tenant)), "token"},
 		{len(links), "portal link"},
 		{waiting, "waiting delivery"},
+		{len(jobs), "running job"},
 	} {
 		switch {
 		case o.n == 1:
