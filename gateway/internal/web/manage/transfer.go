@@ -29,9 +29,10 @@ const (
 	// another one: a process works on one at a time.
 	importFor  = 50 * time.Second
 	importWait = 5 * time.Second
-	// An import pauses after each tenant for as long as the work on it took, so that those who publish meanwhile find the store and the
-	// processors free: for at most maxPause, and not after pausesFor.
-	maxPause, pausesFor = 20 * time.Millisecond, 15 * time.Second
+	// An import pauses after each tenant for pauseTimes as long as the work on it took, so that those who publish meanwhile find the store
+	// and the processors free most of the time: for at most maxPause, and not after pausesFor.
+	pauseTimes          = 3
+	maxPause, pausesFor = 40 * time.Millisecond, 15 * time.Second
 	// maxImportFaults bounds the details of a refusal, maxDoneNamed the tenants that are named as done.
 	maxImportFaults = 100
 	maxDoneNamed    = 20
@@ -232,7 +233,7 @@ func (i *importing) all(ctx context.Context, step func(ctx context.Context, n in
 		began := i.Clock.Elapsed()
 		i.results[n], errs[n] = step(ctx, n)
 		if now := i.Clock.Elapsed(); n < len(i.bundled)-1 && now-i.began < pausesFor {
-			i.pause(ctx, min(now-began, maxPause))
+			i.pause(ctx, min(pauseTimes*(now-began), maxPause))
 		}
 	}
 	return errs
