@@ -187,6 +187,7 @@ func (g *globals) showTenant(t *client.Tenant) error {
 func (g *globals) putTenant(on *client.Condition) *cobra.Command {
 	var title string
 	var limits, metadata []string
+	var restore bool
 	cmd := &cobra.Command{
 		Use: "put TENANT [FILE]", Short: "Make a tenant, or change its title, limits and metadata", Args: cobra.RangeArgs(1, 2),
 		Long: `Make a tenant, or change its record. Flags change what they name, and the rest stays. A file, or - for stdin, in YAML or JSON,
@@ -196,6 +197,9 @@ replaces all:
   limits: {webhooks: 10, events_per_minute: 600}
   metadata: {plan: team}
 
+The name of a deleted tenant is free when none of its events is kept any more. Until then --restore makes it again for the same
+customer, who sees those events again.
+
 It needs a token of every tenant with the scope admin.`,
 		Example: `  surveygate tenant put acme --title Acme --limit webhooks=10
   surveygate tenant put acme acme.yaml`,
@@ -204,6 +208,7 @@ It needs a token of every tenant with the scope admin.`,
 	f.StringVar(&title, "title", "", "its title")
 	f.StringArrayVar(&limits, "limit", nil, "NAME=NUMBER, such as webhooks=10; without a number the operator's limit applies again")
 	f.StringArrayVar(&metadata, "metadata", nil, "KEY=VALUE, your own notes; without a value the key is removed")
+	f.BoolVar(&restore, "restore", false, "make a deleted tenant again, for the same customer")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		patch := map[string]any{}
 		if f.Changed("title") {
@@ -221,6 +226,8 @@ It needs a token of every tenant with the scope admin.`,
 			return &exit{exitUsage, err}
 		case len(args) == 2 && len(patch) > 0:
 			return &exit{exitUsage, errors.New("a file replaces all: leave --title, --limit and --metadata out, or the file")}
+		case restore && on.Version > 0:
+			return &exit{exitUsage, errors.New("a deleted tenant has no version: leave --if-version out, or --restore")}
 		}
 		gw, err := g.dialFor("")
 		if err != nil {
@@ -234,7 +241,13 @@ It needs a token of every tenant with the scope admin.`,
 			if fault != nil {
 				return fault
 			}
-			if t, isNew, err = gw.PutTenant(cmd.Context(), args[0], draft.Plain(), *on); err != nil {
+			if restore {
+				isNew = true
+				t, err = gw.RestoreTenant(cmd.Context(), args[0], draft.Plain())
+			} else {
+				t, isNew, err = gw.PutTenant(cmd.Context(), args[0], draft.Plain(), *on)
+			}
+			if err != nil {
 				return refusedDraft(draft, err)
 			}
 		} else {
@@ -242,7 +255,13 @@ It needs a token of every tenant with the scope admin.`,
 			if fault != nil {
 				return fault
 			}
-			if t, isNew, err = gw.ChangeTenant(cmd.Context(), args[0], body, *on); err != nil {
+			if restore {
+				isNew = true
+				t, err = gw.RestoreTenant(cmd.Context(), args[0], body)
+			} else {
+				t, isNew, err = gw.ChangeTenant(cmd.Context(), args[0], body, *on)
+			}
+			if err != nil {
 				return err
 			}
 		}

@@ -154,6 +154,16 @@ func playTenants(g *atGateway) {
 	g.play(4, "no such tenant", "tenant", "show", "shop")
 	g.play(0, "created: brief", "tenant", "put", "brief")
 	g.play(0, `"deleted": "brief"`, "tenant", "delete", "brief", "--json")
+
+	// Its name is not given away while an event of it is kept, except to the same customer.
+	g.play(0, "created: gone", "tenant", "put", "gone", "--title", "First")
+	g.play(0, "", "emit", `{"type":"response.completed","id":"g1","nps_score":9}`, "--tenant", "gone")
+	g.play(0, `"deleted": "gone"`, "tenant", "delete", "gone", "--json")
+	g.play(1, "surveygate tenant put gone --restore", "tenant", "put", "gone", "--title", "Again")
+	g.play(2, "leave --if-version out", "tenant", "put", "gone", "--restore", "--if-version", "3")
+	g.play(0, "created: gone  Again", "tenant", "put", "gone", "--title", "Again", "--limit", "webhooks=", "--restore")
+	g.play(1, "it is there already", "tenant", "put", "gone", good, "--restore")
+	g.play(0, "response.completed", "events", "list", "--tenant", "gone")
 }
 
 func playTokens(g *atGateway) {

@@ -57,7 +57,7 @@ func (c *Client) Replay(ctx context.Context, id string) (*Job, error) {
 	return j, c.Do(ctx, Call{Method: http.MethodGet, Path: "/v1/replays/" + url.PathEscape(id), Into: j})
 }
 
-// CancelReplay ends a replay. What it has scheduled stays so.
+// CancelReplay ends a replay. What it has scheduled ahead is still delivered.
 func (c *Client) CancelReplay(ctx context.Context, id string) (*Job, error) {
 	j := &Job{}
 	return j, c.Do(ctx, Call{Method: http.MethodPost, Path: "/v1/replays/" + url.PathEscape(id) + "/cancel", Into: j})

@@ -51,6 +51,20 @@ func (c *Client) ChangeTenant(ctx context.Context, id string, patch []byte, on C
 	return c.PutTenant(ctx, id, spec, on)
 }
 
+// RestoreTenant makes a tenant again that was deleted, for the same customer, who gets what is kept of it. patch is what ChangeTenant
+// takes. One that is there already is refused.
+func (c *Client) RestoreTenant(ctx context.Context, id string, patch []byte) (*Tenant, error) {
+	spec, err := withoutNulls(patch)
+	if err != nil {
+		return nil, err
+	}
+	t := &Tenant{}
+	return t, c.Do(ctx, Call{
+		Method: http.MethodPut, Path: tenantPath(id), Query: url.Values{"restore": {"true"}}, Header: map[string]string{"If-None-Match": "*"},
+		Body: spec, ContentType: "application/json", Into: t,
+	})
+}
+
 // withoutNulls returns what a merge patch makes of nothing.
 func withoutNulls(patch []byte) ([]byte, error) {
 	var values map[string]any

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/clock"
@@ -20,18 +21,35 @@ const (
 	restMost  = 400 * time.Millisecond
 )
 
-// Register keeps the tokens and tenants of the store in memory. All fields are required.
+// Register keeps the tokens and tenants of the store in memory. The exported fields are required.
 type Register struct {
 	Tokens  *Tokens
 	Tenants *Tenants
 	Store   state.Settings
 	Clock   clock.Clock
 	Log     *slog.Logger
+
+	wentBack atomic.Pointer[time.Time] // when the store was last found in an older state
 }
 
 // Load reads everything that changed. Call it before the first request, and after the store was emptied.
 func (r *Register) Load(ctx context.Context) error {
-	return errors.Join(r.Tokens.all.sweep(ctx), r.Tenants.records.sweep(ctx))
+	err := errors.Join(r.Tokens.all.sweep(ctx), r.Tenants.records.sweep(ctx))
+	if tokens, tenants := r.Tokens.all.takeMended(), r.Tenants.records.takeMended(); tokens+tenants > 0 {
+		now := r.Clock.Now()
+		r.wentBack.Store(&now)
+		r.Log.Error("the store has an older state than before, such as after a failover that lost the last writes: tokens and tenants that were "+
+			"deleted stay deleted, and those that it lost are written back; it has events, deliveries and documents as they were", "tokens", tokens, "tenants", tenants)
+	}
+	return err
+}
+
+// WentBack returns when the store was last found in an older state than before; zero: never.
+func (r *Register) WentBack() time.Time {
+	if at := r.wentBack.Load(); at != nil {
+		return *at
+	}
+	return time.Time{}
 }
 
 // Run keeps the register current until ctx ends, and writes down which tokens are used.

@@ -111,10 +111,13 @@ func (t *Tenants) IDs() []string {
 }
 
 // Allowed returns the limits of a tenant: its own, or the operator's. A nil limit is none.
-func (t *Tenants) Allowed(tenant string) Limits {
+func (t *Tenants) Allowed(tenant string) Limits { return t.AllowedBy(t.Record(tenant)) }
+
+// AllowedBy returns the limits of a tenant with a record; nil: it has none.
+func (t *Tenants) AllowedBy(record *Tenant) Limits {
 	own := &Limits{}
-	if r := t.Record(tenant); r != nil {
-		own = &r.Limits
+	if record != nil {
+		own = &record.Limits
 	}
 	return own.over(ceilings(t.Ceilings()))
 }
@@ -142,41 +145,55 @@ func (t *Tenants) EventsPerMinute(tenant string) int {
 // ErrTooManyTenants means that there is no room for the record of another tenant.
 var ErrTooManyTenants = fmt.Errorf("there are %d tenants already", MaxTenants)
 
+// How is who changes the record of a tenant, and how.
+type How struct {
+	By string
+	At time.Time
+	// Restore makes a tenant that was deleted again for the same customer, who gets what is kept of it.
+	Restore bool
+	// DryRun changes nothing: the record is what it would be, with version 0 if it is not what it was.
+	DryRun bool
+}
+
 // Change replaces the record of a tenant by what change makes of it: it is called with a copy, or with a new record if there is
-// none, and may be called again. It returns the record, and whether it is new. An equal record is not written.
+// none, and may be called again. It returns the record, and the one before; nil: there was none. An equal record is not written: both
+// are the same then.
 //
-// One that was deleted is made again if nothing of it is kept, else a DeletedError is returned; with restore it is made again in any case,
-// for the same customer.
-func (t *Tenants) Change(ctx context.Context, id, by string, now time.Time, restore bool, change func(record *Tenant, is bool) error) (*Tenant, bool, error) {
+// One that was deleted is made again if nothing of it is kept, else a DeletedError is returned; see How.Restore.
+func (t *Tenants) Change(ctx context.Context, id string, how How, change func(record *Tenant) error) (now, before *Tenant, err error) {
 	for {
 		noted, _ := t.records.get(id) // also of a deletion
 		was := t.Record(id)
-		next := &Tenant{ID: id, Created: now, CreatedBy: by}
+		next := &Tenant{ID: id, Created: how.At, CreatedBy: how.By}
 		switch {
 		case was != nil:
 			*next = *was
 			next.Metadata = maps.Clone(was.Metadata)
-		case noted != nil && !restore:
+		case noted != nil && !how.Restore:
 			if err := t.mayBegin(ctx, noted); err != nil && t.Named(id) != InFile {
-				return nil, false, err
+				return nil, nil, err
 			}
 			next.Former = noted.Deleted
 		}
-		if err := change(next, was != nil); err != nil {
-			return nil, false, err
+		if err := change(next); err != nil {
+			return nil, nil, err
 		}
 		if noted == nil && t.records.len() >= MaxTenants {
-			if err := t.forget(ctx, now); err != nil || t.records.len() >= MaxTenants {
-				return nil, false, cmp.Or(err, ErrTooManyTenants)
+			if err := t.forget(ctx, how.At); err != nil || t.records.len() >= MaxTenants {
+				return nil, nil, cmp.Or(err, ErrTooManyTenants)
 			}
 		}
 		if was != nil && was.same(next) {
-			return was, false, nil
+			return was, was, nil
 		}
-		next.Updated, next.UpdatedBy = now, by
+		next.Updated, next.UpdatedBy = how.At, how.By
+		if how.DryRun {
+			next.Version = 0
+			return next, was, nil
+		}
 		value, err := json.Marshal(next)
 		if err != nil {
-			return nil, false, fmt.Errorf("write a tenant: %w", err)
+			return nil, nil, fmt.Errorf("write a tenant: %w", err)
 		}
 		record, err := t.records.put(ctx, id, value, noted.version())
 		if errors.Is(err, state.ErrConflict) { // this process did not know of a change yet
@@ -189,7 +206,7 @@ func (t *Tenants) Change(ctx context.Context, id, by string, now time.Time, rest
 				continue
 			}
 		}
-		return record, was == nil, err
+		return record, was, err
 	}
 }
 

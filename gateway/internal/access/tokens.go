@@ -54,7 +54,9 @@ type Tokens struct {
 
 // NewTokens returns Tokens that know none yet: see Register.
 func NewTokens(store state.Settings, c clock.Clock, log *slog.Logger) *Tokens {
-	return &Tokens{store, c, log, newMirror(store, settingKind, parseToken), make(chan *Token, 1024)}
+	all := newMirror(store, settingKind, parseToken)
+	all.ended.once = true // the name is the hash of a random secret
+	return &Tokens{store, c, log, all, make(chan *Token, 1024)}
 }
 
 func parseToken(s state.Setting) (*Token, error) {

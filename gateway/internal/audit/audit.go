@@ -35,8 +35,8 @@ type Line struct {
 	Of  string `json:"of"`
 	// Version is that of the setting after the change; 0 where it has none.
 	Version uint64 `json:"version,omitempty"`
-	// Changed are the paths that differ; Before and After are the settings with masked secrets. They are left out where they
-	// are too large.
+	// Changed are the paths that differ, and `owner` and `locked` where those of a document do; Before and After are the settings with
+	// masked secrets. They are left out where they are too large.
 	Changed []string        `json:"changed,omitempty"`
 	Before  json.RawMessage `json:"before,omitempty"`
 	After   json.RawMessage `json:"after,omitempty"`

@@ -1,8 +1,12 @@
 // Package replay delivers many deliveries or events again, as a job that goes on until all of them are scheduled.
 //
 // A replay first writes down what it selects, and then schedules that, oldest first, a second ahead at a time and no faster than its
-// rate, nor than its destinations attempt it (pace). So what it does is fixed when it begins, events of one respondent keep their order, and
-// live traffic never waits behind more than a second's worth of it.
+// rate, nor than its destinations attempt it (pace). So what it does is fixed when it begins, and events of one respondent keep their order.
+//
+// Live traffic waits behind what is scheduled ahead at most, and a cancellation leaves that scheduled. It is a second's worth of the
+// replay; to a destination with a rate of its own at least ten deliveries, spread over the time that they take there: 25 s at a rate of
+// 1/s, and longer at a lower rate or where it does not keep up. A replay to several destinations schedules a second's worth for all of
+// them together, whichever they go to.
 package replay
 
 import (

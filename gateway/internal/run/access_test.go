@@ -3,6 +3,8 @@ package run
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -82,10 +84,33 @@ func TestTokensOfReplicas(t *testing.T) {
 		most, err := all[1].register.Tenants.Limit(t.Context(), "globex", "webhook")
 		return err == nil && most == 3 && unheard.Tenants.Record("globex") != nil
 	})
+	older := settingsOf(server)
 	do("DELETE", "/v1/tokens/deleted?tenant=globex", "", nil)
 	began = time.Now()
 	sites[0].until("the deleted token ends everywhere", everywhere(deleted.Secret, false))
 	t.Logf("a deleted token had ended everywhere after %s", time.Since(began))
+
+	var late view.MadeToken
+	do("POST", "/v1/tokens?tenant=globex", `{"name":"late","scopes":["read"]}`, &late)
+	do("PUT", "/v1/tenants/globex", `{"title":"Globex Corporation","limits":{"webhooks":3}}`, &tenant)
+	sites[0].until("all know the late token", everywhere(late.Secret, true))
+	sites[0].until("all know the title", func() bool {
+		return all[1].register.Tenants.Record("globex").Title == tenant.Title && unheard.Tenants.Record("globex").Title == tenant.Title
+	})
+	older()
+	sites[0].until("the store has what was known before it went back", func() bool {
+		if !everywhere(deleted.Secret, false)() || !everywhere(late.Secret, true)() {
+			t.Fatal("an older state of the store brought a deleted token back, or ended one")
+		}
+		list, err := all[0].store.List(t.Context(), "*", "token")
+		record, failed := all[0].store.Get(t.Context(), "*", access.KindTenant, "globex")
+		return err == nil && failed == nil && len(list) == 2 && strings.Contains(string(record.Value), tenant.Title)
+	})
+	if all[0].register.WentBack().IsZero() && all[1].register.WentBack().IsZero() && unheard.WentBack().IsZero() {
+		t.Error("nobody says that the store went back")
+	}
+	do("DELETE", "/v1/tokens/late?tenant=globex", "", nil)
+	sites[0].until("the late token ends everywhere", everywhere(late.Secret, false))
 
 	server.Do("FLUSHALL")
 	back := func() bool {
@@ -106,5 +131,21 @@ func TestTokensOfReplicas(t *testing.T) {
 	}
 	if list, err := all[0].store.List(t.Context(), "*", "token"); err != nil || len(list) != 0 {
 		t.Errorf("a replica wrote a deleted token back: %d, %v", len(list), err)
+	}
+}
+
+// settingsOf copies the settings in Redis, and returns what brings this state back, as a failover to a replica that lags does.
+func settingsOf(server *redistest.Server) (bring func()) {
+	const aside = "aside:"
+	var names []any
+	for _, pattern := range []string{"surveygate:*set:*", "surveygate:*last:*", "surveygate:*changed", "surveygate:*version"} {
+		for _, key := range server.Do("KEYS", pattern).([]any) {
+			names = append(names, key)
+			server.Do("COPY", key, aside+fmt.Sprint(key), "REPLACE")
+		}
+	}
+	return func() {
+		args := []any{"EVAL", "for _, key in ipairs(KEYS) do redis.call('COPY', '" + aside + "' .. key, key, 'REPLACE') end", len(names)}
+		server.Do(append(args, names...)...)
 	}
 }

@@ -16,6 +16,8 @@ const (
 	onHoldEvery = 5 * time.Second
 	// onHoldTimeout bounds how long a readiness probe waits for the store.
 	onHoldTimeout = time.Second
+	// wentBackFor is how long readiness says that the store was found in an older state.
+	wentBackFor = 24 * time.Hour
 	// maxOnHold is how many destinations readiness names.
 	maxOnHold = 10
 )
@@ -32,6 +34,11 @@ func (g *gateway) problems() []view.Warning {
 	}
 	for _, text := range g.documentProblems() {
 		all = append(all, view.Public(text))
+	}
+	if at := g.register.WentBack(); !at.IsZero() && g.clock.Now().Sub(at) < wentBackFor {
+		all = append(all, view.Public(fmt.Sprintf("the store was found in an older state at %s, such as after a failover that lost the last writes: "+
+			"tokens and tenants were put right, but events, deliveries and documents are as they were; compare the documents with what was set last",
+			at.UTC().Format(time.RFC3339))))
 	}
 	return append(all, g.onHoldProblems()...)
 }

@@ -59,7 +59,7 @@ func BenchmarkImport(b *testing.B) {
 			go func() { ended <- g.serve(ctx) }()
 			defer func() { cancel(); <-ended }()
 			for i := range benchTenants {
-				_, _, err := g.register.Tenants.Change(ctx, fmt.Sprintf("t%d", i), "test", time.Now(), false, func(*access.Tenant, bool) error { return nil })
+				_, _, err := g.register.Tenants.Change(ctx, fmt.Sprintf("t%d", i), access.How{By: "test", At: time.Now()}, func(*access.Tenant) error { return nil })
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -65,9 +65,10 @@ func (g *gateway) trimOnce(ctx context.Context) (*state.Trimmed, error) {
 	return g.store.Trim(ctx, g.retention(shares))
 }
 
-// watchStore logs when the store can no longer make events durable, and when it can again.
+// watchStore logs when the store can no longer make events durable, and when it can again. What was changed meanwhile, or is in an
+// older state after a failover, is then looked for at once.
 func (g *gateway) watchStore(ctx context.Context) {
-	var since time.Time // zero while the store works
+	var since, wentBack time.Time // since is zero while the store works
 	for g.sleep(ctx, g.options.lookEvery) {
 		h := g.stats.Health(ctx)
 		switch failing := h.Err != nil; {
@@ -77,7 +78,19 @@ func (g *gateway) watchStore(ctx context.Context) {
 		case !failing && !since.IsZero():
 			g.log.Info("the store works again", "after", g.clock.Now().Sub(since).Round(time.Second), "pending", h.Pending, "waiting", h.Waiting)
 			since = time.Time{}
+			g.sweepDocuments(ctx)
 		}
+		if back := g.register.WentBack(); back != wentBack {
+			wentBack = back
+			g.sweepDocuments(ctx)
+		}
+	}
+}
+
+// sweepDocuments compares the documents in the store with those in use.
+func (g *gateway) sweepDocuments(ctx context.Context) {
+	if err := g.settings.Sweep(ctx); err != nil && ctx.Err() == nil {
+		g.log.Warn("cannot compare the documents in the store with those in use; trying again within a minute", "err", err)
 	}
 }
 

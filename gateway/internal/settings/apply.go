@@ -633,7 +633,7 @@ func (b *Book) batch(ctx context.Context, p *planned) (batch *state.Batch, writt
 		batch.Writes, written, versioned = append(batch.Writes, w), append(written, c), append(versioned, of)
 		lines = append(lines, audit.Line{
 			By: p.how.By, Did: Kind(c.Name) + "." + string(c.would), Of: c.Name, Before: c.before, After: c.after,
-			Changed: changedPaths(c.before, c.after),
+			Changed: append(changedPaths(c.before, c.after), c.changedMeta()...),
 		})
 	}
 	if sealed {
@@ -706,6 +706,20 @@ func (b *Book) isResealed(ctx context.Context, p *planned, changes []*change) (b
 		}
 	}
 	return true, nil
+}
+
+// changedMeta names what differs beside the settings, as the API does. The owner and the lock of a new document are no change.
+func (c *change) changedMeta() (names []string) {
+	if c.current == nil || c.next == nil {
+		return nil
+	}
+	if c.current.meta.Owner != c.next.meta.Owner {
+		names = append(names, "owner")
+	}
+	if c.current.meta.Lock != c.next.meta.Lock {
+		names = append(names, "locked")
+	}
+	return names
 }
 
 // changedPaths returns the paths at which two specs differ.

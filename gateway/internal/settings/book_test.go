@@ -3,6 +3,7 @@ package settings
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -94,6 +95,75 @@ func TestBook(t *testing.T) {
 		if text := string(l.Before) + string(l.After); strings.Contains(text, "abcdef") || strings.Contains(text, "ghijkl") || strings.Contains(text, "MDEyMzQ1") {
 			t.Errorf("a secret is in the audit: %s", text)
 		}
+	}
+}
+
+// A change of a document's owner or lock alone is in the audit by name, beside the paths of the settings that differ.
+func TestAuditOfOwner(t *testing.T) {
+	t.Parallel()
+	b := newBook(t, local(t))
+	const hook = `{"url": "https://a.example.com/", "signature": "none"}`
+	ci, locked := byTest, byTest
+	ci.Owner, locked.Owner, locked.Lock = "ci", "ci", true
+	for _, c := range []struct {
+		how  How
+		spec string
+	}{
+		{byTest, hook},
+		{ci, hook},
+		{locked, hook},
+		{ci, strings.Replace(hook, "}", `, "timeout": "5s"}`, 1)},
+	} {
+		if _, err := b.one(t, Change{Name: "webhook/a", Spec: []byte(c.spec)}, c.how); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lines, err := b.Audit.Lines(t.Context(), "acme", 0, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var changed []string
+	for _, l := range lines {
+		changed = append(changed, strings.Join(l.Changed, " "))
+	}
+	if want := []string{"timeout locked", "locked", "owner", ""}; !slices.Equal(changed, want) {
+		t.Errorf("%q, want %q", changed, want)
+	}
+}
+
+// What an export leaves out takes with it what does not compile without it, so that the export can be imported.
+func TestExportWithoutBroken(t *testing.T) {
+	t.Parallel()
+	b := newBook(t, local(t))
+	for name, spec := range map[string]string{
+		"webhook/good":  `{"url": "https://a.example.com/", "signature": "none"}`,
+		"webhook/torn":  `{"url": 17, "signature": "none"}`,
+		"rule/to-good":  `{"send": ["good"]}`,
+		"rule/to-torn":  `{"send": ["torn"]}`,
+		"rule/to-both":  `{"send": ["good", "torn"]}`,
+		"rule/mistaken": `{"when": "nps_scor > 3", "send": ["good"]}`,
+	} {
+		if _, err := b.Writer.Put(t.Context(), "acme", Draft{Name: name, Spec: []byte(spec)}, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exported, err := b.Export(t.Context(), "acme", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(exported)
+	comment, documents, _ := strings.Cut(text, "tenant: acme\n")
+	for _, name := range []string{"webhook/torn: ", "rule/to-torn: without what is left out, ", "rule/to-both: without what is left out, ", "rule/mistaken: "} {
+		if strings.Count(comment, "#   "+name) != 1 {
+			t.Errorf("the comment does not say %q once:\n%s", name, text)
+		}
+	}
+	bundle, faults := ReadBundle(exported, "acme", true)
+	if len(faults) > 0 || strings.Count(documents, "- name: ") != 2 {
+		t.Fatalf("%v\n%s", faults, text)
+	}
+	if _, err := b.Apply(t.Context(), "empty", bundle.Tenants[0].Changes, byTest); err != nil {
+		t.Errorf("the export is not imported: %v\n%s", err, text)
 	}
 }
 

@@ -27,8 +27,8 @@ var collections = []struct {
 }
 
 // Export returns the documents of a tenant as a configuration file: YAML, with a variable in place of each secret, whose names are
-// listed in comments. What does not compile, what a file defines too, and secrets that end by themselves are left out and named
-// in comments. The same documents give the same text.
+// listed in comments. What does not compile, what does not compile without that, what a file defines too, and secrets that end by
+// themselves are left out and named in comments. The same documents give the same text.
 //
 // A sealed export has the secrets themselves, sealed for the gateways with the same key of the vault: ReadBundle and Unseal take it back.
 // Its text differs each time. vault.ErrNoKey: there are secrets, and no key to seal them.
@@ -42,17 +42,36 @@ func (b *Book) Export(ctx context.Context, tenant string, sealed bool) ([]byte, 
 	if sealed {
 		e.seal = b.Writer.Vault.SealOut
 	}
+	kept := map[string]*read{}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		c := compiled(overlay, name)
 		if c == nil || c.State == config.Broken || c.State == config.Shadowed {
-			e.leaveOut(name, c)
+			e.leaveOut(name, "", c)
 			continue
 		}
-		all[name].hide(c.Clear)
-		if err := e.add(all[name]); err != nil {
+		kept[name] = all[name]
+	}
+	// What names a destination that is left out would not be imported: leave it out too.
+	for more := true; more; {
+		more = false
+		overlay = config.Overlay(b.Base(), tenant, listed(kept))
+		for i := range overlay.Documents {
+			if c := &overlay.Documents[i]; c.State == config.Broken {
+				e.leaveOut(c.Name, "without what is left out, ", c)
+				delete(kept, c.Name)
+				more = true
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(kept)) {
+		if c := compiled(overlay, name); c != nil {
+			kept[name].hide(c.Clear)
+		}
+		if err := e.add(kept[name]); err != nil {
 			return nil, fmt.Errorf("export %s: %w", name, err)
 		}
 	}
+	slices.Sort(e.without)
 	return e.text(), nil
 }
 
@@ -68,12 +87,13 @@ type exporting struct {
 	sealed strings.Builder
 }
 
-func (e *exporting) leaveOut(name string, c *config.CompiledDocument) {
+// leaveOut notes a document with the reason. when stands before the reason, and says when it applies; empty: always.
+func (e *exporting) leaveOut(name, when string, c *config.CompiledDocument) {
 	why := "it cannot be read"
 	if c != nil && len(c.Faults) > 0 {
 		why = c.Faults[0].Message
 	}
-	e.without = append(e.without, name+": "+why)
+	e.without = append(e.without, name+": "+when+why)
 }
 
 // add writes one document.

@@ -17,15 +17,16 @@ func (w *Worker) sweeps(ctx context.Context) {
 			stop()
 			return
 		}
-		if err := w.sweep(ctx); err != nil && ctx.Err() == nil {
+		if err := w.Sweep(ctx); err != nil && ctx.Err() == nil {
 			w.o.Log.Warn("cannot compare the documents in the store with those in use", "err", err)
 		}
 	}
 }
 
-// sweep marks the tenants whose last change is not applied. A tenant that the index lacks has not changed: only a store that lost
-// its data lacks one, and Restore is for that.
-func (w *Worker) sweep(ctx context.Context) error {
+// Sweep marks the tenants whose last change is not applied; Run does this every minute. A tenant that the index lacks has not changed:
+// only a store that lost its data lacks one, and Restore is for that. If the store went back to an older state, its documents count,
+// because nobody knows which of them were changed on purpose; the log names the tenants.
+func (w *Worker) Sweep(ctx context.Context) error {
 	last, err := w.o.Store.LastChanges(ctx, state.KindDocument)
 	if err != nil {
 		return err
@@ -36,6 +37,10 @@ func (w *Worker) sweep(ctx context.Context) error {
 		t := w.tenant(l.Tenant)
 		if t.version == l.Version || t.busy {
 			continue
+		}
+		if l.Version < t.version {
+			w.o.Log.Error("the store has an older state of a tenant's documents than was in use: they are used as the store has them; compare them with what was set last",
+				"tenant", l.Tenant)
 		}
 		// A List from here on includes this change, also where it was a deletion, which no document tells of.
 		t.version = l.Version

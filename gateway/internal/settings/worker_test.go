@@ -1,12 +1,15 @@
 package settings
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -145,7 +148,7 @@ func TestWorkerApplies(t *testing.T) {
 	times := maps.Clone(a.times)
 	a.mu.Unlock()
 	for range 2 {
-		if err := worker.sweep(t.Context()); err != nil {
+		if err := worker.Sweep(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		until(t, "the sweep has ended", func() bool { return worker.Standing() == Standing{} })
@@ -154,6 +157,43 @@ func TestWorkerApplies(t *testing.T) {
 		t.Errorf("a sweep applied what was applied: %v, before it %v", a.times, times)
 	}
 	a.mu.Unlock()
+}
+
+// rewound is a store that shows the index of last changes as it was, once asked to.
+type rewound struct {
+	state.Settings
+	back atomic.Bool
+}
+
+func (r *rewound) LastChanges(ctx context.Context, kind string) ([]state.LastChange, error) {
+	last, err := r.Settings.LastChanges(ctx, kind)
+	if r.back.Load() {
+		for i := range last {
+			last[i].Version--
+		}
+	}
+	return last, err
+}
+
+// If the store goes back to an older state, the log names the tenants whose documents are older, and the documents are read again.
+func TestStoreGoesBack(t *testing.T) {
+	t.Parallel()
+	store := &rewound{Settings: local(t)}
+	put(t, newWriter(t, store), "acme", "a", `{"n":1}`, 0)
+	var said bytes.Buffer
+	w := New(Options{Store: store, Vault: newVault(t, store, one), Clock: clock.System(), Log: slog.New(slog.NewTextHandler(&said, nil)), Apply: newApplied(t).apply})
+	if _, err := w.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := w.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if was, is := strings.Contains(said.String(), "tenant=acme"), store.back.Load(); was != is || (w.Standing().Unapplied == 1) != is {
+			t.Errorf("back %v: it said %q, and stands %+v", is, said.String(), w.Standing())
+		}
+		store.back.Store(true)
+	}
 }
 
 // Many changes of many tenants are one application each, at most maxApplying at once, and none of one tenant twice at once.

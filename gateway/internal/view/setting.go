@@ -50,14 +50,17 @@ func (s *Setting) Common() *Setting { return s }
 
 // WebhookSecret is a secret that a webhook signs with. An entry of spec.secrets has the same form without Secret.
 type WebhookSecret struct {
+	// ID names it; empty with `dry_run=true`, for a secret that is not made.
 	ID string `json:"id"`
-	// Hint is its beginning and its end.
+	// Hint is its beginning and its end; empty with `dry_run=true`, as ID.
 	Hint  string `json:"hint"`
 	Since Time   `json:"since"`
 	// Until is when it ends; absent where it does not end by itself.
 	Until Time `json:"until,omitzero"`
 	// Secret is its value, which is there in the answer to its making alone.
 	Secret string `json:"secret,omitempty"`
+	// Would is `create` in the answer to its making with `dry_run=true`.
+	Would string `json:"would,omitempty"`
 }
 
 // NewWebhookSecret asks for another secret.

@@ -33,6 +33,8 @@ type Tenant struct {
 	Uses *TenantUses `json:"uses,omitempty"`
 	// Standing is how it stands against its plan, where one tenant was asked for.
 	Standing *TenantStanding `json:"standing,omitempty"`
+	// Would is what the change would do: create, update or nothing. It is there with `dry_run=true`.
+	Would string `json:"would,omitempty"`
 }
 
 // TenantStanding is how a tenant stands against `events_per_minute` of its plan. Events of all ways count: publishing is refused above the

@@ -72,11 +72,27 @@ func TestTenantIsMadeChangedAndDeleted(t *testing.T) {
 	}
 	do("GET", "", "", 404, "no such tenant")
 	do("PATCH", `{"title":"x"}`, "", 404)
+	dry := func(method, body string, want int, parts ...string) {
+		t.Helper()
+		got := r.does(t, ask{method: method, path: path + "?dry_run=true", token: operatorToken, body: body}, want, parts...)
+		if tag := got.header.Get("ETag"); tag != "" {
+			t.Errorf("a dry run answers the version %s", tag)
+		}
+	}
+	dry("PUT", `{"title":"Globex","limits":{"webhooks":1}}`, 200, `"would":"create"`, `"title":"Globex"`, `"allowed":{"webhooks":1,`)
+	dry("PUT", `{"title":"Globex","limits":{"webhooks":-1}}`, 422, `"loc":["limits","webhooks"]`)
+	dry("PATCH", `{"title":"x"}`, 404)
+	do("GET", "", "", 404)
 	do("PUT", `{"title":"Globex","limits":{"webhooks":1,"events_per_minute":5},"metadata":{"plan":"team"}}`, `"3"`, 412)
 	first := do("PUT", `{"title":"Globex","limits":{"webhooks":1,"events_per_minute":5},"metadata":{"plan":"team"}}`, "", 201,
 		`"id":"globex"`, `"provenance":"api"`, `"limits":{"webhooks":1,"events_per_minute":5}`, `"metadata":{"plan":"team"}`, `"rules":100`, `"by":"token:platform-admin"`).header.Get("ETag")
 	if again := do("PUT", `{"title":"Globex","limits":{"webhooks":1,"events_per_minute":5},"metadata":{"plan":"team"}}`, "", 200).header.Get("ETag"); again != first {
 		t.Errorf("an equal record got version %s, not %s", again, first)
+	}
+	dry("PUT", `{"title":"Globex","limits":{"webhooks":1,"events_per_minute":5},"metadata":{"plan":"team"}}`, 200, `"would":"nothing"`)
+	dry("PATCH", `{"title":"Other","limits":{"rules":3}}`, 200, `"would":"update"`, `"title":"Other"`, `"rules":3`)
+	if tag := do("GET", "", "", 200, `"title":"Globex"`).header.Get("ETag"); tag != first {
+		t.Errorf("a dry run made version %s of %s", tag, first)
 	}
 	second := do("PATCH", `{"title":null,"limits":{"webhooks":null,"rules":0},"metadata":{"plan":"large","x":"y"}}`, first, 200,
 		`"title":""`, `"limits":{"rules":0,"events_per_minute":5}`, `"metadata":{"plan":"large","x":"y"}`).header.Get("ETag")

@@ -7,10 +7,12 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
+	"github.com/surveygate/surveygate/gateway/internal/web/route"
 	"github.com/surveygate/surveygate/rules/event"
 )
 
@@ -59,11 +61,16 @@ func (k *kept) Token(_ context.Context, r outbound.TokenRequest) (outbound.Token
 
 // newChecking is a rig with connections to a product, and the tokens that it uses.
 func newChecking(t *testing.T, product http.HandlerFunc) (*rig, *kept) {
+	return newCheckingAt(t, route.Rates{}, product)
+}
+
+// newCheckingAt is newChecking with the rates of callers.
+func newCheckingAt(t *testing.T, rates route.Rates, product http.HandlerFunc) (*rig, *kept) {
 	t.Helper()
 	server := httptest.NewServer(product)
 	t.Cleanup(server.Close)
 	tokens := &kept{}
-	r := &rig{port: true, tokens: tokens}
+	r := &rig{port: true, tokens: tokens, rates: rates}
 	r.plan.Store(load(t, fmt.Sprintf(`
 outbound: {allow_addresses: ["127.0.0.0/8"], allow_http: true}
 connections:
@@ -155,4 +162,26 @@ func TestCheckConnectionAtOnce(t *testing.T) {
 	refuses("theirs", acmeToken)
 	close(release)
 	checks.Wait()
+}
+
+// A check calls the product as a test delivery does, so that both count in what a tenant sends a minute. A refused check calls nobody.
+func TestChecksCountAsTests(t *testing.T) {
+	t.Parallel()
+	var calls atomic.Int32
+	r, _ := newCheckingAt(t, route.Rates{Tests: route.Rate{Burst: 2, Per: 0.001}}, func(http.ResponseWriter, *http.Request) { calls.Add(1) })
+	check := func(want int, parts ...string) told {
+		t.Helper()
+		return r.does(t, ask{method: http.MethodPost, path: "/v1/connections/theirs/check", token: acmeToken}, want, parts...)
+	}
+	check(200)
+	check(200)
+	before := calls.Load()
+	if got := check(429, `"type":"rate_limited"`, "2 tests a minute"); got.header.Get("Retry-After") == "" {
+		t.Error("it does not say when to try again")
+	}
+	r.does(t, ask{method: http.MethodPost, path: "/v1/connections/theirs/test", token: acmeToken}, 429)
+	if n := calls.Load(); n != before {
+		t.Errorf("%d more calls", n-before)
+	}
+	r.does(t, ask{method: http.MethodPost, path: "/v1/connections/second/check", token: everyToken}, 200) // of another tenant
 }

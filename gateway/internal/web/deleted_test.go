@@ -57,15 +57,15 @@ func TestDeletedTenantsNameIsNotGivenAway(t *testing.T) {
 	r.does(t, ask{path: "/v1/events", token: token}, 200, `"origid":"a1"`)
 }
 
-// A tenant without events can be made again at once, and has nothing of the former one: no line of its audit, and no answer to one of its
-// Idempotency-Keys.
+// A tenant without events can be made again at once, and has nothing of the former one: no line of its audit, no answer to one of its
+// Idempotency-Keys, no replay, and none of the requests that its sources refused or captured.
 func TestTenantMadeAgainBeginsAnew(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	begin := func(status int) (token string) {
 		t.Helper()
 		r.does(t, ask{method: "PUT", path: "/v1/tenants/initech", token: operatorToken, body: `{"title":"Initech"}`}, status)
-		return r.makeToken(t, operatorToken, "initech", `{"name":"app","scopes":["read","settings","admin"]}`)
+		return r.makeToken(t, operatorToken, "initech", `{"name":"app","scopes":["read","write","settings","admin"]}`)
 	}
 	once := func(token string) (name string) {
 		t.Helper()
@@ -77,6 +77,21 @@ func TestTenantMadeAgainBeginsAnew(t *testing.T) {
 	if again := once(former); again != old {
 		t.Fatalf("a repeated request made %s, and %s", old, again)
 	}
+	const form = `{"profile":"pollqr","secrets":["pollqr-secret-abcdef"],"capture":"1h"}`
+	requests := []string{"/v1/sources/forms/rejected", "/v1/sources/forms/captured"}
+	send := func(token, body string) {
+		t.Helper()
+		r.does(t, ask{method: "PUT", path: "/v1/sources/forms", token: token, body: form}, 201)
+		r.does(t, ask{method: "POST", path: "/t/initech/in/forms", body: body}, 401)
+		for _, path := range requests {
+			r.does(t, ask{path: path, token: token}, 200, body)
+		}
+	}
+	send(former, "of-the-former-one")
+	replay := decoded[view.Job](t, r.does(t, ask{method: "POST", path: "/v1/replays", token: former, body: `{"of":{"destination":"` + old + `","since":"1h"}}`}, 202))
+	r.ended(t, former, replay.ID)
+	r.does(t, ask{method: "DELETE", path: "/v1/sources/forms", token: former}, 200)
+
 	r.clock.Advance(time.Second)
 	r.does(t, ask{method: "DELETE", path: "/v1/webhooks/" + old, token: former}, 200)
 	r.does(t, ask{method: "DELETE", path: "/v1/tokens/app?tenant=initech", token: operatorToken}, 204)
@@ -96,4 +111,14 @@ func TestTenantMadeAgainBeginsAnew(t *testing.T) {
 	}
 	r.does(t, ask{path: "/v1/audit?tenant=initech", token: operatorToken}, 200, old)
 	r.does(t, ask{path: "/v1/stats?of=source:&step=day&since=30d", token: token}, 200)
+	if got := r.does(t, ask{path: "/v1/replays", token: token}, 200); strings.Contains(got.body, `"job_`) {
+		t.Errorf("it sees a replay of the former tenant: %s", got.body)
+	}
+	send(token, "of-the-new-one")
+	for _, path := range requests {
+		if got := r.does(t, ask{path: path, token: token}, 200); strings.Contains(got.body, "of-the-former-one") {
+			t.Errorf("it sees requests to the former tenant: %s", got.body)
+		}
+		r.does(t, ask{path: path + "?tenant=initech", token: operatorToken}, 200, "of-the-former-one")
+	}
 }

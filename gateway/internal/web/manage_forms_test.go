@@ -72,6 +72,7 @@ func TestFormsOfWrites(t *testing.T) {
 	}
 	do("PATCH", "/v1/webhooks/hook", "null", 422)
 	holds(do("PUT", "/v1/webhooks/hook?dry_run=true", plainHook, 200), `"would":"create"`)
+	holds(do("POST", "/v1/webhooks?dry_run=true", plainHook, 200), `"would":"create"`)
 	do("GET", "/v1/webhooks/hook", "", 404)
 	do("PUT", "/v1/webhooks/hook", plainHook, 201, "If-None-Match", "*")
 	holds(do("PUT", "/v1/webhooks/hook", plainHook, 412, "If-None-Match", "*"), `"loc":["If-None-Match"]`)

@@ -69,6 +69,14 @@ func TestSecretsOfWebhook(t *testing.T) {
 			t.Errorf("overlap %q: %d %s", refused, got.status, got.body)
 		}
 	}
+	dry := read[view.WebhookSecret](t, quiet(do("POST", path+"/secrets?dry_run=true", `{"overlap": "1h"}`, nil), 200), 200)
+	if dry.Secret != "" || dry.ID != "" || dry.Hint != "" || dry.Would != "create" {
+		t.Errorf("a dry run answers %+v", dry)
+	}
+	if kept := read[view.Page[view.WebhookSecret]](t, do("GET", path+"/secrets", "", nil), 200); !reflect.DeepEqual(kept, first) {
+		t.Errorf("after a dry run: %+v", kept)
+	}
+	quiet(do("DELETE", path+"/secrets/"+first.Data[0].ID+"?dry_run=true", "", nil), 409)
 	second := read[view.WebhookSecret](t, quiet(do("POST", path+"/secrets", `{"overlap": "1h"}`, nil), 201), 201)
 	if second.Secret == "" || second.Secret == made.Secret || !second.Until.IsZero() {
 		t.Errorf("%+v", second)
@@ -79,6 +87,13 @@ func TestSecretsOfWebhook(t *testing.T) {
 	both := read[view.Page[view.WebhookSecret]](t, quiet(do("GET", path+"/secrets", "", nil), 200), 200)
 	if len(both.Data) != 2 || both.Data[0].ID != second.ID || both.Data[1].ID != first.Data[0].ID || both.Data[1].Until.IsZero() {
 		t.Fatalf("%+v", both)
+	}
+	if left := read[view.Page[view.WebhookSecret]](t, do("DELETE", path+"/secrets/"+second.ID+"?dry_run=true", "", nil), 200); len(left.Data) != 1 || left.Data[0].ID != first.Data[0].ID {
+		t.Errorf("a dry run answers %+v", left)
+	}
+	quiet(do("POST", path+"/secrets?dry_run=true", "", nil), 409)
+	if kept := read[view.Page[view.WebhookSecret]](t, do("GET", path+"/secrets", "", nil), 200); !reflect.DeepEqual(kept, both) {
+		t.Errorf("after a dry run: %+v", kept)
 	}
 	// What is shown can be sent back; altered, it stands for nothing.
 	shown := quiet(do("GET", path, "", nil), 200)

@@ -1,8 +1,12 @@
 package api
 
 import (
+	"slices"
+	"time"
+
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/gateway/internal/web/intake"
@@ -16,6 +20,7 @@ func (a *API) rejected(c *route.Call) error {
 	if err != nil {
 		return err
 	}
+	list = own(a, c, list)
 	if len(list) == 0 {
 		if err := a.knownSource(c, name); err != nil {
 			return err
@@ -33,6 +38,7 @@ func (a *API) captured(c *route.Call) error {
 	if err != nil {
 		return err
 	}
+	list = own(a, c, list)
 	if len(list) == 0 {
 		if err := a.knownSource(c, name); err != nil {
 			return err
@@ -42,6 +48,15 @@ func (a *API) captured(c *route.Call) error {
 	return answer.JSON(c.Ctx, fiber.StatusOK, view.CapturedPage{
 		Page: view.Page[view.Captured]{Data: list}, CaptureUntil: view.Time{Time: a.Door.CaptureUntil(c.Tenant, name)},
 	})
+}
+
+// own returns the requests that the caller may see: those to a former tenant of the name are for tokens of every tenant.
+func own[T interface{ When() time.Time }](a *API, c *route.Call, all []T) []T {
+	since := a.Tenants.Since(c.Tenant)
+	if c.Grant.Tenant == access.AnyTenant || since.IsZero() {
+		return all
+	}
+	return slices.DeleteFunc(all, func(r T) bool { return r.When().Before(since) })
 }
 
 // knownSource refuses the name of a source that the tenant never had.

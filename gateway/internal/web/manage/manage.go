@@ -10,6 +10,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
+	"github.com/surveygate/surveygate/gateway/internal/job"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/web/route"
@@ -24,6 +25,8 @@ type Options struct {
 	// Tenants are those that there are, Links the portal links.
 	Tenants *access.Tenants
 	Links   *access.Links
+	// Jobs has the replays of tenants.
+	Jobs *job.Jobs
 	// Guard bounds logins.
 	Guard *route.Guard
 	// Cascade starts the deletion of a tenant with all that it owns, and answers with its job; nil: that cannot be asked for.

@@ -26,12 +26,12 @@ func secretRows() []row {
 	return []row{
 		{(*Management).secrets, route.Route{Method: fiber.MethodGet, Path: path, Scope: access.Read, For: "list the secrets of a webhook, without their values", Out: view.Page[view.WebhookSecret]{}}},
 		{(*Management).addSecret, route.Route{
-			Method: fiber.MethodPost, Path: path, Scope: access.Settings, Once: true,
+			Method: fiber.MethodPost, Path: path, Scope: access.Settings, Query: []string{"dry_run"}, Once: true,
 			For: "make another secret, which is shown once; the former one ends after `overlap`",
 			In:  route.Optional{Body: view.NewWebhookSecret{}}, Out: view.WebhookSecret{}, Status: fiber.StatusCreated, Statuses: refused, Conditional: true,
 		}},
 		{(*Management).removeSecret, route.Route{
-			Method: fiber.MethodDelete, Path: path + "/:id", Scope: access.Settings, For: "end a secret of a webhook now", Out: view.Page[view.WebhookSecret]{}, Statuses: refused, Conditional: true,
+			Method: fiber.MethodDelete, Path: path + "/:id", Scope: access.Settings, Query: []string{"dry_run"}, For: "end a secret of a webhook now", Out: view.Page[view.WebhookSecret]{}, Statuses: refused, Conditional: true,
 		}},
 	}
 }
@@ -75,9 +75,16 @@ func (m *Management) addSecret(c *route.Call) error {
 	if err := m.precondition(c, &change); err != nil {
 		return err
 	}
-	result, err := m.Book.AddSecret(c.Base, c.Tenant, change.Name, overlap, change.If, settings.How{By: c.By()})
+	dry, err := c.Flag("dry_run")
+	if err != nil {
+		return err
+	}
+	result, err := m.Book.AddSecret(c.Base, c.Tenant, change.Name, overlap, change.If, settings.How{By: c.By(), DryRun: dry})
 	if err != nil {
 		return webhooks.refusal(m, c, name, err)
+	}
+	if dry { // the secret that is made another time is another one
+		return answer.JSON(c.Ctx, fiber.StatusOK, view.WebhookSecret{Since: view.Time{Time: m.Clock.Now().UTC()}, Would: string(settings.WouldCreate)})
 	}
 	var v view.WebhookSecret
 	for _, s := range result.Secrets {
@@ -116,7 +123,11 @@ func (m *Management) removeSecret(c *route.Call) error {
 	if err := m.precondition(c, &change); err != nil {
 		return err
 	}
-	result, err := m.Book.RemoveSecret(c.Base, c.Tenant, change.Name, c.Segment("id"), change.If, settings.How{By: c.By()})
+	dry, err := c.Flag("dry_run")
+	if err != nil {
+		return err
+	}
+	result, err := m.Book.RemoveSecret(c.Base, c.Tenant, change.Name, c.Segment("id"), change.If, settings.How{By: c.By(), DryRun: dry})
 	if err != nil {
 		return webhooks.refusal(m, c, name, err)
 	}

@@ -17,6 +17,8 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/audit"
 	"github.com/surveygate/surveygate/gateway/internal/deletion"
+	"github.com/surveygate/surveygate/gateway/internal/job"
+	"github.com/surveygate/surveygate/gateway/internal/replay"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/stats"
@@ -38,12 +40,12 @@ func tenantRows() []row {
 			Method: fiber.MethodGet, Path: one, Scope: access.Admin, TenantIn: "id", For: "one tenant, with what it has", Out: view.Tenant{}, Tagged: true,
 		}},
 		{(*Management).putTenant, route.Route{
-			Method: fiber.MethodPut, Path: one, Scope: access.Admin, Operator: true, TenantIn: "id", NewTenant: true, Query: []string{"restore"},
+			Method: fiber.MethodPut, Path: one, Scope: access.Admin, Operator: true, TenantIn: "id", NewTenant: true, Query: []string{"restore", "dry_run"},
 			For: "make a tenant, or replace its title, limits and metadata; 201 if its record is new", In: view.TenantSpec{}, Out: view.Tenant{},
 			Statuses: append(conflict, fiber.StatusCreated), Tagged: true, Conditional: true,
 		}},
 		{(*Management).patchTenant, route.Route{
-			Method: fiber.MethodPatch, Path: one, Scope: access.Admin, Operator: true, TenantIn: "id",
+			Method: fiber.MethodPatch, Path: one, Scope: access.Admin, Operator: true, TenantIn: "id", Query: []string{"dry_run"},
 			For: "change the title, limits or metadata of a tenant, by a merge patch", In: route.TenantPatch, Out: view.Tenant{}, Statuses: conflict,
 			Tagged: true, Conditional: true,
 		}},
@@ -56,8 +58,13 @@ func tenantRows() []row {
 }
 
 // viewTenant returns the view of a tenant.
-func (m *Management) viewTenant(c *route.Call, id string) view.Tenant {
-	record, provenance := m.Tenants.Record(id), m.Tenants.Named(id)
+func (m *Management) viewTenant(id string) view.Tenant {
+	return m.viewRecord(id, m.Tenants.Record(id))
+}
+
+// viewRecord returns the view of a tenant with a record; nil: it has none.
+func (m *Management) viewRecord(id string, record *access.Tenant) view.Tenant {
+	provenance := m.Tenants.Named(id)
 	switch {
 	case provenance != "":
 	case record != nil:
@@ -67,21 +74,21 @@ func (m *Management) viewTenant(c *route.Call, id string) view.Tenant {
 	default:
 		provenance = "store"
 	}
-	return view.NewTenant(id, provenance, record, m.Tenants.Allowed(id))
+	return view.NewTenant(id, provenance, record, m.Tenants.AllowedBy(record))
 }
 
 func (m *Management) tenants(c *route.Call) error {
 	return route.PageOfViews(c, m.Tenants.IDs(), func(id string) string { return id }, func(ids []string) ([]view.Tenant, error) {
 		all := make([]view.Tenant, len(ids))
 		for i, id := range ids {
-			all[i] = m.viewTenant(c, id)
+			all[i] = m.viewTenant(id)
 		}
 		return all, nil
 	})
 }
 
 func (m *Management) tenant(c *route.Call) error {
-	v := m.viewTenant(c, c.Tenant)
+	v := m.viewTenant(c.Tenant)
 	kinds, err := m.documentCounts(c)
 	if err != nil {
 		return err
@@ -132,7 +139,7 @@ func (m *Management) patchTenant(c *route.Call) error {
 		return err
 	}
 	return m.changeTenant(c, func(record *access.Tenant) (*view.TenantSpec, error) {
-		was, err := json.Marshal(view.TenantSpec{Title: record.Title, Limits: record.Limits, Metadata: record.Metadata})
+		was, err := json.Marshal(specOf(record))
 		if err != nil {
 			return nil, err
 		}
@@ -147,17 +154,17 @@ func (m *Management) patchTenant(c *route.Call) error {
 
 // changeTenant writes the record of a tenant.
 func (m *Management) changeTenant(c *route.Call, change func(record *access.Tenant) (*view.TenantSpec, error)) error {
-	var before *view.TenantSpec
-	restore, err := c.Flag("restore")
-	if err != nil {
+	how := access.How{By: c.By().Name, At: m.Clock.Now().UTC()}
+	var err error
+	if how.Restore, err = c.Flag("restore"); err != nil {
 		return err
 	}
-	record, isNew, err := m.Tenants.Change(c.Base, c.Tenant, c.By().Name, m.Clock.Now().UTC(), restore, func(r *access.Tenant, is bool) error {
+	if how.DryRun, err = c.Flag("dry_run"); err != nil {
+		return err
+	}
+	now, was, err := m.Tenants.Change(c.Base, c.Tenant, how, func(r *access.Tenant) error {
 		if err := matches(c, r); err != nil {
 			return err
-		}
-		if before = nil; is {
-			before = &view.TenantSpec{Title: r.Title, Limits: r.Limits, Metadata: r.Metadata}
 		}
 		spec, err := change(r)
 		if err != nil {
@@ -175,15 +182,37 @@ func (m *Management) changeTenant(c *route.Call, change func(record *access.Tena
 	if err != nil {
 		return Refusal(err)
 	}
-	status, did := fiber.StatusOK, "tenant.update"
-	if isNew {
-		status, did = fiber.StatusCreated, "tenant.create"
+	if how.DryRun {
+		v := m.viewRecord(c.Tenant, now)
+		v.Would = string(wouldOf(now, was))
+		return answer.JSON(c.Ctx, fiber.StatusOK, v)
 	}
-	after := &view.TenantSpec{Title: record.Title, Limits: record.Limits, Metadata: record.Metadata}
-	if err := m.noteChange(c, did, "tenant/"+c.Tenant, record.Version, before, after); err != nil {
+	status, did := fiber.StatusOK, "tenant.update"
+	var before *view.TenantSpec
+	if was == nil {
+		status, did = fiber.StatusCreated, "tenant.create"
+	} else {
+		before = specOf(was)
+	}
+	if err := m.noteChange(c, did, "tenant/"+c.Tenant, now.Version, before, specOf(now)); err != nil {
 		return err
 	}
-	return showTenant(c, status, m.viewTenant(c, c.Tenant))
+	return showTenant(c, status, m.viewTenant(c.Tenant))
+}
+
+// specOf returns what a caller sets of a record.
+func specOf(r *access.Tenant) *view.TenantSpec {
+	return &view.TenantSpec{Title: r.Title, Limits: r.Limits, Metadata: r.Metadata}
+}
+
+func wouldOf(now, was *access.Tenant) settings.Would {
+	switch was {
+	case nil:
+		return settings.WouldCreate
+	case now:
+		return settings.WouldNothing
+	}
+	return settings.WouldUpdate
 }
 
 // noteChange adds a line to the tenant's audit, unless before and after are equal. nil is neither.
@@ -307,20 +336,25 @@ func (m *Management) deleteTenant(c *route.Call) error {
 	case record == nil:
 		return answer.NotFound("record of this tenant; what is stored of its events ends by retention")
 	}
+	switch err := m.Jobs.Clear(c.Base, c.Tenant); {
+	case errors.Is(err, job.ErrRuns):
+		return answer.Conflict("a job of it has just begun: add `cascade=true` to cancel it")
+	case err != nil:
+		return err
+	}
 	if err := deletion.Remains(c.Base, m.Store, c.Tenant, m.Tenants.Named(c.Tenant) == access.InFile); err != nil {
 		return err
 	}
 	if err := m.Tenants.Delete(c.Base, c.Tenant, c.By().Name, m.Clock.Now().UTC()); err != nil {
 		return err
 	}
-	before := &view.TenantSpec{Title: record.Title, Limits: record.Limits, Metadata: record.Metadata}
-	if err := m.noteChange(c, "tenant.delete", "tenant/"+c.Tenant, 0, before, nil); err != nil {
+	if err := m.noteChange(c, "tenant.delete", "tenant/"+c.Tenant, 0, specOf(record), nil); err != nil {
 		return err
 	}
 	return c.SendStatus(fiber.StatusNoContent)
 }
 
-// ownedBy says what a tenant owns: documents, tokens, portal links, and deliveries that wait.
+// ownedBy says what a tenant owns: documents, tokens, portal links, deliveries that wait, and jobs that have not ended.
 func (m *Management) ownedBy(c *route.Call) ([]string, error) {
 	counts, err := m.documentCounts(c)
 	if err != nil {
@@ -338,6 +372,11 @@ func (m *Management) ownedBy(c *route.Call) ([]string, error) {
 	for _, s := range standing {
 		waiting += s.Waiting
 	}
+	jobs, err := m.Jobs.List(c.Base, c.Tenant, replay.Kind)
+	if err != nil {
+		return nil, err
+	}
+	jobs = slices.DeleteFunc(jobs, func(j *job.Job) bool { return j.State.Ended() })
 	var owned []string
 	for _, o := range []struct {
 		n    int
@@ -350,6 +389,7 @@ func (m *Management) ownedBy(c *route.Call) ([]string, error) {
 		{len(m.Access.Stored.Of(c.Tenant)), "token"},
 		{len(links), "portal link"},
 		{waiting, "waiting delivery"},
+		{len(jobs), "running job"},
 	} {
 		switch {
 		case o.n == 1:

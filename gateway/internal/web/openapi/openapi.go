@@ -319,6 +319,9 @@ func (d *deriver) responses(r *route.Route, examples []Example) *Object {
 	if r.Conditional {
 		bad = append(bad, http.StatusPreconditionFailed)
 	}
+	if status == http.StatusCreated && slices.Contains(r.Query, "dry_run") {
+		good = append(good, http.StatusOK) // nothing is made
+	}
 	for _, s := range r.Statuses {
 		if s < http.StatusBadRequest {
 			good = append(good, s)

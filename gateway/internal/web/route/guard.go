@@ -149,7 +149,8 @@ func (r *Route) makes() bool {
 
 // TenantDeleted is the answer to what would make something for a tenant that was deleted.
 func TenantDeleted(e *access.DeletedError) error {
-	return answer.Conflict(e.Error() + ": take another name, or for the same customer, who then sees them again, PUT /v1/tenants/" + e.Tenant + "?restore=true")
+	return answer.Conflict(e.Error() + ": take another name, or for the same customer, who then sees them again, PUT /v1/tenants/" +
+		e.Tenant + "?restore=true (surveygate tenant put " + e.Tenant + " --restore)")
 }
 
 // findTenant finds out the tenant of a call.

@@ -24,7 +24,7 @@ type Rate struct {
 type Rates struct {
 	// Reads and Writes are for each token, and for each session of a portal link. Publishing is neither.
 	Reads, Writes Rate
-	// Tests is for the test deliveries of each tenant, Logins for the failed logins from each address.
+	// Tests is for the test deliveries and checks of each tenant, Logins for the failed logins from each address.
 	Tests, Logins Rate
 }
 
@@ -163,7 +163,7 @@ func (l *limits) admit(c *Call, r *Route) error {
 	}
 	if r.TestSend {
 		if _, wait := l.tests.take(c.Tenant, l.rates.Tests, 1); wait > 0 {
-			return TooMany("a tenant sends at most "+strconv.Itoa(l.rates.Tests.Burst)+" test deliveries a minute", wait)
+			return TooMany("a tenant sends at most "+strconv.Itoa(l.rates.Tests.Burst)+" tests a minute: test deliveries and checks of connections", wait)
 		}
 	}
 	return nil
