@@ -18,9 +18,9 @@ func (g *globals) settings() *cobra.Command {
 	var sealed bool
 	export := &cobra.Command{
 		Use: "export", Short: "Print a tenant's settings made by API, as a configuration file", Args: cobra.NoArgs,
-		Long: "Print the tenant's documents as a configuration file, with ${NAME} in place of secrets: what to set is in its first lines. " +
+		Long: "Print the settings that a tenant has made by API as a configuration file, with ${NAME} in place of secrets; its first lines list the names to set. " +
 			"`check` and `settings import` take it. It needs the scope admin.\n\n" +
-			"With --sealed, the secrets are in it, sealed: `settings import` takes them back on a gateway with the same key of the vault, for the same tenant and " +
+			"With --sealed, it has the secrets too, sealed: `settings import` takes them back on a gateway with the same key of the vault, for the same tenant and " +
 			"names. This needs the scope secrets too, and is audited.",
 		Example: "  surveygate settings export --tenant acme --out acme.yaml\n  surveygate settings export --tenant acme --sealed --out backup.yaml",
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -54,11 +54,11 @@ func (g *globals) importSettings() *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
 		Use: "import [FILE]", Short: "Make and change what a file has; the plan is printed first", Args: cobra.MaximumNArgs(1),
-		Long: `Make the documents of a file, or of stdin, in YAML or JSON: tenant, sources, connections, webhooks and rules, as in a
-configuration, or a sealed export. ${NAME} is replaced from the environment. The plan is printed first. If it deletes anything, you are asked on a terminal; elsewhere --yes is
+		Long: `Make and change the settings of a tenant that a file, or stdin, has in YAML or JSON: tenant, sources, connections, webhooks and rules, as in a
+configuration file, or a sealed export. ${NAME} is replaced from the environment. The plan is printed first. If it deletes anything, you are asked on a terminal; elsewhere --yes is
 needed. The same import again changes nothing. It needs the scope admin.
 
-With --owner, the documents belong to that owner. --replace also deletes what the owner has and the file has not, and nothing of others.
+With --owner, they belong to that owner from then on. --replace also deletes those of the owner that the file does not have, and nothing of others.
 --lock refuses changes by others.`,
 		Example: `  surveygate settings import acme.yaml --dry-run
   surveygate settings import acme.yaml --owner ci --replace --lock --yes`,
@@ -70,8 +70,8 @@ With --owner, the documents belong to that owner. --replace also deletes what th
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&how.Owner, "owner", "", "the owner of the documents from now on, such as ci")
-	f.BoolVar(&how.Replace, "replace", false, "delete the owner's documents that are not in the file")
+	f.StringVar(&how.Owner, "owner", "", "the owner from now on, such as ci")
+	f.BoolVar(&how.Replace, "replace", false, "delete what the owner has and the file does not")
 	f.BoolVar(&how.Lock, "lock", false, "refuse changes by everybody but the owner")
 	f.BoolVar(&how.DryRun, "dry-run", false, "print the plan, and change nothing")
 	f.BoolVar(&yes, "yes", false, "delete without asking")

@@ -34,10 +34,10 @@ func (g *globals) try() *cobra.Command {
 		Short: "Show what settings would do with events, before they are written",
 		Long: `Ask a running gateway what a draft of rules, webhooks, connections and sources would do with events that it keeps, or with one in a
 file: what would be sent that is not sent today, and the other way round, why, and the requests with masked secrets. Nothing is sent or kept. Without a draft,
-what runs is asked.
+it shows what the running settings do.
 
-The draft has the form of a configuration file. With --as, it is the settings of one document, as put takes them. null as the settings of a name stands for its
-deletion. ${NAME} is replaced from the environment. A draft needs the scope settings.`,
+The draft has the form of a configuration file. With --as, it is the settings of one rule, webhook, connection or source, as
+put takes them. A name whose settings are null is deleted in the draft. ${NAME} is replaced from the environment. A draft needs the scope settings.`,
 		Example: `  surveygate try -f draft.yaml --last 500 --type response.completed
   surveygate try -f rule.yaml --as rule/detractor --event event.json
   surveygate try --event-id 22c72aaf6e3cc33966a37873c0b297d9`,
@@ -46,7 +46,7 @@ deletion. ${NAME} is replaced from the environment. A draft needs the scope sett
 	}
 	f := cmd.Flags()
 	f.StringVarP(&t.file, "file", "f", "", "the draft, in YAML or JSON; - is stdin")
-	f.StringVar(&t.as, "as", "", "the draft is the settings of this one, such as rule/detractor")
+	f.StringVar(&t.as, "as", "", "the draft is the settings of KIND/NAME, such as rule/detractor")
 	f.IntVar(&t.last, "last", 100, "how many of the newest events, up to 500")
 	f.StringVar(&t.kind, "type", "", "of these, those of this type, such as response.completed")
 	f.StringVar(&t.source, "source", "", "of these, those of this source; with --event, whose body the file is")

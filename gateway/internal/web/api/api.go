@@ -151,7 +151,7 @@ func table() []row {
 			For:   "decide again by today's configuration, and deliver; `normalise=true` reads its raw body again first",
 			Out:   route.OneOf{view.Replay{}, view.Normalised{}},
 		}},
-		{(*API).dropEvent, route.Route{Method: fiber.MethodPost, Path: "/v1/events/:id/drop", Scope: access.Write, Query: ofEvent, For: "take it out of the dead letters", Out: view.Event{}}},
+		{(*API).dropEvent, route.Route{Method: fiber.MethodPost, Path: "/v1/events/:id/drop", Scope: access.Write, Query: ofEvent, For: "take an event out of the dead letters", Out: view.Event{}}},
 		{(*API).replays, route.Route{
 			Method: fiber.MethodPost, Path: "/v1/replays", Scope: access.Write, Once: true, Recorded: true,
 			Query: params([]string{"normalise", "again", "dry_run", "source"}, spanQuery, []string{"cursor"}),
@@ -180,13 +180,13 @@ func table() []row {
 			Out:   view.Page[view.Delivery]{},
 		}},
 		{(*API).delivery, route.Route{Method: fiber.MethodGet, Path: "/v1/deliveries/:id", Scope: access.Read, For: "one delivery, with its attempts", Out: view.Delivery{}}},
-		{(*API).retry, route.Route{Method: fiber.MethodPost, Path: "/v1/deliveries/:id/retry", Scope: access.Write, Once: true, For: "try now what waits or is dead", Out: view.Delivery{}}},
+		{(*API).retry, route.Route{Method: fiber.MethodPost, Path: "/v1/deliveries/:id/retry", Scope: access.Write, Once: true, For: "try a waiting or dead delivery now", Out: view.Delivery{}}},
 		{(*API).replay, route.Route{
 			Method: fiber.MethodPost, Path: "/v1/deliveries/:id/replay", Scope: access.Write, Once: true,
-			Query: []string{"fresh"}, For: "deliver again, whatever became of it; `fresh=true` with an id of its own",
+			Query: []string{"fresh"}, For: "deliver again, whatever its state; with `fresh=true` under a new id",
 			Out: view.Delivery{},
 		}},
-		{(*API).drop, route.Route{Method: fiber.MethodPost, Path: "/v1/deliveries/:id/drop", Scope: access.Write, Once: true, For: "give up what waits or is dead", Out: view.Delivery{}}},
+		{(*API).drop, route.Route{Method: fiber.MethodPost, Path: "/v1/deliveries/:id/drop", Scope: access.Write, Once: true, For: "give up a waiting or dead delivery", Out: view.Delivery{}}},
 
 		{(*API).destinations, route.Route{
 			Method: fiber.MethodGet, Path: "/v1/destinations", Scope: access.Read, AllTenants: true, Query: params([]string{"include"}, pageQuery),
@@ -194,28 +194,28 @@ func table() []row {
 			Out: view.Page[view.Destination]{},
 		}},
 		{(*API).destination, route.Route{
-			Method: fiber.MethodGet, Path: "/v1/destinations/:name", Scope: access.Read, Query: []string{"include"}, For: "one of them", Out: view.Destination{},
+			Method: fiber.MethodGet, Path: "/v1/destinations/:name", Scope: access.Read, Query: []string{"include"}, For: "one destination", Out: view.Destination{},
 		}},
 		{(*API).pause, route.Route{
 			Method: fiber.MethodPost, Path: "/v1/destinations/:name/pause", Scope: access.Write, Once: true,
-			Query: []string{"reason"}, For: "send it nothing until it is resumed; what is owed waits",
+			Query: []string{"reason"}, For: "pause a destination: nothing is sent until it is resumed, and its deliveries wait",
 			Out: view.Destination{},
 		}},
-		{(*API).resume, route.Route{Method: fiber.MethodPost, Path: "/v1/destinations/:name/resume", Scope: access.Write, Once: true, For: "lift whatever holds it", Out: view.Destination{}}},
+		{(*API).resume, route.Route{Method: fiber.MethodPost, Path: "/v1/destinations/:name/resume", Scope: access.Write, Once: true, For: "resume a destination: end its pause, or any other hold", Out: view.Destination{}}},
 		{(*API).test, route.Route{
 			Method: fiber.MethodPost, Path: "/v1/destinations/:name/test", Scope: access.Write, Once: true, TestSend: true,
-			Query: []string{"email"}, For: "send it a test delivery, which says that it is one; `email` is whose record products write",
+			Query: []string{"email"}, For: "send a test delivery, which is marked as a test; `email` is the person whose record products write",
 			Out: view.Delivery{},
 		}},
 
 		{(*API).check, route.Route{
 			Method: fiber.MethodPost, Path: "/v1/connections/:name/check", Scope: access.Write, TestSend: true,
-			For: "check it with harmless requests to its product, as `check --live` does",
+			For: "check a connection with harmless requests to its product, as `check --live` does",
 			Out: live.Connection{},
 		}},
 		{(*API).plantToken, route.Route{
 			Method: fiber.MethodPut, Path: "/v1/connections/:name/token", Scope: access.Secrets,
-			For: "store its first refresh token, sealed; a hold for refused credentials ends",
+			For: "store the first refresh token of a connection, sealed; a hold for refused credentials ends",
 			In:  view.RefreshToken{}, Out: view.StoredToken{},
 		}},
 		{(*API).reseal, route.Route{

@@ -31,7 +31,7 @@ func testRows() []row {
 	for _, kind := range []string{"webhooks", "connections"} {
 		rows = append(rows, row{(*API).testNow, route.Route{
 			Method: fiber.MethodPost, Path: "/v1/" + kind + "/:name/test", Scope: access.Write, Once: true, TestSend: true,
-			For: "send it a test delivery on the way of every other, and answer with its first attempt; 202 if that takes longer than 10s",
+			For: "send a test delivery the same way as every other, and answer with its first attempt; 202 if that takes longer than 10s",
 			In:  route.Optional{Body: view.Test{}}, Out: view.Tested{}, Statuses: []int{fiber.StatusAccepted, fiber.StatusConflict}, Located: true,
 		}})
 	}

@@ -37,23 +37,23 @@ func documentRows() []row {
 		if k == webhooks {
 			rows = append(rows, row{k.post, route.Route{
 				Method: fiber.MethodPost, Path: every, Scope: access.Settings, Query: []string{"dry_run"}, Once: true,
-				For: "make one, with a new name", In: route.Document(k), Out: k.example(), Status: fiber.StatusCreated, Statuses: conflict, Tagged: true, Located: true,
+				For: "make a " + string(k) + ", with a new name", In: route.Document(k), Out: k.example(), Status: fiber.StatusCreated, Statuses: conflict, Tagged: true, Located: true,
 			}})
 		}
 		rows = append(rows,
 			row{k.put, route.Route{
 				Method: fiber.MethodPut, Path: every + "/:name", Scope: access.Settings, Query: []string{"dry_run"},
-				For: "make it, or replace its settings; 201 if it is new", In: route.Document(k), Out: k.example(), Statuses: append(conflict, fiber.StatusCreated),
+				For: "make a " + string(k) + ", or replace its settings; 201 if it is new", In: route.Document(k), Out: k.example(), Statuses: append(conflict, fiber.StatusCreated),
 				Tagged: true, Conditional: true,
 			}},
 			row{k.patch, route.Route{
 				Method: fiber.MethodPatch, Path: every + "/:name", Scope: access.Settings, Query: []string{"dry_run"},
-				For: "change some of its settings, by a merge patch", In: route.Patch(k), Out: k.example(), Statuses: conflict,
+				For: "change some settings of a " + string(k) + ", by a merge patch", In: route.Patch(k), Out: k.example(), Statuses: conflict,
 				Tagged: true, Conditional: true,
 			}},
 			row{k.remove, route.Route{
 				Method: fiber.MethodDelete, Path: every + "/:name", Scope: access.Settings, Query: []string{"dry_run"},
-				For: "delete it", Out: view.Deleted{}, Statuses: conflict, Conditional: true,
+				For: "delete a " + string(k), Out: view.Deleted{}, Statuses: conflict, Conditional: true,
 			}})
 	}
 	return rows

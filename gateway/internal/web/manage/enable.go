@@ -16,9 +16,9 @@ func enableRows() []row {
 	for _, k := range []kind{ruleKind, webhooks} {
 		for _, verb := range []string{"enable", "disable"} {
 			enabled := verb == "enable"
-			what := "switch it on"
+			what := "switch a " + string(k) + " on"
 			if !enabled {
-				what = "switch it off; no other setting changes"
+				what = "switch a " + string(k) + " off; no other setting changes"
 			}
 			rows = append(rows, row{
 				func(m *Management, c *route.Call) error { return k.enable(m, c, enabled) },

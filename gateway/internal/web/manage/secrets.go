@@ -24,14 +24,14 @@ func secretRows() []row {
 	const path = "/v1/webhooks/:name/secrets"
 	refused := []int{fiber.StatusConflict}
 	return []row{
-		{(*Management).secrets, route.Route{Method: fiber.MethodGet, Path: path, Scope: access.Read, For: "its secrets, without their values", Out: view.Page[view.WebhookSecret]{}}},
+		{(*Management).secrets, route.Route{Method: fiber.MethodGet, Path: path, Scope: access.Read, For: "list the secrets of a webhook, without their values", Out: view.Page[view.WebhookSecret]{}}},
 		{(*Management).addSecret, route.Route{
 			Method: fiber.MethodPost, Path: path, Scope: access.Settings, Query: []string{"dry_run"}, Once: true,
 			For: "make another secret, which is shown once; the former one ends after `overlap`",
 			In:  route.Optional{Body: view.NewWebhookSecret{}}, Out: view.WebhookSecret{}, Status: fiber.StatusCreated, Statuses: refused, Conditional: true,
 		}},
 		{(*Management).removeSecret, route.Route{
-			Method: fiber.MethodDelete, Path: path + "/:id", Scope: access.Settings, Query: []string{"dry_run"}, For: "end a secret now", Out: view.Page[view.WebhookSecret]{}, Statuses: refused, Conditional: true,
+			Method: fiber.MethodDelete, Path: path + "/:id", Scope: access.Settings, Query: []string{"dry_run"}, For: "end a secret of a webhook now", Out: view.Page[view.WebhookSecret]{}, Statuses: refused, Conditional: true,
 		}},
 	}
 }

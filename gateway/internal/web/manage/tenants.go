@@ -46,12 +46,12 @@ func tenantRows() []row {
 		}},
 		{(*Management).patchTenant, route.Route{
 			Method: fiber.MethodPatch, Path: one, Scope: access.Admin, Operator: true, TenantIn: "id", Query: []string{"dry_run"},
-			For: "change some of them, by a merge patch", In: route.TenantPatch, Out: view.Tenant{}, Statuses: conflict,
+			For: "change the title, limits or metadata of a tenant, by a merge patch", In: route.TenantPatch, Out: view.Tenant{}, Statuses: conflict,
 			Tagged: true, Conditional: true,
 		}},
 		{(*Management).deleteTenant, route.Route{
 			Method: fiber.MethodDelete, Path: one, Scope: access.Admin, Operator: true, TenantIn: "id", Query: []string{"cascade"},
-			For: "delete its record; 409 while it owns anything, unless `cascade=true` deletes that too, as a job", Out: view.Job{},
+			For: "delete a tenant; 409 while it owns anything, unless `cascade=true` deletes that too, as a job", Out: view.Job{},
 			Status: fiber.StatusAccepted, Statuses: append(conflict, fiber.StatusNoContent), Conditional: true, Located: true,
 		}},
 	}
