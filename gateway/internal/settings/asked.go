@@ -2,6 +2,7 @@ package settings
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -36,6 +37,28 @@ func (p *planned) asksTooMany(was *config.TenantConfig) error {
 		}
 	}
 	return nil
+}
+
+// AskedMost returns the type of events about which most of a tenant's documents are asked, and how many those are, if they are more than
+// MaxAsked: an earlier version took them. Otherwise it returns 0.
+func AskedMost(o *config.TenantConfig) (eventType string, n int) {
+	if o == nil || len(o.Rules) <= MaxAsked {
+		return "", 0
+	}
+	types := map[string]bool{}
+	for _, r := range o.Rules {
+		if !r.Match.Disabled {
+			for _, name := range typesOf(r) {
+				types[name] = true
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(types)) {
+		if each := asked(o, name); each > max(n, MaxAsked) {
+			eventType, n = name, each
+		}
+	}
+	return eventType, n
 }
 
 // typesOf returns the types of events that a rule is asked about: those that its patterns match, and those that it names.

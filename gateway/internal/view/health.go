@@ -21,7 +21,8 @@ type Health struct {
 	OnHold int          `json:"on_hold"`
 	// Documents counts its documents by state; broken and shadowed ones are not in use.
 	Documents HealthDocuments `json:"documents"`
-	// Warnings are those of readiness, for `tenant=*` alone.
+	// Warnings are those of readiness, for `tenant=*`; of one tenant, that more of its documents are asked about an event than new ones
+	// may be.
 	Warnings []string `json:"warnings,omitempty"`
 }
 

@@ -12,8 +12,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/audit"
+	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/sse"
@@ -174,6 +176,27 @@ func TestHealthIsOfTheTenant(t *testing.T) {
 	}
 	if h := health("?tenant=*", platformWide); h.Dead != 1 || h.OnHold != 1 || h.Holds[0].Tenant != "acme" || h.Events24h != nil {
 		t.Errorf("all: %+v", h)
+	}
+	// Documents of an earlier version may be more than new ones may be.
+	asked := func(n int) {
+		t.Helper()
+		all := []config.Document{{Name: "webhook/hook", Spec: []byte(plainHook)}}
+		for i := range n {
+			all = append(all, config.Document{Name: fmt.Sprintf("rule/r%03d", i), Spec: []byte(`{"send": ["hook"]}`), Version: uint64(i + 1)})
+		}
+		p := r.plan.Load()
+		r.plan.Store(p.With(config.Overlay(p.Config, "acme", all)))
+	}
+	asked(settings.MaxAsked)
+	if h := health("", acmeToken); h.Warnings != nil {
+		t.Errorf("as many as may be: %q", h.Warnings)
+	}
+	asked(settings.MaxAsked + 2)
+	if h := health("", acmeToken); len(h.Warnings) != 1 || !strings.HasPrefix(h.Warnings[0], "202 stored rules and webhooks are asked about each `response.completed`") {
+		t.Errorf("more than may be: %q", h.Warnings)
+	}
+	if h := health("", everyToken); h.Warnings != nil {
+		t.Errorf("of another tenant: %q", h.Warnings)
 	}
 	if got := r.ask(t, ask{path: "/v1/health?tenant=*", token: acmeToken}); got.status != http.StatusForbidden {
 		t.Errorf("acme asks for all: %d", got.status)

@@ -1,12 +1,14 @@
 package observe
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/access"
+	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/stats"
 	"github.com/surveygate/surveygate/gateway/internal/view"
@@ -97,6 +99,11 @@ func (o *Observer) ofTenant(c *route.Call, h *view.Health) error {
 	h.SuccessRate, h.DeliverySuccess = stats.SuccessRate(&deliveries), stats.DeliverySuccess(&deliveries)
 	if over := o.Plan().Overlay(c.Tenant); over != nil {
 		countDocuments(over, &h.Documents)
+		if eventType, n := settings.AskedMost(over); n > 0 {
+			h.Warnings = append(h.Warnings, fmt.Sprintf(
+				"%d stored rules and webhooks are asked about each `%s`, which takes time; at most %d may be: name fewer types under `events`, or delete or disable some",
+				n, eventType, settings.MaxAsked))
+		}
 	}
 	return nil
 }
