@@ -108,12 +108,13 @@ func (m *mirror[T]) mirrored(s state.Setting) mirrored[T] {
 	return mirrored[T]{s, value, err == nil}
 }
 
-// put writes a setting if version is its present one, and knows it at once. state.ErrConflict: it has another version.
-func (m *mirror[T]) put(ctx context.Context, name string, value []byte, version uint64) (T, error) {
+// put writes a setting if version is its present one, together with items of lists, and knows it at once. state.ErrConflict: it has
+// another version.
+func (m *mirror[T]) put(ctx context.Context, name string, value []byte, version uint64, with ...state.Item) (T, error) {
 	m.turn.Lock()
 	defer m.turn.Unlock()
 	var none T
-	next, err := m.store.Put(ctx, ofGateway, m.kind, name, value, version)
+	next, err := m.write(ctx, state.Write{Name: name, Verb: state.Replace, Value: value, Version: version}, with)
 	if err != nil {
 		return none, err
 	}
@@ -125,11 +126,27 @@ func (m *mirror[T]) put(ctx context.Context, name string, value []byte, version 
 	return s.value, nil
 }
 
-// remove deletes a setting. Its errors are those of state.Settings.
-func (m *mirror[T]) remove(ctx context.Context, name string, version uint64) error {
+// write makes one write of a setting. With items it is a batch, of which all is kept or nothing.
+func (m *mirror[T]) write(ctx context.Context, w state.Write, with []state.Item) (version uint64, err error) {
+	switch w.Tenant, w.Kind = ofGateway, m.kind; {
+	case len(with) > 0:
+		versions, err := m.store.WriteAll(ctx, &state.Batch{Writes: []state.Write{w}, Items: with})
+		if err != nil {
+			return 0, err
+		}
+		return versions[0], nil
+	case w.Verb == state.Remove:
+		return 0, m.store.Delete(ctx, w.Tenant, w.Kind, w.Name, w.Version)
+	default:
+		return m.store.Put(ctx, w.Tenant, w.Kind, w.Name, w.Value, w.Version)
+	}
+}
+
+// remove deletes a setting, together with writing items of lists. Its errors are those of state.Settings.
+func (m *mirror[T]) remove(ctx context.Context, name string, version uint64, with ...state.Item) error {
 	m.turn.Lock()
 	defer m.turn.Unlock()
-	if err := m.store.Delete(ctx, ofGateway, m.kind, name, version); err != nil {
+	if _, err := m.write(ctx, state.Write{Name: name, Verb: state.Remove, Version: version}, with); err != nil {
 		return err
 	}
 	m.ended.add(name, version)

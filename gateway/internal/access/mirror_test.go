@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"testing"
 	"time"
@@ -93,5 +94,46 @@ func TestWrittenBackByAnother(t *testing.T) {
 		if ok != (back != nil) || ok && (record.Version != 1 || record.Title != "Acme") {
 			t.Errorf("with %v it has %v %v", back, record, ok)
 		}
+	}
+}
+
+// together takes only writes that are made together.
+type together struct {
+	emptied
+	batch *state.Batch
+	fails error
+}
+
+func (t *together) WriteAll(_ context.Context, b *state.Batch) ([]uint64, error) {
+	t.batch = b
+	return []uint64{9}, t.fails
+}
+
+func (t *together) Delete(context.Context, string, string, string, uint64) error {
+	return errors.New("a write of its own")
+}
+
+// A token and the line of the audit about it are written together: where that fails, neither is there, and the token counts as before.
+func TestTokensAreAuditedTogether(t *testing.T) {
+	t.Parallel()
+	s := &together{emptied: emptied{version: 3, list: []state.Setting{{Kind: settingKind, Name: "hash", Value: []byte(`{"name":"ci","tenant":"acme"}`), Version: 3}}}}
+	tokens := NewTokens(s, clock.System(), slog.New(slog.DiscardHandler))
+	if err := tokens.all.sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	line := state.Item{Tenant: "acme", List: "audit", Head: []byte("{}")}
+	s.fails = state.ErrUnavailable
+	if err := tokens.Delete(t.Context(), "acme", "ci", line); !errors.Is(err, s.fails) || tokens.Named("acme", "ci") == nil {
+		t.Errorf("a deletion that failed: %v", err)
+	}
+	if _, _, err := tokens.Make(t.Context(), Token{Name: "new", Tenant: "acme"}, -1, line); !errors.Is(err, s.fails) || tokens.Named("acme", "new") != nil {
+		t.Errorf("a token that was not made: %v", err)
+	}
+	s.fails = nil
+	if err := tokens.Delete(t.Context(), "acme", "ci", line); err != nil || tokens.Named("acme", "ci") != nil {
+		t.Error(err)
+	}
+	if w, items := s.batch.Writes, s.batch.Items; len(w) != 1 || w[0].Verb != state.Remove || w[0].Name != "hash" || w[0].Version != 3 || len(items) != 1 || items[0].List != "audit" {
+		t.Errorf("written together: %+v", s.batch)
 	}
 }

@@ -71,7 +71,7 @@ func parseToken(s state.Setting) (*Token, error) {
 	if t.Tenant == "" || t.Name == "" {
 		return nil, errors.New("read a token: it has no name or no tenant")
 	}
-	t.grant = &Grant{Name: t.Name, Tenant: t.Tenant, Scopes: scopes, Sources: t.Sources, Expires: t.Expires, Stored: true}
+	t.grant = t.allows(scopes)
 	return t, nil
 }
 
@@ -91,8 +91,9 @@ func (e *TooManyError) Error() string {
 }
 
 // Make makes a token and returns it with its text, which is not kept. most is how many tokens its tenant may have; less than 0:
-// no limit. The caller excludes others that make tokens of the tenant.
-func (t *Tokens) Make(ctx context.Context, made Token, most int) (token *Token, secret string, err error) {
+// no limit. Items of lists, such as a line of the audit, are written together with it. The caller excludes others that make tokens of the
+// tenant.
+func (t *Tokens) Make(ctx context.Context, made Token, most int, with ...state.Item) (token *Token, secret string, err error) {
 	if err := t.all.sweep(ctx); err != nil {
 		return nil, "", err
 	}
@@ -112,7 +113,7 @@ func (t *Tokens) Make(ctx context.Context, made Token, most int) (token *Token, 
 	if err != nil {
 		return nil, "", fmt.Errorf("write a token: %w", err)
 	}
-	token, err = t.all.put(ctx, hex.EncodeToString(sum[:]), value, 0)
+	token, err = t.all.put(ctx, hex.EncodeToString(sum[:]), value, 0, with...)
 	return token, secret, err
 }
 
@@ -123,12 +124,12 @@ func newSecret() string {
 	return "sg_" + base64.RawURLEncoding.EncodeToString(random[:])
 }
 
-// Delete ends a token. state.ErrNotFound: the tenant has none of that name.
-func (t *Tokens) Delete(ctx context.Context, tenant, name string) error {
+// Delete ends a token, and writes items of lists together with that. state.ErrNotFound: the tenant has none of that name.
+func (t *Tokens) Delete(ctx context.Context, tenant, name string, with ...state.Item) error {
 	for again := range 2 {
 		found := t.Named(tenant, name)
 		if found != nil {
-			err := t.all.remove(ctx, found.id, found.version)
+			err := t.all.remove(ctx, found.id, found.version, with...)
 			if errors.Is(err, state.ErrConflict) && again == 0 { // it was written back into a store that had lost it
 				if err := t.all.sweep(ctx); err != nil {
 					return err
@@ -209,8 +210,18 @@ func (t *Tokens) LastUsed(ctx context.Context, tenant string) (map[string]time.T
 // ID names a token among all; it is not its text, and does not lead to it.
 func (t *Token) ID() string { return t.id }
 
-// Grant returns what the token allows.
-func (t *Token) Grant() *Grant { return t.grant }
+// Grant returns what the token allows, also of one that is not made yet.
+func (t *Token) Grant() *Grant {
+	if t.grant != nil {
+		return t.grant
+	}
+	scopes, _ := Parse(t.Scopes) // unknown ones allow nothing
+	return t.allows(scopes)
+}
+
+func (t *Token) allows(scopes Scope) *Grant {
+	return &Grant{Name: t.Name, Tenant: t.Tenant, Scopes: scopes, Sources: t.Sources, Expires: t.Expires, Stored: true}
+}
 
 // find returns the token with a hash, and notes that it was used; nil if there is none.
 func (t *Tokens) find(sum [sha256.Size]byte) *Token {

@@ -395,6 +395,9 @@ func (c *change) admit(how How) error {
 func (b *Book) written(c *change) ([]byte, error) {
 	if c.edit != nil {
 		c.keeps = true
+		if err := c.closed(nil); err != nil {
+			return nil, err
+		}
 		return c.edited()
 	}
 	node, faults := document.ParseStored(storeName(c.Name), c.Spec)
@@ -404,6 +407,9 @@ func (b *Book) written(c *change) ([]byte, error) {
 	tree, err := parseTree(node.JSON())
 	if err != nil {
 		return nil, &FaultsError{c.Name, document.Faults{document.At(storeName(c.Name), "it is not JSON: "+err.Error(), "write a mapping of settings")}}
+	}
+	if err := c.closed(tree); err != nil {
+		return nil, err
 	}
 	if c.Patch {
 		tree = mergePatch(b.masked(c.current), tree)
@@ -417,6 +423,39 @@ func (b *Book) written(c *change) ([]byte, error) {
 		return c.Spec, nil // with the places of the caller's own text
 	}
 	return writeTree(tree), nil
+}
+
+// closed refuses a change that would keep a secret which cannot be opened: an edit, a merge patch that leaves the secret as it is, and the
+// whole of a webhook without `secrets`, which keeps those that it has.
+func (c *change) closed(tree any) error {
+	if c.current == nil {
+		return nil
+	}
+	for _, path := range slices.SortedFunc(maps.Keys(c.current.closed), byPlace) {
+		steps := document.SplitPath(path)
+		keeps := c.edit != nil || c.Patch && !replaces(tree, steps)
+		if !c.Patch && c.edit == nil && isWebhook(c.Name) && steps[0] == secretsKey {
+			keeps = !replaces(tree, steps[:1])
+		}
+		if keeps {
+			return &ClosedError{c.Name, path, c.current.closed[path]}
+		}
+	}
+	return nil
+}
+
+// replaces reports whether a merge patch writes or removes what is at a path.
+func replaces(patch any, path []string) bool {
+	for _, step := range path {
+		settings, ok := patch.(map[string]any)
+		if !ok {
+			return true
+		}
+		if patch, ok = settings[step]; !ok {
+			return false
+		}
+	}
+	return true
 }
 
 // edited returns the settings of a document after its edit.

@@ -75,6 +75,8 @@ type read struct {
 	size int // of the setting's value
 	// unsealed: Spec held secrets, which are among Secrets now.
 	unsealed bool
+	// closed says why secrets cannot be opened, by their paths.
+	closed map[string]error
 }
 
 // hide moves the values at paths from Spec to Secrets: the store holds them in clear, because they were not known to be secrets when the
@@ -105,7 +107,8 @@ func (b *Book) documents(ctx context.Context, tenant string) (map[string]*read, 
 }
 
 func (b *Book) read(tenant string, setting state.Setting) *read {
-	return &read{Document: Decode(b.Writer.Vault, tenant, setting), meta: metaOf(setting), size: len(setting.Value)}
+	d, closed := decode(b.Writer.Vault, tenant, setting)
+	return &read{Document: d, meta: metaOf(setting), size: len(setting.Value), closed: closed}
 }
 
 // Get returns a document. ErrNoDocument: the tenant has none of that name.

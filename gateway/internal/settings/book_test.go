@@ -13,6 +13,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/audit"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/vault"
 
 	_ "github.com/surveygate/surveygate/connectors/all"
 )
@@ -517,5 +518,36 @@ func TestBookDuringReseal(t *testing.T) {
 	}
 	if _, err := b.Get(t.Context(), "acme", "webhook/a"); !errors.Is(err, ErrNoDocument) || store.next {
 		t.Errorf("after the deletion: %v", err)
+	}
+}
+
+// Where a secret cannot be opened, because this replica does not have its key yet, no change loses it; one that sets it again is made.
+func TestChangeKeepsClosedSecrets(t *testing.T) {
+	t.Parallel()
+	store := local(t)
+	with, without := newBook(t, store), newBook(t, store)
+	with.Writer.Vault = newVault(t, store, strings.Replace(one, "k1:", "k2:", 1))
+	if _, err := with.one(t, Change{Name: "webhook/a", Spec: []byte(someHook)}, byTest); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []Change{
+		{Patch: true, Spec: []byte(`{"timeout": "5s"}`)},
+		{Patch: true, Spec: []byte(`{"headers": {"X-New": "ghijkl"}}`)},
+		{Patch: true, Spec: []byte(`{"headers": {"X-Key": "new"}}`)},
+		{Spec: []byte(`{"url": "https://a.example.com/", "events": ["response.completed"], "headers": {"X-Key": "abcdef"}}`)},
+		{edit: func(map[string]any, *read) error { return nil }},
+	} {
+		c.Name = "webhook/a"
+		var closed *ClosedError
+		if _, err := without.one(t, c, byTest); !errors.As(err, &closed) || !errors.Is(err, vault.ErrNoKey) {
+			t.Errorf("%s: %v", c.Spec, err)
+		}
+	}
+	if _, err := without.one(t, Change{Name: "webhook/a", Patch: true, Spec: []byte(`{"headers": {"X-Key": "new"}, "secrets": ["whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="]}`)}, byTest); err != nil {
+		t.Error(err)
+	}
+	all, err := without.documents(t.Context(), "acme")
+	if got := all["webhook/a"].Secrets; err != nil || got["headers.X-Key"].Expose() != "new" || len(got) != 2 {
+		t.Errorf("secrets %v, %v", got, err)
 	}
 }

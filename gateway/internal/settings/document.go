@@ -101,30 +101,36 @@ func encode(seal func(tenant, kind, name, field string, plain []byte) (string, e
 // Decode reads a document. It never fails: what is wrong with the setting is among the document's Faults, so that one document
 // harms no other. Spec shares the memory of the setting's value.
 func Decode(v *vault.Vault, tenant string, setting state.Setting) config.Document {
-	d := config.Document{Name: setting.Name, Version: setting.Version}
+	d, _ := decode(v, tenant, setting)
+	return d
+}
+
+// decode is Decode, and returns why secrets cannot be opened, by their paths.
+func decode(v *vault.Vault, tenant string, setting state.Setting) (d config.Document, closed map[string]error) {
+	d = config.Document{Name: setting.Name, Version: setting.Version}
 	fault := func(message, remedy string) {
 		d.Faults = append(d.Faults, document.At(config.StorePrefix+setting.Name, message, remedy))
 	}
 	if len(setting.Value) > config.MaxDocument {
 		fault(fmt.Sprintf("the document takes %d bytes, and at most %d are read", len(setting.Value), config.MaxDocument), "write a smaller one")
-		return d
+		return d, nil
 	}
 	var head struct {
 		V int `json:"v"`
 	}
 	if err := json.Unmarshal(setting.Value, &head); err != nil || head.V < 1 {
 		fault("the document is not in the form in which documents are stored", "write it again")
-		return d
+		return d, nil
 	}
 	if head.V != form {
 		fault(fmt.Sprintf("the document has form %d, which a newer version of surveygate wrote; this version reads form %d", head.V, form),
 			"update this replica: until then nothing is sent for the document, and its deliveries wait")
-		return d
+		return d, nil
 	}
 	var s stored
 	if err := json.Unmarshal(setting.Value, &s); err != nil || len(s.Doc) == 0 {
 		fault("the document is not in the form in which documents are stored", "write it again")
-		return d
+		return d, nil
 	}
 	d.Spec = within(setting.Value, s.Doc)
 	for _, path := range slices.Sorted(maps.Keys(s.Sealed)) {
@@ -134,6 +140,10 @@ func Decode(v *vault.Vault, tenant string, setting state.Setting) config.Documen
 			if errors.Is(err, vault.ErrNoKey) {
 				remedy = "start the gateway with the key that it was sealed with, or set the secret again"
 			}
+			if closed == nil {
+				closed = map[string]error{}
+			}
+			closed[path] = err
 			fault(fmt.Sprintf("the secret `%s` cannot be opened: %s", path, err), remedy)
 			continue
 		}
@@ -143,7 +153,7 @@ func Decode(v *vault.Vault, tenant string, setting state.Setting) config.Documen
 		d.Secrets[path] = connectors.NewSecret(string(plain))
 		clear(plain)
 	}
-	return d
+	return d, closed
 }
 
 // metaOf returns the metadata of a stored document; the zero value if it cannot be read.

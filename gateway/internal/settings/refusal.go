@@ -55,6 +55,20 @@ func RefusedName(err error) string {
 // ErrNoDocument means that the tenant has no document of that name.
 var ErrNoDocument = errors.New("no such document")
 
+// ClosedError means that a change would keep a secret of the document that cannot be opened, and so would lose it. Its cause is
+// vault.ErrNoKey where this gateway lacks the key, such as during the rotation of it.
+type ClosedError struct {
+	Name, Path string
+	Err        error
+}
+
+func (e *ClosedError) Error() string {
+	return fmt.Sprintf("the secret `%s` of `%s` cannot be opened here, and would be lost: %s; or send the change to a replica that has the key, or set the secret again in it",
+		e.Path, e.Name, e.Err)
+}
+
+func (e *ClosedError) Unwrap() error { return e.Err }
+
 // FaultsError means that a document does not compile.
 type FaultsError struct {
 	Name   string

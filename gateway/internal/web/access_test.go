@@ -170,6 +170,8 @@ func TestUnknownTenant(t *testing.T) {
 			sep = "&"
 		}
 		r.does(t, ask{path: path + sep + "tenant=acmee", token: operatorToken}, 404, "no such tenant `acmee`; did you mean `acme`?")
+		r.does(t, ask{path: path + sep + "tenant=ACME", token: operatorToken}, 404, "no such tenant")
+		r.does(t, ask{path: path + sep + "tenant=acme&tenant=globex", token: operatorToken}, 422, "this parameter is given twice")
 		r.does(t, ask{path: path + sep + "tenant=acmee", socket: true}, 404)
 	}
 	r.does(t, ask{method: "PUT", path: "/v1/webhooks/h?tenant=acmee", token: operatorToken, body: `{"url":"https://h.example.com/","signature":"none"}`}, 404)

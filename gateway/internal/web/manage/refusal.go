@@ -28,6 +28,7 @@ func Refusal(err error) error {
 		mask    *settings.MaskError
 		deleted *access.DeletedError
 		address *settings.AddressError
+		closed  *settings.ClosedError
 	)
 	if problem := secretRefusal(err); problem != nil {
 		return problem
@@ -63,6 +64,10 @@ func Refusal(err error) error {
 		return answer.NotFound("document")
 	case errors.Is(err, settings.ErrTooLarge):
 		return answer.NewProblem(fiber.StatusRequestEntityTooLarge, view.TooLarge, err.Error())
+	case errors.As(err, &closed) && errors.Is(err, vault.ErrNoKey):
+		return answer.Unavailable(closed.Error(), answer.DefaultRetryAfter, err)
+	case errors.As(err, &closed):
+		return answer.Conflict(closed.Error())
 	case errors.Is(err, vault.ErrNoKey):
 		return answer.Unavailable("secrets cannot be kept: the gateway has no key to seal them; set SURVEYGATE_KEY or `key_file`", answer.DefaultRetryAfter, err)
 	case errors.Is(err, state.ErrConflict):

@@ -217,19 +217,39 @@ func wouldOf(now, was *access.Tenant) settings.Would {
 
 // noteChange adds a line to the tenant's audit, unless before and after are equal. nil is neither.
 func (m *Management) noteChange(c *route.Call, did, of string, version uint64, before, after any) error {
-	line := audit.Line{By: c.By(), Did: did, Of: of, Version: version}
-	var err error
-	if line.Before, err = written(before); err != nil {
+	line, err := lineOf(c, did, of, version, before, after)
+	if err != nil || line.Before != nil && string(line.Before) == string(line.After) {
 		return err
+	}
+	return m.Book.Audit.Add(c.Base, c.Tenant, line)
+}
+
+// lineOf returns the audit line of a change; before and after may be nil.
+func lineOf(c *route.Call, did, of string, version uint64, before, after any) (line audit.Line, err error) {
+	line = audit.Line{By: c.By(), Did: did, Of: of, Version: version}
+	if line.Before, err = written(before); err != nil {
+		return line, err
 	}
 	if line.After, err = written(after); err != nil {
-		return err
-	}
-	if line.Before != nil && string(line.Before) == string(line.After) {
-		return nil
+		return line, err
 	}
 	line.Changed = settings.ChangedPaths(line.Before, line.After)
-	return m.Book.Audit.Add(c.Base, c.Tenant, line)
+	return line, nil
+}
+
+// audited returns the audit line of a change as what is written together with the change, so that neither is there without the other,
+// and what tells of the line, to be called then.
+func (m *Management) audited(c *route.Call, did, of string, before, after any) (with []state.Item, tell func(), err error) {
+	line, err := lineOf(c, did, of, 0, before, after)
+	if err != nil {
+		return nil, nil, err
+	}
+	var batch state.Batch
+	lines := []audit.Line{line}
+	if err := m.Book.Audit.AddTo(&batch, c.Tenant, lines, []int{0}); err != nil {
+		return nil, nil, err
+	}
+	return batch.Items, func() { m.Book.Audit.Tell(c.Base, c.Tenant, lines) }, nil
 }
 
 func written(v any) (json.RawMessage, error) {

@@ -137,12 +137,16 @@ func (m *Management) makeToken(c *route.Call) error {
 			return answer.Conflict("the configuration has a token `" + made.Name + "` of this tenant")
 		}
 	}
-	var token *access.Token
+	v := view.NewStored(made, time.Time{}, now)
+	with, tell, err := m.audited(c, "token.create", "token/"+made.Name, nil, v)
+	if err != nil {
+		return err
+	}
 	var secret string
 	err = m.Book.Writer.Alone(c.Base, c.Tenant, func(ctx context.Context) error {
 		most, err := m.Tenants.Limit(ctx, c.Tenant, "token")
 		if err == nil {
-			token, secret, err = m.Access.Stored.Make(ctx, *made, most)
+			_, secret, err = m.Access.Stored.Make(ctx, *made, most, with...)
 		}
 		return err
 	})
@@ -157,11 +161,8 @@ func (m *Management) makeToken(c *route.Call) error {
 	case err != nil:
 		return Refusal(err)
 	}
-	v := view.NewStored(token, time.Time{}, now)
-	if err := m.noteChange(c, "token.create", "token/"+token.Name, 0, nil, v); err != nil {
-		return err
-	}
-	c.Set(fiber.HeaderLocation, "/v1/tokens/"+token.Name)
+	tell()
+	c.Set(fiber.HeaderLocation, "/v1/tokens/"+made.Name)
 	return answer.JSON(c.Ctx, fiber.StatusCreated, view.MadeToken{Token: v, Secret: secret})
 }
 
@@ -224,16 +225,18 @@ func (m *Management) checkToken(c *route.Call, asked *view.NewToken, now time.Ti
 
 func (m *Management) deleteToken(c *route.Call) error {
 	name := c.Segment("name")
-	err := m.Access.Stored.Delete(c.Base, c.Tenant, name)
+	with, tell, err := m.audited(c, "token.delete", "token/"+name, nil, nil)
+	if err != nil {
+		return err
+	}
+	err = m.Access.Stored.Delete(c.Base, c.Tenant, name, with...)
 	if errors.Is(err, state.ErrNotFound) {
 		return m.noStoredToken(c, name)
 	}
 	if err != nil {
 		return Refusal(err)
 	}
-	if err := m.noteChange(c, "token.delete", "token/"+name, 0, nil, nil); err != nil {
-		return err
-	}
+	tell()
 	return c.SendStatus(fiber.StatusNoContent)
 }
 

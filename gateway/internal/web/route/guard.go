@@ -172,6 +172,9 @@ func (g *Guard) findTenant(c *Call, r *Route) error {
 	if !ok && named == access.AnyTenant && c.Grant.Tenant == access.AnyTenant {
 		return answer.NewProblem(fiber.StatusForbidden, view.Permission, "`tenant=*` is for what concerns the whole gateway, such as its health, tokens and audit; name one tenant here", "tenant")
 	}
+	if !ok && c.Grant.Tenant == access.AnyTenant { // it is not a name
+		return answer.NotFound("tenant")
+	}
 	if !ok {
 		return answer.NewProblem(fiber.StatusForbidden, view.Permission, "this token does not reach that tenant", cmp.Or(r.TenantIn, "tenant"))
 	}

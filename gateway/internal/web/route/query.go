@@ -25,12 +25,17 @@ func asked(c *fiber.Ctx, name string) string {
 // Segment returns a part of the path, copied.
 func (c *Call) Segment(name string) string { return strings.Clone(c.Params(name)) }
 
-// known refuses unknown parameters, and values that their declaration does not have: a mistyped filter would otherwise select everything,
-// or nothing.
+// known refuses unknown parameters, those that are given twice, and values that their declaration does not have: a mistyped filter would
+// otherwise select everything, or nothing.
 func known(c *fiber.Ctx, r *Route) error {
 	names := r.Query
+	var seen []string
 	for key, value := range c.Request().URI().QueryArgs().All() {
 		name := string(key)
+		if slices.Contains(seen, name) { // the first one would count, also where it is empty
+			return answer.Invalid("this parameter is given twice; give it once", name)
+		}
+		seen = append(seen, name)
 		if name == "tenant" && r.TenantIn == "" {
 			continue
 		}
