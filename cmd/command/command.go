@@ -109,6 +109,8 @@ func code(err error, stderr io.Writer) int {
 		return e.code
 	case errors.Is(err, client.ErrNotRunning):
 		return exitNobody
+	case errors.Is(err, client.ErrInterrupted):
+		return exitFailed
 	case errors.As(err, &refused):
 		if refused.Status == 404 {
 			return exitNothing

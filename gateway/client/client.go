@@ -79,6 +79,9 @@ type APIError = view.Problem
 // Detail is one fault in an APIError.
 type Detail = view.Detail
 
+// ErrInterrupted means that the caller ended a call that changes something before its answer came.
+var ErrInterrupted = errors.New("interrupted")
+
 // ErrNotRunning means that no gateway answers at the address in Options.
 var ErrNotRunning = errors.New("no gateway is running there")
 
@@ -129,6 +132,9 @@ func (c *Client) Do(ctx context.Context, call Call) error {
 		caller.Timeout = call.Wait
 	}
 	res, err := caller.Do(req)
+	if err != nil && ctx.Err() != nil && req.Method != http.MethodGet {
+		return fmt.Errorf("%s: %w before the answer came (%w): what was asked may be done all the same; look before you repeat it", c.where, ErrInterrupted, context.Cause(ctx))
+	}
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
 			remedy := "start one with `surveygate run`, or name its folder with --data"

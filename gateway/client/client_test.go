@@ -1,6 +1,8 @@
 package client
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +25,14 @@ func TestClientOfAGatewayThatHangs(t *testing.T) {
 	}
 	defer client.Close()
 	client.http.Timeout = 50 * time.Millisecond
+	// A change that its caller interrupts may be made all the same, which a list cannot.
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errors.New("interrupt signal received"))
+	for method, want := range map[string]bool{"POST": true, "DELETE": true, "GET": false} {
+		if err := client.Do(ctx, Call{Method: method, Path: "/v1/replays"}); errors.Is(err, ErrInterrupted) != want || !strings.Contains(err.Error(), "interrupt signal received") {
+			t.Errorf("%s: got %v", method, err)
+		}
+	}
 	_, err = client.Deliveries(t.Context(), nil)
 	if err == nil || !strings.HasSuffix(err.Error(), socket.Name+": the gateway there gave no answer within 50ms") {
 		t.Errorf("got %v", err)
