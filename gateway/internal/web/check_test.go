@@ -164,11 +164,11 @@ func TestCheckConnectionAtOnce(t *testing.T) {
 	checks.Wait()
 }
 
-// A check calls the product as a test delivery does, so that both count in what a tenant sends a minute. A refused check calls nobody.
-func TestChecksCountAsTests(t *testing.T) {
+// A check calls the product, so that a tenant has a bound of them. A refused check calls nobody.
+func TestChecksAreLimited(t *testing.T) {
 	t.Parallel()
 	var calls atomic.Int32
-	r, _ := newCheckingAt(t, route.Rates{Tests: route.Rate{Burst: 2, Per: 0.001}}, func(http.ResponseWriter, *http.Request) { calls.Add(1) })
+	r, _ := newCheckingAt(t, route.Rates{Checks: route.Rate{Burst: 2, Per: 0.001}}, func(http.ResponseWriter, *http.Request) { calls.Add(1) })
 	check := func(want int, parts ...string) told {
 		t.Helper()
 		return r.does(t, ask{method: http.MethodPost, path: "/v1/connections/theirs/check", token: acmeToken}, want, parts...)
@@ -176,10 +176,9 @@ func TestChecksCountAsTests(t *testing.T) {
 	check(200)
 	check(200)
 	before := calls.Load()
-	if got := check(429, `"type":"rate_limited"`, "2 tests a minute"); got.header.Get("Retry-After") == "" {
+	if got := check(429, `"type":"rate_limited"`, "2 connections a minute"); got.header.Get("Retry-After") == "" {
 		t.Error("it does not say when to try again")
 	}
-	r.does(t, ask{method: http.MethodPost, path: "/v1/connections/theirs/test", token: acmeToken}, 429)
 	if n := calls.Load(); n != before {
 		t.Errorf("%d more calls", n-before)
 	}

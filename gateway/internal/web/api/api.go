@@ -209,7 +209,7 @@ func table() []row {
 		}},
 
 		{(*API).check, route.Route{
-			Method: fiber.MethodPost, Path: "/v1/connections/:name/check", Scope: access.Write, TestSend: true,
+			Method: fiber.MethodPost, Path: "/v1/connections/:name/check", Scope: access.Write, Checks: true,
 			For: "check a connection with harmless requests to its product, as `check --live` does",
 			Out: live.Connection{},
 		}},

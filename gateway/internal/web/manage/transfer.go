@@ -1,6 +1,7 @@
 package manage
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -31,8 +32,8 @@ const (
 	importWait = 5 * time.Second
 	// An import pauses after each tenant for pauseTimes as long as the work on it took, so that those who publish meanwhile find the store
 	// and the processors free most of the time: for at most maxPause, and not after pausesFor.
-	pauseTimes          = 3
-	maxPause, pausesFor = 40 * time.Millisecond, 15 * time.Second
+	pauseTimes          = 6
+	maxPause, pausesFor = 40 * time.Millisecond, 16 * time.Second
 	// maxImportFaults bounds the details of a refusal, maxDoneNamed the tenants that are named as done.
 	maxImportFaults = 100
 	maxDoneNamed    = 20
@@ -138,8 +139,9 @@ func (m *Management) importSettings(c *route.Call) error {
 	}
 	if i.writing = !how.DryRun; i.writing {
 		err := i.all(ctx, i.write).refusal(i)
+		synced := m.Book.Sync(c.Base)
 		i.awaitUse(ctx)
-		if err != nil {
+		if err = cmp.Or(err, synced); err != nil {
 			return err
 		}
 	}
@@ -148,7 +150,7 @@ func (m *Management) importSettings(c *route.Call) error {
 
 // howToImport reads the parameters of an import.
 func howToImport(c *route.Call) (settings.How, error) {
-	how := settings.How{By: c.By(), Provenance: "import", Owner: strings.Clone(c.Asked("owner")), Later: true}
+	how := settings.How{By: c.By(), Provenance: "import", Owner: strings.Clone(c.Asked("owner")), Later: true, Lazy: true}
 	var err error
 	if how.DryRun, err = c.Flag("dry_run"); err != nil {
 		return how, err

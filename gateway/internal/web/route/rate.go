@@ -24,8 +24,9 @@ type Rate struct {
 type Rates struct {
 	// Reads and Writes are for each token, and for each session of a portal link. Publishing is neither.
 	Reads, Writes Rate
-	// Tests is for the test deliveries and checks of each tenant, Logins for the failed logins from each address.
-	Tests, Logins Rate
+	// Tests is for the test deliveries of each tenant, Logins for the failed logins from each address.
+	// Checks is for the checks of each tenant's connections, which ask products.
+	Tests, Checks, Logins Rate
 }
 
 func (r Rates) orDefaults() Rates {
@@ -37,6 +38,7 @@ func (r Rates) orDefaults() Rates {
 	put(&r.Reads, Rate{200, 50})
 	put(&r.Writes, Rate{50, 10})
 	put(&r.Tests, Rate{10, 10. / 60})
+	put(&r.Checks, Rate{60, 1})
 	put(&r.Logins, Rate{10, 10. / 60})
 	return r
 }
@@ -132,13 +134,13 @@ func TooMany(msg string, wait time.Duration, loc ...string) *answer.Problem {
 
 // limits are the buckets of a guard.
 type limits struct {
-	rates                                   Rates
-	reads, writes, tests, logins, published buckets
+	rates                                           Rates
+	reads, writes, tests, checks, logins, published buckets
 }
 
 func newLimits(r Rates) *limits {
 	l := &limits{rates: r.orDefaults()}
-	for _, b := range []*buckets{&l.reads, &l.writes, &l.tests, &l.logins, &l.published} {
+	for _, b := range []*buckets{&l.reads, &l.writes, &l.tests, &l.checks, &l.logins, &l.published} {
 		b.clock = wall
 	}
 	return l
@@ -163,7 +165,12 @@ func (l *limits) admit(c *Call, r *Route) error {
 	}
 	if r.TestSend {
 		if _, wait := l.tests.take(c.Tenant, l.rates.Tests, 1); wait > 0 {
-			return TooMany("a tenant sends at most "+strconv.Itoa(l.rates.Tests.Burst)+" tests a minute: test deliveries and checks of connections", wait)
+			return TooMany("a tenant sends at most "+strconv.Itoa(l.rates.Tests.Burst)+" test deliveries a minute", wait)
+		}
+	}
+	if r.Checks {
+		if _, wait := l.checks.take(c.Tenant, l.rates.Checks, 1); wait > 0 {
+			return TooMany("a tenant checks at most "+strconv.Itoa(l.rates.Checks.Burst)+" connections a minute", wait)
 		}
 	}
 	return nil

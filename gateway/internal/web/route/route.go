@@ -35,8 +35,8 @@ type Route struct {
 	// Tagged: its answers have the version of what they show as ETag, where that has one. Conditional: it takes If-Match and, with PUT,
 	// If-None-Match; where the version is another one, it answers 412. Located: its 201 and 202 have the path of what was made as Location.
 	Tagged, Conditional, Located bool
-	// TestSend: it sends a test delivery or checks a connection. A tenant has few of both together a minute.
-	TestSend bool
+	// TestSend: it sends a test delivery, of which a tenant has few a minute. Checks: it checks a connection, of which a tenant has more.
+	TestSend, Checks bool
 
 	// In is a value of the type of the request's body, Out of that of the answer; nil where there is none. A handler that answers in
 	// several forms has one Out for the description that covers all of them.
