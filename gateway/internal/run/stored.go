@@ -74,8 +74,7 @@ func (g *storedGenerations) write(ctx context.Context, of tenantGeneration, m us
 	ensured := func(kind string, value []byte) state.Write {
 		return state.Write{Tenant: of.tenant, Kind: kind, Name: of.generation, Verb: state.Ensure, Value: value}
 	}
-	// A decision, which is written later, is on disk no earlier.
-	made, err := g.store.WriteAll(ctx, &state.Batch{Writes: []state.Write{ensured(kindGenerationUsed, value), ensured(kindGeneration, text)}, Lazy: true})
+	made, err := g.store.WriteAll(ctx, &state.Batch{Writes: []state.Write{ensured(kindGenerationUsed, value), ensured(kindGeneration, text)}})
 	if err != nil {
 		return false, err
 	}

@@ -62,8 +62,6 @@ type How struct {
 	MakeSecrets bool
 	// Later: Apply need not wait until the documents are in use. The caller does, with AwaitUse, or does not care.
 	Later bool
-	// Lazy: nor until they are on disk. The caller does, with Sync.
-	Lazy bool
 }
 
 // Would is what a change does.
@@ -600,14 +598,6 @@ func (b *Book) fits(ctx context.Context, p *planned) error {
 	return nil
 }
 
-// Sync waits until what was written before is on disk.
-func (b *Book) Sync(ctx context.Context) error {
-	if _, err := b.Writer.Store.WriteAll(ctx, &state.Batch{}); err != nil {
-		return fmt.Errorf("sync the documents: %w", err)
-	}
-	return nil
-}
-
 // maxTries bounds how often changes are written again because a rotation of the key wrote their documents meanwhile.
 const maxTries = 20
 
@@ -621,7 +611,6 @@ func (b *Book) write(ctx context.Context, p *planned) error {
 	if err != nil || len(written) == 0 {
 		return err
 	}
-	batch.Lazy = p.how.Lazy
 	versions, err := b.Writer.Store.WriteAll(ctx, batch)
 	for try := 1; errors.Is(err, state.ErrConflict) && try < maxTries; try++ {
 		resealed, failed := b.isResealed(ctx, p, written)

@@ -18,8 +18,7 @@ type Settings interface {
 	Delete(ctx context.Context, tenant, kind, name string, version uint64) error
 	// WriteAll writes settings and items of lists together, for the cost of one write: all or nothing, also if the process is killed. It
 	// returns the new version of each write, in their order; 0 where nothing is there after it, or nothing was written. Watchers are
-	// notified once of each setting. ErrConflict: a setting has another version, and nothing was written. An empty batch waits until all
-	// that was written before is as durable as a write that is not lazy.
+	// notified once of each setting. ErrConflict: a setting has another version, and nothing was written.
 	WriteAll(ctx context.Context, b *Batch) (versions []uint64, err error)
 	// LastChanges returns for each tenant that had a setting of a kind the version of its last Put or Delete, by tenant. It is
 	// an index over all tenants: one read tells which tenants to List. Changes by versions before this index are not in it.
@@ -43,9 +42,6 @@ type Settings interface {
 type Batch struct {
 	Writes []Write
 	Items  []Item
-	// Lazy: WriteAll does not wait for the disk. What is written is there before anything that is written later, and within about a
-	// second. It is for what is done again after a loss, such as the parts of a larger act that is not answered yet.
-	Lazy bool
 }
 
 // Write writes one setting of a batch.

@@ -78,12 +78,6 @@ func (s *store) WriteAll(ctx context.Context, b *state.Batch) ([]uint64, error) 
 	if err := b.Check(); err != nil {
 		return nil, err
 	}
-	if len(b.Writes)+len(b.Items) == 0 {
-		if b.Lazy {
-			return nil, nil
-		}
-		return nil, s.do(ctx, &call{op: syncLog{}, sync: true})
-	}
 	op := &writingAll{batch: b, versions: make([]uint64, len(b.Writes))}
 	size := 128
 	for i := range b.Writes {
@@ -92,7 +86,7 @@ func (s *store) WriteAll(ctx context.Context, b *state.Batch) ([]uint64, error) 
 	for i := range b.Items {
 		size += len(b.Items[i].Head) + len(b.Items[i].Tail) + 128
 	}
-	if err := s.do(ctx, &call{op: op, size: size, sync: !b.Lazy}); err != nil {
+	if err := s.do(ctx, &call{op: op, size: size, sync: true}); err != nil {
 		return nil, fmt.Errorf("write %d settings together: %w", len(b.Writes), err)
 	}
 	return op.versions, nil

@@ -154,17 +154,9 @@ var settings = []test{
 		made, err := s.store().Get(s.ctx, zeta, "mark", "made")
 		s.ok(err)
 		s.same("what was ensured", string(made.Value), "made")
-		lazy := &state.Batch{Writes: []state.Write{{Tenant: zeta, Kind: "mark", Name: "lazy", Value: []byte("soon")}}, Lazy: true}
-		versions, err = s.store().WriteAll(s.ctx, lazy)
+		versions, err = s.store().WriteAll(s.ctx, &state.Batch{})
 		s.ok(err)
-		soon, err := s.store().Get(s.ctx, zeta, "mark", "lazy")
-		s.ok(err)
-		s.same("what was written lazily", []any{string(soon.Value), soon.Version}, []any{"soon", versions[0]})
-		for _, lazy := range []bool{true, false} {
-			versions, err = s.store().WriteAll(s.ctx, &state.Batch{Lazy: lazy})
-			s.ok(err)
-			s.same("an empty batch", len(versions), 0)
-		}
+		s.same("an empty batch", len(versions), 0)
 	}},
 	{name: "as many as a tenant has are written together", run: func(s *suite) {
 		const n = 1000

@@ -1,7 +1,6 @@
 package manage
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -139,9 +138,8 @@ func (m *Management) importSettings(c *route.Call) error {
 	}
 	if i.writing = !how.DryRun; i.writing {
 		err := i.all(ctx, i.write).refusal(i)
-		synced := m.Book.Sync(c.Base)
 		i.awaitUse(ctx)
-		if err = cmp.Or(err, synced); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -150,7 +148,7 @@ func (m *Management) importSettings(c *route.Call) error {
 
 // howToImport reads the parameters of an import.
 func howToImport(c *route.Call) (settings.How, error) {
-	how := settings.How{By: c.By(), Provenance: "import", Owner: strings.Clone(c.Asked("owner")), Later: true, Lazy: true}
+	how := settings.How{By: c.By(), Provenance: "import", Owner: strings.Clone(c.Asked("owner")), Later: true}
 	var err error
 	if how.DryRun, err = c.Flag("dry_run"); err != nil {
 		return how, err
