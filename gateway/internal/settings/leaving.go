@@ -2,10 +2,12 @@ package settings
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
@@ -23,6 +25,11 @@ const (
 	// leavingPage is how many deliveries are read at once, leavingPages how many pages in one round.
 	leavingPage, leavingPages = 200, 50
 )
+
+// leavingNote is the value of a note. Notes of earlier versions have no time.
+type leavingNote struct {
+	At time.Time `json:"at"`
+}
 
 // Leaving ends what waits for deleted destinations. All fields are required; it is safe for concurrent use.
 type Leaving struct {
@@ -50,7 +57,11 @@ func (l *Leaving) Removed(ctx context.Context, tenant, name string) (waiting int
 	if err != nil && !errors.Is(err, state.ErrNotFound) {
 		return 0, err
 	}
-	_, err = l.Store.Put(ctx, systemTenant, kindLeaving, key, []byte("{}"), kept.Version)
+	value, err := json.Marshal(leavingNote{l.Clock.Now().UTC()})
+	if err != nil {
+		return 0, fmt.Errorf("write the note of a destination that leaves: %w", err)
+	}
+	_, err = l.Store.Put(ctx, systemTenant, kindLeaving, key, value, kept.Version)
 	if err != nil && !errors.Is(err, state.ErrConflict) { // another one noted it just now
 		return 0, fmt.Errorf("note that a destination leaves: %w", err)
 	}
@@ -92,7 +103,9 @@ func (l *Leaving) End(ctx context.Context) error {
 	var failed error
 	for _, note := range notes {
 		tenant, name, _ := strings.Cut(note.Name, "/")
-		done, err := l.end(ctx, tenant, name)
+		var noted leavingNote
+		_ = json.Unmarshal(note.Value, &noted) // without a time it is an old one
+		done, err := l.end(ctx, tenant, name, noted.At)
 		if err == nil && done {
 			err = l.Store.Delete(ctx, systemTenant, kindLeaving, note.Name, note.Version)
 			if errors.Is(err, state.ErrNotFound) || errors.Is(err, state.ErrConflict) {
@@ -109,12 +122,12 @@ func (l *Leaving) End(ctx context.Context) error {
 	return failed
 }
 
-// end reports whether nothing is left to do for a destination.
-func (l *Leaving) end(ctx context.Context, tenant, name string) (done bool, err error) {
+// end reports whether nothing is left to do for a destination, which was noted at a time.
+func (l *Leaving) end(ctx context.Context, tenant, name string, noted time.Time) (done bool, err error) {
 	for _, document := range decide.DocumentsOf(state.Origin{Kind: state.Test, Name: name}) {
 		switch _, err := l.Store.Get(ctx, tenant, state.KindDocument, document); {
-		case err == nil: // it was made again, or its deletion failed
-			return true, nil
+		case err == nil: // it is not deleted yet, it was made again, or its deletion failed
+			return l.Clock.Now().Sub(noted) > workFor, nil
 		case !errors.Is(err, state.ErrNotFound):
 			return false, err
 		}
