@@ -44,7 +44,10 @@ type liveBench struct {
 }
 
 func newLiveBench(b *testing.B, engine string) *liveBench {
-	const kept = 100_000
+	kept := 100_000
+	if testing.Short() {
+		kept = 10_000
+	}
 	s := &liveBench{came: map[string]time.Time{}, dir: b.TempDir(), client: &http.Client{Timeout: time.Minute}}
 	listener, err := (&net.ListenConfig{}).Listen(b.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {

@@ -37,6 +37,10 @@ func importText(tenants, hooks, round int) []byte {
 // published; each import is held against as long a time without one. It reports medians over the imports: run it with -benchtime 5x on
 // a machine that does nothing else. Bounds: 30 s, and a p99 of publishing of 1.1 times.
 func BenchmarkImport(b *testing.B) {
+	tenants := benchTenants
+	if testing.Short() {
+		tenants /= 10
+	}
 	for _, engine := range []config.Engine{config.EngineEmbedded, config.EngineRedis} {
 		b.Run(string(engine), func(b *testing.B) {
 			dir := b.TempDir()
@@ -58,7 +62,7 @@ func BenchmarkImport(b *testing.B) {
 			ended := make(chan error, 1)
 			go func() { ended <- g.serve(ctx) }()
 			defer func() { cancel(); <-ended }()
-			for i := range benchTenants {
+			for i := range tenants {
 				_, _, err := g.register.Tenants.Change(ctx, fmt.Sprintf("t%d", i), access.How{By: "test", At: time.Now()}, func(*access.Tenant) error { return nil })
 				if err != nil {
 					b.Fatal(err)
@@ -68,7 +72,7 @@ func BenchmarkImport(b *testing.B) {
 			defer intake.stop()
 			var imports, ratios []float64
 			for round := 0; b.Loop(); round++ {
-				text := importText(benchTenants, benchHooks, round)
+				text := importText(tenants, benchHooks, round)
 				c, err := client.Dial(client.Options{Data: o.Data})
 				if err != nil {
 					b.Fatal(err)
@@ -81,7 +85,7 @@ func BenchmarkImport(b *testing.B) {
 				}
 				took := time.Since(began)
 				during := intake.take()
-				if done.Create+done.Update != benchTenants*benchHooks {
+				if done.Create+done.Update != tenants*benchHooks {
 					b.Fatalf("%s", done.Plan)
 				}
 				began = time.Now()
