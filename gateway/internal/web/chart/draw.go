@@ -40,7 +40,7 @@ func frame(w *page, p *plot, s scale, marks func()) {
 	w.number(left)
 	w.raw(`" y="`)
 	w.number(top)
-	w.raw(`" width="90%" height="`)
+	w.raw(`" width="85%" height="`)
 	w.number(height)
 	w.raw(`" overflow="visible"><svg viewBox="0 0 `)
 	w.number(slot * float64(p.steps.N))
