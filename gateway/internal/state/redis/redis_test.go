@@ -202,7 +202,9 @@ func conformAsUser(t *testing.T, url string, shards int, nodes []*server, only .
 	for _, n := range nodes {
 		n.do("ACL", "SETUSER", "gate", "on", ">secret", "~t*", "&t*", "+@all", "-@dangerous", "+info")
 	}
-	t.Run("suite", func(t *testing.T) { conform(t, strings.Replace(url, "redis://", "redis://gate:secret@", 1), shards, only...) })
+	t.Run("suite", func(t *testing.T) {
+		conform(t, strings.Replace(url, "redis://", "redis://gate:secret@", 1), shards, only...)
+	})
 	for _, n := range nodes {
 		if refused := asList(n.do("ACL", "LOG")); len(refused) > 0 {
 			t.Errorf("refused was %v", refused)
