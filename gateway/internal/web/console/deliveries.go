@@ -127,6 +127,9 @@ func (c *Console) deliveries(r *page.Request) error {
 	if cursor == "" && d.Problem == nil {
 		d.Newer = d.Here + "part=newer&top=" + url.QueryEscape(top(d.List.Data))
 	}
+	if r.Wants("rows") {
+		return r.Part("deliveries", "rows", d)
+	}
 	return r.Show("deliveries", d)
 }
 

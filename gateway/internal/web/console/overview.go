@@ -1,6 +1,7 @@
 package console
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
@@ -169,7 +170,7 @@ func tiles(o *view.Overview) []tile {
 	if p := t.P95; p != nil {
 		one := tile{Name: "Response time", Figure: page.Milliseconds(p.Last24h), About: "p95 of " + plural(p.N, "answer", "answers") + " in 24 h", Page: "/destinations"}
 		if p.Few {
-			one.Figure, one.About = "few", plural(p.N, "answer", "answers")+" in 24 h: too few for a p95"
+			one.Figure, one.About = "few", "too few answers for a p95"
 		}
 		s := spark("p95 of response times by hour, last 24 hours", chart.Milliseconds, optionals(p.Hourly))
 		s.Merge = chart.Max
@@ -291,16 +292,23 @@ func sampleBody(example json.RawMessage) string {
 	if json.Unmarshal(example, &fields) != nil {
 		return string(example)
 	}
-	keep := map[string]json.RawMessage{"type": fields["type"]}
 	var data map[string]json.RawMessage
-	if json.Unmarshal(fields["data"], &data) == nil {
-		maps.Copy(keep, data)
-	}
-	body, err := json.MarshalIndent(keep, "", "  ")
-	if err != nil {
+	if json.Unmarshal(fields["data"], &data) != nil {
 		return string(example)
 	}
-	return string(body)
+	delete(data, "raw")
+	delete(data, "warnings")
+	var b bytes.Buffer
+	fmt.Fprintf(&b, `{"type": %s`, fields["type"])
+	for _, name := range slices.Sorted(maps.Keys(data)) {
+		fmt.Fprintf(&b, `, %q: %s`, name, data[name])
+	}
+	b.WriteString("}")
+	var out bytes.Buffer
+	if json.Indent(&out, b.Bytes(), "", "  ") != nil {
+		return string(example)
+	}
+	return out.String()
 }
 
 func (c *Console) sendSample(r *page.Request) error {

@@ -19,6 +19,8 @@ const typedAbove = 100
 // replaying is the page that counts what filters select before it is replayed.
 type replaying struct {
 	Would view.ReplayCount
+	// Counted: the filters can be used, and Would is what they select.
+	Counted bool
 	// Words are the filters; Query is them in an address.
 	Words [][2]string
 	Query string
@@ -46,6 +48,7 @@ func (c *Console) showReplay(r *page.Request, filter url.Values, d replaying, pr
 			return err
 		}
 	}
+	d.Counted = err == nil
 	d.Type = d.Would.Deliveries > typedAbove
 	return r.Show("replaying", d)
 }
@@ -62,7 +65,7 @@ func wouldReplay(r *page.Request, filter url.Values) (count view.ReplayCount, er
 	if !replayable(filter) {
 		return count, answer.NewProblem(fiber.StatusUnprocessableEntity, view.Validation, "choose what is replayed by a filter of the list first, such as a state and a destination")
 	}
-	a, err := r.Ask(page.Ask{Method: fiber.MethodPost, Path: "/v1/replays", Body: view.ReplayRequest{Of: replayOf(filter), DryRun: true}})
+	a, err := r.Ask(page.Ask{Method: fiber.MethodPost, Path: "/v1/replays", Body: view.ReplayRequest{Of: replayOf(filter), DryRun: true}, DryRun: true})
 	if err != nil {
 		return count, err
 	}
