@@ -66,7 +66,7 @@ func TestOverviewPage(t *testing.T) {
 	got := r.does(t, ask{path: "/console/t/default/", header: who}, 200,
 		"revoked", "its credentials are refused", "1 delivery waits", `href="/console/t/default/destinations/alarms"`, "what waits becomes dead letters from",
 		"1 dead letter: 404 Not Found", `href="/console/t/default/deliveries/replay?destination=alarms&amp;state=dead&amp;status=404"`,
-		"1,234", "the oldest for", "Onboarding", "n 40", ">50<", `href="/console/t/default/surveys/pollqr/s1"`, "<svg")
+		"1,234", "oldest ", "Onboarding", "n 40", ">50<", `href="/console/t/default/surveys/pollqr/s1"`, "<svg")
 	noMarkup(t, got)
 	if n := strings.Count(got.body, "<h1"); n != 1 {
 		t.Errorf("%d headings", n)

@@ -155,7 +155,7 @@ func tiles(o *view.Overview) []tile {
 	counted := func(name, at string, n *view.TileCount) {
 		if n != nil {
 			all = append(all, tile{
-				Name: name, Figure: page.Number(n.LastHour), Page: at, About: "in the last hour, " + page.Number(n.Last24h) + " in 24 h",
+				Name: name, Figure: page.Number(n.LastHour), Page: at, About: "last hour · " + page.Number(n.Last24h) + " in 24 h",
 				Spark: spark(name+" an hour, last 24 hours", chart.Count, floats(n.Hourly)).Bars(),
 			})
 		}
@@ -168,7 +168,7 @@ func tiles(o *view.Overview) []tile {
 		all = append(all, tile{Name: "Success", Figure: page.Percent(rate.Last24h), About: "of attempts in 24 h", Page: "/deliveries?failed=true&since=24h", Spark: s.Line()})
 	}
 	if p := t.P95; p != nil {
-		one := tile{Name: "Response time", Figure: page.Milliseconds(p.Last24h), About: "p95 of " + plural(p.N, "answer", "answers") + " in 24 h", Page: "/destinations"}
+		one := tile{Name: "Response time", Figure: page.Milliseconds(p.Last24h), About: "p95 of " + plural(p.N, "answer", "answers"), Page: "/destinations"}
 		if p.Few {
 			one.Figure, one.About = "few", "too few answers for a p95"
 		}
@@ -179,21 +179,20 @@ func tiles(o *view.Overview) []tile {
 	}
 	waiting := tile{Name: "Waiting", Figure: page.Number(t.Waiting.Count), About: "nothing waits", Page: "/deliveries?state=waiting"}
 	if t.Waiting.Count > 0 {
-		waiting.About = "the oldest for " + page.Long(seconds(t.Waiting.OldestS))
+		waiting.About = "oldest " + page.Long(seconds(t.Waiting.OldestS))
 	}
 	dead := tile{Name: "Dead letters", Figure: page.Number(t.Dead), About: "nothing was given up", Page: "/deliveries?state=dead"}
 	if t.Dead > 0 {
-		dead.About, dead.State = "given up: replay or drop them", "bad"
+		dead.About, dead.State = "replay or drop them", "bad"
 	}
 	return append(all, waiting, dead)
 }
 
-// failures draws the failed attempts of a destination beside all.
+// failures draws the attempts of a destination, and the failed ones of them.
 func failures(name string, t view.Trend) template.HTML {
 	s := spark(name+": attempts an hour, last 24 hours", chart.Count, floats(t.Hourly))
 	if t.Failed > 0 {
-		s = spark(name+": failed attempts an hour, last 24 hours", chart.Count, floats(t.HourlyFailed))
-		s.Class = "bad"
+		s.Part, s.PartName = floats(t.HourlyFailed), "failed"
 	}
 	return s.Bars()
 }
