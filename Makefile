@@ -10,7 +10,7 @@ RACED    ?= $$(.ci/raced)
 BIN      := bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test contracts race fuzz crash bench lint vuln docs docs-check examples check needs
+.PHONY: help run build test contracts race fuzz crash bench lint vuln docs docs-check examples check needs assets
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk 'BEGIN {FS = ":.*## "} {printf "  %-12s %s\n", $$1, $$2}'
@@ -65,8 +65,11 @@ docs-check: ## fail when a derived page is stale
 examples: ## play the examples and every block of the README
 	$(GO) test -count=1 -run 'TestExamples|TestReadme' ./cmd/surveygate
 
-needs: ## install what the tests start and is missing: Redis, and its client for Python
-	@.ci/need redis-server redis-cli python3 python3-redis
+needs: ## install what the tests start and is missing: Redis, its client for Python, a browser
+	@.ci/need redis-server redis-cli python3 python3-redis chromium
+
+assets: ## fetch the files of other projects that pages load, and compare their hashes
+	@.ci/assets
 
 check: ## what CI runs, word for word
 	bash .ci/run

@@ -7,7 +7,6 @@ package portal
 import (
 	"context"
 	"embed"
-	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/gateway/internal/web/page"
 	"github.com/surveygate/surveygate/gateway/internal/web/route"
 )
@@ -45,25 +45,25 @@ type Portal struct {
 	app  *fiber.App
 }
 
-// New returns the portal, or the error of a template.
-func New(o Options) (*Portal, error) {
+// New returns the portal.
+func New(o Options) *Portal {
 	p := &Portal{}
-	site, err := page.New(page.Options{
+	p.site = page.New(page.Options{
 		Root: Root, Files: files, Portal: true, Routes: o.Routes, Callers: o.Callers, Below: o.Below, Login: p.ended, Menu: p.menu,
 		Clock: o.Clock, Log: o.Log, Context: o.Context,
 	})
-	if err != nil {
-		return nil, fmt.Errorf("make the portal: %w", err)
-	}
-	p.site = site
-	return p, nil
+	return p
 }
+
+// Check returns the error of a template.
+func (p *Portal) Check() error { return p.site.Check() }
 
 // Mount adds the portal to a server.
 func (p *Portal) Mount(app *fiber.App) {
 	p.app = app
 	p.site.Mount(app)
 	p.mountWebhooks()
+	p.site.Add(app, fiber.MethodGet, "/*", func(*page.Request) error { return answer.NotFound("page") })
 }
 
 func (p *Portal) get(path string, serve page.Handler) {

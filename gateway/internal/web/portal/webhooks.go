@@ -6,8 +6,8 @@ import (
 
 func (p *Portal) mountWebhooks() {
 	p.get("/", func(r *page.Request) error {
-		for _, item := range p.menu(r) {
-			return r.See(item.Path, "")
+		if menu := p.menu(r); len(menu) > 0 {
+			return r.See(menu[0].Path, "")
 		}
 		return r.Show("ended", nil)
 	})

@@ -45,8 +45,8 @@ type Callers struct {
 // Caller is who makes a request.
 type Caller struct {
 	Grant *access.Grant
-	// Cookie: it was found by a cookie, which a browser also sends for pages of others.
-	Cookie bool
+	// Session is what a cookie holds that it was found by, which a browser also sends for pages of others; nil: it was found by a token.
+	Session *access.Session
 }
 
 // Of returns who makes a request; without a grant: nobody who counts. The error is one of the store.
@@ -60,9 +60,9 @@ func (k *Callers) Of(ctx context.Context, h *fasthttp.RequestHeader) (Caller, er
 		return Caller{}, nil
 	case s.Link != "":
 		grant, err := k.Links.Grant(ctx, s)
-		return Caller{grant, true}, err
+		return Caller{grant, s}, err
 	default:
-		return Caller{k.Access.SessionGrant(s), true}, nil
+		return Caller{k.Access.SessionGrant(s), s}, nil
 	}
 }
 
