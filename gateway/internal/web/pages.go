@@ -25,6 +25,7 @@ func (a *App) mountPages(f *front) {
 	operators.Mount(f.fiber)
 	customers, err := portal.New(portal.Options{
 		Routes: f.routes, Callers: a.callers, Below: below, Clock: a.options.Clock, Log: a.options.Log, Context: a.guard.Context,
+		Open: a.manage.OpenLink, Origins: func() []string { return a.options.Plan().Config.Portal.Origins },
 	})
 	if err != nil {
 		panic(err)
