@@ -47,8 +47,8 @@ var floors = [][]string{
 	{"gateway/internal/web/answer", "gateway/internal/web/chart", "gateway/internal/web/listener"},
 	{"gateway/internal/web/intake", "gateway/internal/web/sse", "gateway/internal/web/route"},
 	{"gateway/internal/web/api", "gateway/internal/web/manage", "gateway/internal/web/openapi"},
-	{"gateway/internal/web/docs"},
-	{"gateway/internal/web/compat", "gateway/internal/web/inspect", "gateway/internal/web/observe"},
+	{"gateway/internal/web/docs", "gateway/internal/web/page"},
+	{"gateway/internal/web/compat", "gateway/internal/web/console", "gateway/internal/web/inspect", "gateway/internal/web/observe", "gateway/internal/web/portal"},
 	{"gateway/internal/web"},
 	{"gateway/client", "gateway/offline", "gateway/receiver"},
 	{"gateway/internal/run"},
@@ -90,6 +90,10 @@ var bans = []struct {
 	{"gateway", "gateway/internal/state/redis", []string{"gateway/internal/run"}, "the store is used through the interface in state; run opens the engine"},
 	{"gateway/client", "gateway/internal/web", nil, "a client of the API brings no server with it"},
 	{"gateway/internal/act", "gateway/internal/deliver", nil, "it acts on the store, and tells the loop through Options"},
+	{"gateway/internal/web/console", "gateway/internal/state", nil, "a page shows what the API answers"},
+	{"gateway/internal/web/console", "gateway/internal/settings", nil, "a page changes what the API changes"},
+	{"gateway/internal/web/portal", "gateway/internal/state", nil, "a page shows what the API answers"},
+	{"gateway/internal/web/portal", "gateway/internal/settings", nil, "a page changes what the API changes"},
 	{"gateway/internal/web", "gateway/internal/deliver", nil, "a handler calls accept or act; the delivery loop belongs to run"},
 }
 

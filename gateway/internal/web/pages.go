@@ -16,19 +16,11 @@ func (a *App) mountPages(f *front) {
 		}
 		return public.Path
 	}
-	operators, err := console.New(console.Options{
+	console.New(console.Options{
 		Routes: f.routes, Callers: a.callers, Below: below, Clock: a.options.Clock, Log: a.options.Log, Context: a.guard.Context,
-	})
-	if err != nil {
-		panic(err) // a template of the binary is wrong, which a test finds
-	}
-	operators.Mount(f.fiber)
-	customers, err := portal.New(portal.Options{
+	}).Mount(f.fiber)
+	portal.New(portal.Options{
 		Routes: f.routes, Callers: a.callers, Below: below, Clock: a.options.Clock, Log: a.options.Log, Context: a.guard.Context,
 		Open: a.manage.OpenLink, Origins: func() []string { return a.options.Plan().Config.Portal.Origins },
-	})
-	if err != nil {
-		panic(err)
-	}
-	customers.Mount(f.fiber)
+	}).Mount(f.fiber)
 }

@@ -161,7 +161,7 @@ func New(o Options) *App {
 	})
 	a.manage = manage.New(manage.Options{
 		Store: o.Store, Plan: o.Plan, Access: o.Access, Tenants: o.Tenants, Links: links, Guard: a.guard, Book: o.Book, Clock: o.Clock, Log: o.Log,
-		Cascade: management.DeleteTenant, Jobs: o.Jobs,
+		Cascade: management.DeleteTenant, Jobs: o.Jobs, Version: o.Stats.Version(),
 	})
 	routes := slices.Concat(
 		management.Bound(),

@@ -6,7 +6,6 @@ package console
 import (
 	"context"
 	"embed"
-	"fmt"
 	"html/template"
 	"log/slog"
 	"net/url"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/gateway/internal/web/page"
 	"github.com/surveygate/surveygate/gateway/internal/web/route"
 )
@@ -26,6 +26,9 @@ var files embed.FS
 
 // Root is the path of the console.
 const Root = "/console"
+
+// ImportPath ends the path of the page that takes a file of documents, which may be larger than any other form.
+const ImportPath = "/settings/import"
 
 // Options are what the console works with; all are required but Below.
 type Options struct {
@@ -45,19 +48,18 @@ type Console struct {
 	app  *fiber.App
 }
 
-// New returns the console, or the error of a template.
-func New(o Options) (*Console, error) {
+// New returns the console.
+func New(o Options) *Console {
 	c := &Console{}
-	site, err := page.New(page.Options{
+	c.site = page.New(page.Options{
 		Root: Root, Files: files, Routes: o.Routes, Callers: o.Callers, Below: o.Below, Login: c.toLogin, Menu: c.menu, Prepare: c.prepare, Funcs: funcs,
 		Clock: o.Clock, Log: o.Log, Context: o.Context,
 	})
-	if err != nil {
-		return nil, fmt.Errorf("make the console: %w", err)
-	}
-	c.site = site
-	return c, nil
+	return c
 }
+
+// Check returns the error of a template.
+func (c *Console) Check() error { return c.site.Check() }
 
 // Mount adds the console to a server.
 func (c *Console) Mount(app *fiber.App) {
@@ -76,6 +78,7 @@ func (c *Console) Mount(app *fiber.App) {
 	c.mountSurveys()
 	c.mountReplays()
 	c.mountSettings()
+	c.site.Add(app, fiber.MethodGet, "/*", func(*page.Request) error { return answer.NotFound("page") })
 }
 
 func (c *Console) below() string {

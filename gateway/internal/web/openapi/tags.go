@@ -25,6 +25,8 @@ var tags = []tag{
 	{"tokens", "Who may call the API, and what for."},
 	{"stats", "What was counted of destinations, sources, rules and surveys, by minute, hour or day."},
 	{"health", "How a tenant stands: what waits, what failed, and what is on hold."},
+	{"overview", "What a person looks at first: figures of a day, and what needs attention."},
+	{"me", "Who asks, and what that is allowed."},
 	{"live", "A stream of signals that say that there is something to read again."},
 	{"audit", "Who changed what, and did what by hand."},
 	{"jobs", "Deletions of tenants, which take longer than a request."},

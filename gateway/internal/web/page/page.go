@@ -13,6 +13,7 @@ import (
 	"maps"
 	"path"
 	"strings"
+	"sync"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
@@ -61,53 +62,63 @@ type Item struct {
 // Site is a set of pages. Make it with New; it is safe for concurrent use.
 type Site struct {
 	Options
-	pages  map[string]*template.Template
+	pages  func() (map[string]*template.Template, error)
 	assets *assets
 	// marks are texts that templates write and that each answer replaces: they stay secret, so that no content can have them.
 	marks marks
 }
 
-// New returns a site, or the error of a template.
-func New(o Options) (*Site, error) {
-	s := &Site{Options: o, pages: map[string]*template.Template{}, assets: allAssets(), marks: newMarks()}
+// New returns a site. Its templates are parsed when the first page is asked for.
+func New(o Options) *Site {
+	s := &Site{Options: o, assets: allAssets(), marks: newMarks()}
+	s.pages = sync.OnceValues(s.parse)
+	return s
+}
+
+// Check returns the error of a template.
+func (s *Site) Check() error {
+	_, err := s.pages()
+	return err
+}
+
+// parse returns the templates of all pages, by the names of their files.
+func (s *Site) parse() (map[string]*template.Template, error) {
 	funcs := s.funcs()
-	maps.Copy(funcs, o.Funcs)
+	maps.Copy(funcs, s.Funcs)
 	base, err := template.New("").Funcs(funcs).ParseFS(partFiles, "parts/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("parse the parts of pages: %w", err)
 	}
-	own, err := fs.Glob(o.Files, "parts/*.html")
+	own, err := fs.Glob(s.Files, "parts/*.html")
 	if err != nil {
-		return nil, fmt.Errorf("list the parts of %s: %w", o.Root, err)
+		return nil, fmt.Errorf("list the parts of %s: %w", s.Root, err)
 	}
 	if len(own) > 0 {
-		if base, err = base.ParseFS(o.Files, own...); err != nil {
-			return nil, fmt.Errorf("parse the parts of %s: %w", o.Root, err)
+		if base, err = base.ParseFS(s.Files, own...); err != nil {
+			return nil, fmt.Errorf("parse the parts of %s: %w", s.Root, err)
 		}
 	}
-	if err := s.parse(base, partFiles, "common/*.html"); err != nil {
-		return nil, err
-	}
-	return s, s.parse(base, o.Files, "pages/*.html")
-}
-
-// parse adds the pages that a pattern names.
-func (s *Site) parse(base *template.Template, in fs.FS, pattern string) error {
-	files, err := fs.Glob(in, pattern)
-	if err != nil {
-		return fmt.Errorf("list the pages of %s: %w", s.Root, err)
-	}
-	for _, file := range files {
-		of, err := base.Clone()
+	pages := map[string]*template.Template{}
+	for _, in := range []struct {
+		files   fs.FS
+		pattern string
+	}{{partFiles, "common/*.html"}, {s.Files, "pages/*.html"}} {
+		names, err := fs.Glob(in.files, in.pattern)
 		if err != nil {
-			return fmt.Errorf("parse %s: %w", file, err)
+			return nil, fmt.Errorf("list the pages of %s: %w", s.Root, err)
 		}
-		if of, err = of.ParseFS(in, file); err != nil {
-			return fmt.Errorf("parse %s: %w", file, err)
+		for _, file := range names {
+			of, err := base.Clone()
+			if err != nil {
+				return nil, fmt.Errorf("parse %s: %w", file, err)
+			}
+			if of, err = of.ParseFS(in.files, file); err != nil {
+				return nil, fmt.Errorf("parse %s: %w", file, err)
+			}
+			pages[strings.TrimSuffix(path.Base(file), ".html")] = of
 		}
-		s.pages[strings.TrimSuffix(path.Base(file), ".html")] = of
 	}
-	return nil
+	return pages, nil
 }
 
 // Handler answers a request of a visitor.
@@ -175,7 +186,11 @@ func (s *Site) failed(r *Request, err error) error {
 
 // render writes a template with what belongs to the answer in place of the marks.
 func (s *Site) render(r *Request, page, name string, data any) ([]byte, error) {
-	of := s.pages[page]
+	pages, err := s.pages()
+	if err != nil {
+		return nil, err
+	}
+	of := pages[page]
 	if of == nil {
 		return nil, fmt.Errorf("there is no page %s", page)
 	}

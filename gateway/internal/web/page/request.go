@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"sync"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
@@ -224,7 +225,26 @@ func (r *Request) send(body []byte) error {
 	c.Set(fiber.HeaderVary, fiber.HeaderAcceptEncoding)
 	if len(body) > 1<<10 && c.Request().Header.HasAcceptEncoding("gzip") {
 		c.Set(fiber.HeaderContentEncoding, "gzip")
-		return c.Send(fasthttp.AppendGzipBytesLevel(nil, body, gzip.BestSpeed))
+		return c.Send(compressedFast(body))
 	}
 	return c.Send(body)
+}
+
+// writers are those of gzip that pages are compressed with.
+var writers = sync.Pool{New: func() any {
+	w, err := gzip.NewWriterLevel(nil, gzip.BestSpeed)
+	if err != nil {
+		panic(err) // the level is one that there is
+	}
+	return w
+}}
+
+func compressedFast(body []byte) []byte {
+	var b bytes.Buffer
+	w := writers.Get().(*gzip.Writer)
+	defer writers.Put(w)
+	w.Reset(&b)
+	_, _ = w.Write(body) // a buffer takes everything
+	_ = w.Close()
+	return b.Bytes()
 }

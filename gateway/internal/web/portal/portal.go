@@ -8,7 +8,6 @@ import (
 	"context"
 	"embed"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -53,19 +52,18 @@ type Portal struct {
 	app  *fiber.App
 }
 
-// New returns the portal, or the error of a template.
-func New(o Options) (*Portal, error) {
+// New returns the portal.
+func New(o Options) *Portal {
 	p := &Portal{Options: o}
-	site, err := page.New(page.Options{
+	p.site = page.New(page.Options{
 		Root: Root, Files: files, Portal: true, Routes: o.Routes, Callers: o.Callers, Below: o.Below, Login: p.ended, Menu: p.menu,
 		Frames: p.frames, Prepare: p.prepare, Funcs: funcs, Clock: o.Clock, Log: o.Log, Context: o.Context,
 	})
-	if err != nil {
-		return nil, fmt.Errorf("make the portal: %w", err)
-	}
-	p.site = site
-	return p, nil
+	return p
 }
+
+// Check returns the error of a template.
+func (p *Portal) Check() error { return p.site.Check() }
 
 // Mount adds the portal to a server.
 func (p *Portal) Mount(app *fiber.App) {
@@ -81,6 +79,7 @@ func (p *Portal) Mount(app *fiber.App) {
 	p.mountDeliveries()
 	p.mountEventTypes()
 	p.mountDocuments()
+	p.site.Add(app, fiber.MethodGet, "/*", func(*page.Request) error { return answer.NotFound("page") })
 }
 
 // get and post add a page for who has a capability.
