@@ -112,29 +112,36 @@ func (c *Console) showDestination(r *page.Request, d *destination) error {
 	return r.Show("destination", d)
 }
 
-// maxRulePages bounds how many pages of rules are looked through for those that send to a destination.
-const maxRulePages = 10
-
 // readRules finds the rules that send to a destination.
 func (d *destination) readRules(r *page.Request, name string) error {
+	rules, more, err := allRules(r)
+	for i := range rules {
+		if slices.ContainsFunc(rules[i].Send, func(s view.Step) bool { return s.Destination == name }) {
+			d.Rules = append(d.Rules, rules[i])
+		}
+	}
+	d.MoreRules = more
+	return err
+}
+
+// maxRulePages bounds how many pages of rules are looked through.
+const maxRulePages = 10
+
+// allRules returns the rules of the tenant, and whether there are more of them.
+func allRules(r *page.Request) (all []view.Rule, more bool, err error) {
 	cursor := ""
 	for range maxRulePages {
 		var rules view.Page[view.Rule]
 		if err := r.Read("/v1/rules", url.Values{"limit": {"200"}, "cursor": {cursor}}, &rules); err != nil {
-			return err
+			return nil, false, err
 		}
-		for i := range rules.Data {
-			if slices.ContainsFunc(rules.Data[i].Send, func(s view.Step) bool { return s.Destination == name }) {
-				d.Rules = append(d.Rules, rules.Data[i])
-			}
-		}
+		all = append(all, rules.Data...)
 		if rules.Next == nil {
-			return nil
+			return all, false, nil
 		}
 		cursor = *rules.Next
 	}
-	d.MoreRules = true
-	return nil
+	return all, true, nil
 }
 
 // readSettings reads the settings of a webhook, with its secrets, or of a connection.
