@@ -7,10 +7,11 @@ TESTTIME ?= 30m
 TESTFLAGS ?=
 # What the race detector is for; ./... is everything.
 RACED    ?= $$(.ci/raced)
+SHORT    ?= -short
 BIN      := bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test contracts race fuzz crash bench lint vuln docs docs-check examples check needs
+.PHONY: help run build test contracts race fuzz crash bench lint vuln docs docs-check examples check needs assets
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk 'BEGIN {FS = ":.*## "} {printf "  %-12s %s\n", $$1, $$2}'
@@ -36,8 +37,10 @@ ifndef SURVEYGATE_SPECS
 endif
 	$(GO) test -count=1 -tags contracts -run 'Contracts|WrongRequests' ./gateway/internal/outbound
 
+# -short: fewer rounds of the same, which is much slower with the detector; `make race SHORT=` has as many as `make test`.
+# pebblegozstd: with the compression that is shipped, in Go, which the detector sees, instead of a library in C.
 race: needs ## run the tests with the race detector, where goroutines meet (.ci/raced)
-	CGO_ENABLED=1 $(GO) test -race -vet=off -timeout $(TESTTIME) $(TESTFLAGS) $(RACED)
+	CGO_ENABLED=1 $(GO) test -race $(SHORT) -tags pebblegozstd -vet=off -timeout $(TESTTIME) $(TESTFLAGS) $(RACED)
 
 fuzz: ## run every fuzzer for FUZZTIME (30s), two at a time
 	@.ci/fuzz $(FUZZTIME)
@@ -65,8 +68,11 @@ docs-check: ## fail when a derived page is stale
 examples: ## play the examples and every block of the README
 	$(GO) test -count=1 -run 'TestExamples|TestReadme' ./cmd/surveygate
 
-needs: ## install what the tests start and is missing: Redis, and its client for Python
-	@.ci/need redis-server redis-cli python3 python3-redis
+needs: ## install what the tests start and is missing: Redis, its client for Python, a browser
+	@.ci/need redis-server redis-cli python3 python3-redis chromium
+
+assets: ## fetch the files of other projects that pages load, and compare their hashes
+	@.ci/assets
 
 check: ## what CI runs, word for word
 	bash .ci/run

@@ -36,10 +36,13 @@ var doors = []struct {
 	{"github.com/spf13/cobra", []string{"cmd"}, false, "flags are parsed by commands"},
 	{"golang.org/x/tools", []string{"cmd/docgen", "connectors/connectortest"}, true, "transcripts are read by tests and by the pages made of them"},
 	{"github.com/google/go-cmp", []string{"connectors/connectortest", "gateway/internal/state/statetest"}, true, "for tests"},
+	{"github.com/chromedp/chromedp", []string{"gateway/internal/web/browser"}, false, "tests of pages drive a browser through one package"},
+	{"github.com/chromedp/cdproto", []string{"gateway/internal/web/browser"}, false, "tests of pages drive a browser through one package"},
 	{"go.uber.org/goleak", []string{"gateway/internal/leaktest"}, true, "for tests"},
 	{"github.com/santhosh-tekuri/jsonschema", nil, true, "for tests"},
 	{"github.com/cloudevents/sdk-go", nil, true, "for tests: our reading is compared with it"},
 	{"github.com/standard-webhooks/standard-webhooks", nil, true, "for tests: our signatures are compared with it"},
+	{"html/template", []string{"gateway/internal/web/chart", "gateway/internal/web/console", "gateway/internal/web/docs", "gateway/internal/web/page", "gateway/internal/web/portal"}, false, "pages are written by one kind of template, which escapes what it is given"},
 	{"crypto/cipher", []string{"gateway/internal/vault"}, false, "what the store must hold of a secret is sealed in one way, with one set of keys"},
 	{"net/http/httputil", nil, false, "what it prints of a request shows its secrets"},
 }

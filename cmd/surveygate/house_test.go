@@ -29,7 +29,7 @@ var floors = [][]string{
 	{"connectors/all"},
 
 	{"gateway/internal/clock", "gateway/internal/redact", "gateway/internal/document", "gateway/internal/redis", "gateway/internal/socket", "gateway/internal/crashpoint", "gateway/internal/tenantmap"},
-	{"gateway/internal/leaktest", "gateway/redistest", "gateway/internal/redact/redacttest"},
+	{"gateway/internal/leaktest", "gateway/redistest", "gateway/internal/redact/redacttest", "gateway/internal/web/browser"},
 	{"gateway/signature", "gateway/internal/files", "gateway/internal/repeats"},
 	{"gateway/internal/source", "gateway/internal/state", "gateway/internal/outbound"},
 	{"gateway/internal/state/statetest", "gateway/internal/vault"},
@@ -44,11 +44,11 @@ var floors = [][]string{
 	{"gateway/internal/deliver", "gateway/internal/stream"},
 	{"gateway/internal/act"},
 	{"gateway/internal/deletion", "gateway/internal/replay"},
-	{"gateway/internal/web/answer", "gateway/internal/web/listener"},
+	{"gateway/internal/web/answer", "gateway/internal/web/chart", "gateway/internal/web/listener"},
 	{"gateway/internal/web/intake", "gateway/internal/web/sse", "gateway/internal/web/route"},
 	{"gateway/internal/web/api", "gateway/internal/web/manage", "gateway/internal/web/openapi"},
-	{"gateway/internal/web/docs"},
-	{"gateway/internal/web/compat", "gateway/internal/web/inspect", "gateway/internal/web/observe"},
+	{"gateway/internal/web/docs", "gateway/internal/web/page"},
+	{"gateway/internal/web/compat", "gateway/internal/web/console", "gateway/internal/web/inspect", "gateway/internal/web/observe", "gateway/internal/web/portal"},
 	{"gateway/internal/web"},
 	{"gateway/client", "gateway/offline", "gateway/receiver"},
 	{"gateway/internal/run"},
@@ -61,7 +61,7 @@ var floors = [][]string{
 // testHelpers are imported by tests (and by each other) alone, whatever their floor.
 var testHelpers = []string{
 	"connectors/connectortest", "connectors/connectortest/contract", "connectors/connectortest/credentials", "gateway/internal/leaktest", "gateway/internal/redact/redacttest",
-	"gateway/internal/state/statetest", "gateway/redistest",
+	"gateway/internal/state/statetest", "gateway/internal/web/browser", "gateway/redistest",
 }
 
 // upward are the imports that run up, each with its reason. One that is no longer needed is an error.
@@ -90,6 +90,10 @@ var bans = []struct {
 	{"gateway", "gateway/internal/state/redis", []string{"gateway/internal/run"}, "the store is used through the interface in state; run opens the engine"},
 	{"gateway/client", "gateway/internal/web", nil, "a client of the API brings no server with it"},
 	{"gateway/internal/act", "gateway/internal/deliver", nil, "it acts on the store, and tells the loop through Options"},
+	{"gateway/internal/web/console", "gateway/internal/state", nil, "a page shows what the API answers"},
+	{"gateway/internal/web/console", "gateway/internal/settings", nil, "a page changes what the API changes"},
+	{"gateway/internal/web/portal", "gateway/internal/state", nil, "a page shows what the API answers"},
+	{"gateway/internal/web/portal", "gateway/internal/settings", nil, "a page changes what the API changes"},
 	{"gateway/internal/web", "gateway/internal/deliver", nil, "a handler calls accept or act; the delivery loop belongs to run"},
 }
 
