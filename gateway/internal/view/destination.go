@@ -169,9 +169,13 @@ func definedIn(d *config.Destination) string {
 	return fmt.Sprintf("%s:%d", d.At.File, d.At.Line)
 }
 
-// DocumentOf returns the name of the document that defines a destination.
+// DocumentOf returns the name of the document that defines a destination; empty and false for one of a file.
 func DocumentOf(d *config.Destination) (string, bool) {
-	return strings.CutPrefix(d.At.File, config.StorePrefix)
+	name, is := strings.CutPrefix(d.At.File, config.StorePrefix)
+	if !is {
+		return "", false
+	}
+	return name, true
 }
 
 func rateText(r config.Rate) string {

@@ -23,6 +23,8 @@ type destination struct {
 	view.Destination
 	Webhook  *view.Webhook
 	Setting  *view.Setting // of the webhook, or of the connection
+	// Waits are those between attempts, in words.
+	Waits    []string
 	Tiles    []tile
 	Span     string
 	Spans    []span
@@ -176,6 +178,11 @@ func (d *destination) derive() {
 	if d.Hold != nil {
 		d.Resumes = slices.Contains([]string{"paused", "revoked", "gone", "circuit", "rate"}, d.Hold.Kind)
 	}
+	for _, text := range d.Retry {
+		if wait, err := time.ParseDuration(text); err == nil {
+			d.Waits = append(d.Waits, page.Long(wait))
+		}
+	}
 	if t := d.Trend; t != nil {
 		rate := tile{Name: "Success", Figure: page.Percent(t.SuccessRate), About: plural(t.Failed, "attempt", "attempts") + " failed", Page: page.Path("/deliveries") + "?" + url.Values{"destination": {d.Name}, "failed": {"true"}, "since": {"24h"}}.Encode()}
 		slow := tile{Name: "Response time", Figure: page.Milliseconds(t.P95), About: "p95 in 24 h"}
@@ -279,8 +286,10 @@ type testing struct {
 	// Type, Email and EventID are what was typed.
 	Type, Email, EventID string
 	Sent                 *view.Delivery
-	MayWrite             bool
-	Problem              *page.Problem
+	// Pending is the id of a test that is not there: its event is not decided yet.
+	Pending  string
+	MayWrite bool
+	Problem  *page.Problem
 }
 
 func (c *Console) destinationTest(r *page.Request) error {
@@ -298,8 +307,16 @@ func (c *Console) showTest(r *page.Request, t testing) error {
 			if id == "" {
 				return nil
 			}
-			t.Sent = &view.Delivery{}
-			return r.Read(page.Path("/v1/deliveries", id), nil, t.Sent)
+			sent := &view.Delivery{}
+			switch err := r.Read(page.Path("/v1/deliveries", id), nil, sent); {
+			case err == nil:
+				t.Sent = sent
+			case answer.FromError(err).Status == fiber.StatusNotFound:
+				t.Pending = id
+			default:
+				return err
+			}
+			return nil
 		},
 	)
 	if err != nil {

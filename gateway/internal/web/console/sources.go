@@ -38,15 +38,14 @@ type sourceRow struct {
 type sources struct {
 	Rows       []sourceRow
 	Next       *string
-	Q          string
 	Here, Live string
 	// MaySettings: the visitor may change settings.
 	MaySettings bool
 }
 
 func (c *Console) sources(r *page.Request) error {
-	s := sources{Q: strings.TrimSpace(r.Query("q")), MaySettings: r.May(access.Settings)}
-	q := url.Values{"include": {"seen"}, "limit": {"50"}, "q": {s.Q}, "cursor": {r.Query("cursor")}}
+	s := sources{Here: r.Base() + "/sources?", MaySettings: r.May(access.Settings)}
+	q := url.Values{"include": {"seen"}, "limit": {"50"}, "cursor": {r.Query("cursor")}}
 	var list view.Page[view.Source]
 	if err := r.Read("/v1/sources", q, &list); err != nil {
 		return err
@@ -58,10 +57,6 @@ func (c *Console) sources(r *page.Request) error {
 			row.Spark = spark(row.Name+": events accepted an hour, last 24 hours", chart.Count, floats(row.Hourly)).Bars()
 		}
 		s.Rows = append(s.Rows, row)
-	}
-	s.Here = r.Base() + "/sources?"
-	if s.Q != "" {
-		s.Here += url.Values{"q": {s.Q}}.Encode() + "&"
 	}
 	s.Live = s.Here + url.Values{"cursor": {r.Query("cursor")}, "part": {"rows"}}.Encode()
 	if r.Wants("rows") {
