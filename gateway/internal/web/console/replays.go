@@ -134,7 +134,7 @@ func (c *Console) showNewReplay(r *page.Request, n *newReplay, count bool) error
 
 // count asks what the replay selects. A refusal is the form's problem.
 func (n *newReplay) count(r *page.Request) error {
-	a, err := r.Ask(page.Ask{Method: fiber.MethodPost, Path: "/v1/replays", Body: n.request(true)})
+	a, err := r.Ask(page.Ask{Method: fiber.MethodPost, Path: "/v1/replays", Body: n.request(true), DryRun: true})
 	if err != nil {
 		problem := r.Refusal(err)
 		if problem == nil {

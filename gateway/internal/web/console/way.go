@@ -49,7 +49,7 @@ func wayOf(x *view.Explanation, ev *view.Event) (way []wayStep, took string) {
 	last := x.DecidedAt
 	for i := range tries {
 		if !tries[i].Ahead && !last.IsZero() {
-			tries[i].After = "+" + page.Long(max(0, tries[i].At.Sub(last)))
+			tries[i].After = later(tries[i].At.Sub(last))
 			last = tries[i].At
 		}
 	}
@@ -61,6 +61,14 @@ func wayOf(x *view.Explanation, ev *view.Event) (way []wayStep, took string) {
 		tries = append(slices.Clone(tries[:kept]), wayStep{Class: "plain", Title: fmt.Sprintf("%d more", more+1), Lines: []string{"see the steps of each rule"}})
 	}
 	return append(way, tries...), took
+}
+
+// later writes how long after another a stage began; nothing if that cannot be told.
+func later(d time.Duration) string {
+	if d < time.Millisecond {
+		return ""
+	}
+	return "+" + page.Long(d)
 }
 
 func boolean(b bool) int {
@@ -113,7 +121,7 @@ func decidedStep(x *view.Explanation) wayStep {
 	}
 	s := wayStep{Class: "ok", Title: "Decided", At: x.DecidedAt}
 	if x.Event.Revision == 0 {
-		s.After = "+" + page.Long(max(0, x.DecidedAt.Sub(x.Event.Received)))
+		s.After = later(x.DecidedAt.Sub(x.Event.Received))
 	}
 	if x.State == "dead" {
 		s.Class, s.Title = "bad", "Dead letter"
