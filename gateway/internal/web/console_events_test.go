@@ -41,7 +41,7 @@ func TestEventPage(t *testing.T) {
 	outcome := r.decide(t, state.Delivered)
 	every := r.visitor(t, everyToken)
 	got := r.visits(t, every, "/events/"+id, 200,
-		"<h1>Response completed</h1>", "by its signature", "+3 ms", "2 of 5 matched",
+		"<h1>Response completed</h1>", "by its signature", "&#43;3 ms", "1 of 4 matched",
 		`<a href="/console/t/default/rules/detractor">detractor</a>`, "nps_score is 3", `<span class="hidden">decided</span>`,
 		"its events are response.updated, and this is response.completed",
 		`href="/console/t/default/deliveries/`+outcome.Deliveries[0].ID+`"`, "200 OK in 45 ms",
@@ -52,7 +52,7 @@ func TestEventPage(t *testing.T) {
 	if part := r.visits(t, every, "/events/"+id+"?part=state", 200, `id="state"`, "Timeline"); strings.Contains(part.body, "<html") {
 		t.Error("the fragment is a whole page")
 	}
-	lacks(t, r.visits(t, r.visitor(t, readToken), "/events/"+id, 200), "/replay")
+	lacks(t, r.visits(t, r.visitor(t, readToken), "/events/"+id, 200), `/replay"`, "/replay?")
 	r.visits(t, every, "/events/nothing", 404, "Not found")
 	r.does(t, ask{path: "/console/t/acme/events/" + id, header: r.visitor(t, acmeToken)}, 404)
 	r.visits(t, r.visitor(t, publishToken), "/events/"+id, 403)
@@ -107,11 +107,12 @@ func TestEventPageOfManyRules(t *testing.T) {
 func TestEventReplay(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	id := r.accept(t, pollqr("r1", 3))
+	id := r.accept(t, pollqr("r1", 9))
 	r.decide(t, state.Delivered)
 	every := r.visitor(t, everyToken)
-	r.visits(t, every, "/events/"+id+"/replay", 200, "Schedule 2 deliveries", "detractor", "would be sent", "POST [secret]", "POST https://hook.example.com/r1")
-	lacks(t, r.visits(t, every, "/events/"+id+"/replay?rule=detractor", 200, "Schedule 1 delivery<"), "hook.example.com")
+	r.visits(t, every, "/events/"+id+"/replay", 200, "Schedule 2 deliveries", "promoter", "would be sent", "POST [secret]", "POST https://hook.example.com/in")
+	lacks(t, r.visits(t, every, "/events/"+id+"/replay?rule=promoter&destination=alarms", 200, "Schedule 1 delivery<"), "hook.example.com")
+	r.visits(t, every, "/events/"+id+"/replay?rule=detractor", 200, "Today&#39;s rules owe nothing of this event.")
 	if ids := r.replayed(t, "default"); len(ids) > 0 {
 		t.Fatalf("the page has replayed %v", ids)
 	}
@@ -120,7 +121,7 @@ func TestEventReplay(t *testing.T) {
 	typed["Sec-Fetch-Site"] = "none"
 	r.visits(t, typed, "/events/"+id+"/replay", 200, "Schedule 2 deliveries")
 
-	got := r.sends(t, every, "/events/"+id+"/replay", url.Values{"rule": {"detractor"}}, 303)
+	got := r.sends(t, every, "/events/"+id+"/replay", url.Values{"rule": {"promoter"}, "destination": {"alarms"}}, 303)
 	if at := got.header.Get("Location"); at != "/console/t/default/events/"+id {
 		t.Errorf("it leads to %s", at)
 	}
@@ -128,7 +129,8 @@ func TestEventReplay(t *testing.T) {
 		t.Errorf("replayed are %v", ids)
 	}
 	// A refusal keeps what was chosen.
-	r.sends(t, every, "/events/"+id+"/replay", url.Values{"rule": {"nosuch"}, "fresh": {"true"}}, 422, `role="alert"`, `name="fresh" value="true" checked`, `value="nosuch"`)
+	pending := r.accept(t, pollqr("r2", 9))
+	r.sends(t, every, "/events/"+pending+"/replay", url.Values{"rule": {"promoter"}, "fresh": {"true"}}, 409, `role="alert"`, `name="fresh" value="true" checked`, `name="rule" value="promoter"`)
 	reader := r.visitor(t, readToken)
 	r.sends(t, reader, "/events/"+id+"/replay", nil, 403)
 	r.sends(t, every, "/events/nothing/replay", nil, 404)
@@ -178,7 +180,7 @@ func TestEventsList(t *testing.T) {
 	r.visits(t, every, "/events", 200, "No event was received yet.")
 	var all []string
 	for i := range 3 {
-		all = append(all, r.accept(t, pollqr(fmt.Sprint("r", i), i*4)))
+		all = append(all, r.accept(t, pollqr(fmt.Sprint("r", i), i*4+1)))
 		r.decide(t, state.Waiting)
 		r.clock.Advance(time.Minute)
 	}

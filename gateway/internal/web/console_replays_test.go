@@ -26,7 +26,7 @@ func TestReplayPages(t *testing.T) {
 	r.visits(t, every, "/replays/new?"+query+"&count=1", 200,
 		`<h2 id="count">3 deliveries</h2>`, "Start the replay", `name="destination" value="alarms"`, `name="number" value="3"`, "<option selected>dead</option>")
 	r.visits(t, every, "/replays/new?"+query+"&as=today&count=1", 200, `<h2 id="count">3 events</h2>`)
-	r.visits(t, every, "/replays/new?destination=alarms&state=skipped&count=1", 200, "Nothing is like that")
+	r.visits(t, every, "/replays/new?destination=alarms&state=skipped&count=1", 200, "Nothing to replay", "Widen the filter below")
 	r.visits(t, every, "/replays/new?destination=nosuch&count=1", 404, `role="alert"`, `value="nosuch"`)
 	r.visits(t, every, "/replays/new?since=soon&count=1", 422, `role="alert"`, `value="soon"`)
 	if ids := r.replayed(t, "default"); len(ids) > 0 {
@@ -66,7 +66,11 @@ func TestReplayIsConfirmed(t *testing.T) {
 	}
 	form.Set("typed", " 101 ")
 	at := r.sends(t, every, "/replays/new", form, 303).header.Get("Location")
-	r.ended(t, everyToken, strings.TrimPrefix(at, "/console/t/default/replays/"))
+	at = strings.TrimPrefix(at, "/console/t/default")
+	r.visits(t, every, at, 200, "Cancel…", `hx-trigger="tick from:#live"`) // it waits for the clock to schedule the rest
+	r.visits(t, every, at+"/cancel", 200, "Cancel the replay")
+	r.sends(t, every, at+"/cancel", nil, 303)
+	r.visits(t, every, at, 200, "cancelled")
 	form = url.Values{"destination": {"alarms"}, "rate": {"fast"}, "number": {"1"}}
 	r.sends(t, every, "/replays/new", form, 422, `role="alert"`, `value="fast"`)
 	reader := r.visitor(t, readToken)

@@ -91,7 +91,7 @@ func (c *Console) newReplay(r *page.Request) error {
 			return err
 		}
 	}
-	return c.showNewReplay(r, &n, r.Query("count") != "")
+	return c.showNewReplay(r, &n, r.Query("count") != "" && n.Problem == nil)
 }
 
 // sinceDelivery puts the time of a delivery's last change in the place of its id: all since this one.

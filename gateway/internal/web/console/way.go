@@ -3,6 +3,7 @@ package console
 import (
 	"cmp"
 	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -213,7 +214,7 @@ func outcome(a *view.ExplainedAttempt) string {
 		return a.Reason
 	}
 	if a.Status != 0 {
-		return strconv.Itoa(a.Status)
+		return strings.TrimSpace(strconv.Itoa(a.Status) + " " + http.StatusText(a.Status))
 	}
 	return ""
 }
