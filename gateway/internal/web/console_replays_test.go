@@ -70,6 +70,7 @@ func TestReplayIsConfirmed(t *testing.T) {
 	r.visits(t, every, at, 200, "Cancel…", `hx-trigger="tick from:#live"`) // it waits for the clock to schedule the rest
 	r.visits(t, every, at+"/cancel", 200, "Cancel the replay")
 	r.sends(t, every, at+"/cancel", nil, 303)
+	r.ended(t, everyToken, strings.TrimPrefix(at, "/replays/"))
 	r.visits(t, every, at, 200, "cancelled")
 	form = url.Values{"destination": {"alarms"}, "rate": {"fast"}, "number": {"1"}}
 	r.sends(t, every, "/replays/new", form, 422, `role="alert"`, `value="fast"`)

@@ -40,7 +40,7 @@ func wayOf(x *view.Explanation, ev *view.Event) (way []wayStep, took string) {
 		received.Lines = append(received.Lines, "there: "+ev.OrigType)
 	}
 	way = append(way, received, verifiedStep(x.Event.Verified), normalisedStep(x), decidedStep(x))
-	tries := attempts(x)
+	tries := attemptSteps(x)
 	slices.SortStableFunc(tries, func(a, b wayStep) int {
 		if a.Ahead != b.Ahead {
 			return cmp.Compare(boolean(a.Ahead), boolean(b.Ahead))
@@ -163,9 +163,9 @@ func counted(n int, one, many string) string {
 	return page.Number(n) + " " + many
 }
 
-// attempts returns the attempts of all deliveries and when they are tried next. Of the failures between the first and the last
+// attemptSteps returns the attempts of all deliveries and when they are tried next. Of the failures between the first and the last
 // attempt of a delivery there is one stage.
-func attempts(x *view.Explanation) []wayStep {
+func attemptSteps(x *view.Explanation) []wayStep {
 	var all []wayStep
 	for i := range x.Rules {
 		for j := range x.Rules[i].Steps {
@@ -176,10 +176,10 @@ func attempts(x *view.Explanation) []wayStep {
 			}
 			tried := d.Log
 			if len(tried) > 3 {
-				all = append(all, attempt(s, &tried[0]), between(s, tried[1:len(tried)-1]), attempt(s, &tried[len(tried)-1]))
+				all = append(all, attemptStep(s, &tried[0]), betweenStep(s, tried[1:len(tried)-1]), attemptStep(s, &tried[len(tried)-1]))
 			} else {
 				for k := range tried {
-					all = append(all, attempt(s, &tried[k]))
+					all = append(all, attemptStep(s, &tried[k]))
 				}
 			}
 			switch {
@@ -201,8 +201,8 @@ func nonEmpty(texts ...string) []string {
 	return slices.DeleteFunc(texts, func(text string) bool { return text == "" })
 }
 
-// attempt returns the stage of one attempt.
-func attempt(s *view.ExplainedStep, a *view.ExplainedAttempt) wayStep {
+// attemptStep returns the stage of one attempt.
+func attemptStep(s *view.ExplainedStep, a *view.ExplainedAttempt) wayStep {
 	w := wayStep{Class: classOf(a.Verdict), Title: s.Destination + " " + a.Verdict, At: a.At, Delivery: s.Delivery.ID}
 	w.Lines = nonEmpty(outcome(a), "in "+page.Milliseconds(a.TookMS))
 	return w
@@ -219,8 +219,8 @@ func outcome(a *view.ExplainedAttempt) string {
 	return ""
 }
 
-// between returns one stage of several attempts.
-func between(s *view.ExplainedStep, some []view.ExplainedAttempt) wayStep {
+// betweenStep returns one stage of several attempts.
+func betweenStep(s *view.ExplainedStep, some []view.ExplainedAttempt) wayStep {
 	first, last := &some[0], &some[len(some)-1]
 	w := wayStep{Class: classOf(last.Verdict), Title: fmt.Sprintf("%d more tries", len(some)), At: first.At, Delivery: s.Delivery.ID}
 	same := true
