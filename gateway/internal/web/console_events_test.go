@@ -3,11 +3,14 @@ package web
 import (
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/web/route"
+	"github.com/surveygate/surveygate/rules/event"
 )
 
 // visits asks for a page of the tenant default with a session.
@@ -136,19 +139,27 @@ func TestEventReplay(t *testing.T) {
 	r.sends(t, every, "/events/nothing/replay", nil, 404)
 }
 
-// TestEventDrop: a dead letter is dropped after a confirming page; another event is not.
-func TestEventDrop(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	id := r.accept(t, pollqr("r1", 3))
+// deadEvent commits the next event as a dead letter.
+func (r *rig) deadEvent(t testing.TB, why string) (id string) {
+	t.Helper()
 	claimed, err := r.store.Claim(t.Context(), 1, 1<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := state.Outcome{Position: claimed[0].Position, Tenant: "default", EventID: id, At: r.clock.Now(), Dead: "it stops <the> gateway"}
+	id = claimed[0].Event.ID
+	o := state.Outcome{Position: claimed[0].Position, Tenant: "default", EventID: id, At: r.clock.Now(), Dead: why}
 	if _, err := r.store.Commit(t.Context(), &state.Commit{Events: []state.Outcome{o}}); err != nil {
 		t.Fatal(err)
 	}
+	return id
+}
+
+// TestEventDrop: a dead letter is dropped after a confirming page; another event is not.
+func TestEventDrop(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.accept(t, pollqr("r1", 3))
+	id := r.deadEvent(t, "it stops <the> gateway")
 	every := r.visitor(t, everyToken)
 	r.visits(t, every, "/events?dead=true", 200, "it stops &lt;the&gt; gateway", id)
 	r.visits(t, every, "/events/"+id, 200, "Dead letter", "/events/"+id+"/drop")
@@ -156,6 +167,28 @@ func TestEventDrop(t *testing.T) {
 	r.sends(t, every, "/events/"+id+"/drop", nil, 303)
 	r.sends(t, every, "/events/"+id+"/drop", nil, 409, `role="alert"`)
 	lacks(t, r.visits(t, every, "/events?dead=true", 200, "No event is like that."), id)
+}
+
+// TestEventPageOfAnEntry: an entry of a stream that no event could be made of says so, and can be read again.
+func TestEventPageOfAnEntry(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	entry, err := event.New(event.Header{
+		Source: "pollqr", Type: event.TypeEntry, OrigType: "surveys:<in>", OrigID: "1767355200000-0", Received: noon, DedupeKey: "e",
+	}, &event.Data{Warnings: []string{"not JSON"}}, event.Raw{Body: []byte("{\"half\": \xff")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.store.Append(t.Context(), []*event.Event{entry}); err != nil {
+		t.Fatal(err)
+	}
+	id := r.deadEvent(t, "it is not JSON")
+	every := r.visitor(t, everyToken)
+	r.visits(t, every, "/events?dead=true", 200, "entry of surveys:&lt;in&gt;", "it is not JSON")
+	got := r.visits(t, every, "/events/"+id, 200,
+		"<h1>Entry of a stream</h1>", "Not normalised", "No rule was asked", "1767355200000-0", "Read again…", "Drop…", "It is no text, and shown in base64.", "10 B")
+	lacks(t, got, "Use as example", "Replay…")
+	r.visits(t, every, "/events/"+id+"/replay", 200, "Read this entry again", "Read it again")
 }
 
 // TestEventNormalise: the page says how an event reads today.
@@ -214,4 +247,38 @@ func TestEventsSearch(t *testing.T) {
 	}
 	r.visits(t, every, "/events?q=nobody", 200, "Nothing was found.", `value="nobody"`)
 	r.visits(t, every, "/events?q="+url.QueryEscape(`a/b?c#d%"<`), 200, "Nothing was found.")
+}
+
+// TestQuestionsOfEventPages holds how many questions to the API a page asks: the same however much it shows.
+func TestQuestionsOfEventPages(t *testing.T) {
+	t.Parallel()
+	many := route.Rate{Burst: 1000, Per: 1e-9}
+	r := (&rig{rates: route.Rates{Reads: many, Writes: many}}).open(t)
+	var id string
+	for i := range 60 {
+		id = r.accept(t, pollqr(fmt.Sprint("r", i), 3))
+		r.decide(t, state.Waiting)
+	}
+	every := r.visitor(t, everyToken)
+	left := func() int {
+		got := r.does(t, ask{path: "/v1/rules", header: every}, 200)
+		n, err := strconv.Atoi(got.header.Get("RateLimit-Remaining"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	for _, c := range []struct {
+		path string
+		want int
+	}{
+		{"/events", 2}, {"/events?rule=detractor", 2}, {"/events?q=" + id, 4}, {"/events?part=newer&after=" + id, 1}, {"/events/" + id, 2}, {"/events/" + id + "?part=state", 2},
+		{"/events/" + id + "/drop", 1}, {"/replays", 1}, {"/replays/new", 1},
+	} {
+		before := left()
+		r.visits(t, every, c.path, 200)
+		if asked := before - left() - 1; asked != c.want {
+			t.Errorf("%s asks %d questions, not %d", c.path, asked, c.want)
+		}
+	}
 }

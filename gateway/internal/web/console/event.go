@@ -29,10 +29,12 @@ type eventPage struct {
 	Rules []explainedRule
 	// MoreRules is how many are not shown; Matched and Asked count all.
 	MoreRules, Matched, Asked int
-	Data                      eventData
-	Scores                    []score
-	Context                   []fact
-	Raw                       rawBody
+	// AllRules is `all` where all are asked for.
+	AllRules string
+	Data     eventData
+	Scores   []score
+	Context  []fact
+	Raw      rawBody
 	// MayWrite: the visitor may replay; MayEdit: may write rules.
 	MayWrite, MayEdit bool
 	Problem           *page.Problem
@@ -178,7 +180,9 @@ func (c *Console) showEvent(r *page.Request, problem *page.Problem) error {
 		}
 	}
 	e.Asked = len(e.Rules)
-	if len(e.Rules) > maxRules && r.Query("rules") != "all" {
+	if r.Query("rules") == "all" {
+		e.AllRules = "all"
+	} else if len(e.Rules) > maxRules {
 		e.Rules, e.MoreRules = e.Rules[:maxRules], len(e.Rules)-maxRules
 	}
 	if r.Wants("state") {
