@@ -1,6 +1,7 @@
 package console
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -88,9 +89,7 @@ func (c *Console) events(r *page.Request) error {
 
 func withPage(filter url.Values, limit, cursor string) url.Values {
 	q := url.Values{"limit": {limit}, "cursor": {cursor}}
-	for name, values := range filter {
-		q[name] = values
-	}
+	maps.Copy(q, filter)
 	return q
 }
 
