@@ -24,12 +24,17 @@ type surveyRow struct {
 	Spark       template.HTML
 	// Change is how much its NPS changed, with its sign; Trend is up, down or empty.
 	Change, Trend string
+	// Last is the day of its last response.
+	Last string
 }
 
 func newSurveyRow(s view.Survey) surveyRow {
 	row := surveyRow{Survey: s, Label: s.Title, Page: page.Path("/surveys", s.Source, s.Survey)}
 	if row.Label == "" {
 		row.Label = s.Survey
+	}
+	if s.LastSeen != nil {
+		row.Last = s.LastSeen.Format("2 Jan 2006")
 	}
 	// A score says more than a count, but one week's score may be of few responses.
 	scored := 0
