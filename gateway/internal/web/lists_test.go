@@ -242,3 +242,24 @@ func TestDeliveriesAreSearched(t *testing.T) {
 		r.does(t, ask{path: "/v1/deliveries?q=nobody&cursor=zz", token: readToken}, 422, `"loc":["cursor"]`)
 	})
 }
+
+// The questions of a survey are those of its newest events; the setting that is missing for one can be loaded as it is.
+func TestQuestions(t *testing.T) {
+	t.Parallel()
+	r := newRigOf(t, "sources:\n  pollqr: {profile: pollqr, secrets: ["+pollqrSecret+"], surveys: {s1: {roles: {\"1\": response.score.nps}}}}\nconnections: {alarms: {slack: {webhook: \"https://hooks.slack.com/services/T1/B1/abcdefghijkl\"}}}\n")
+	for i := range 3 {
+		r.accept(t, pollqr(fmt.Sprint("r", i), 3))
+	}
+	got := decoded[view.Questions](t, r.does(t, ask{path: "/v1/sources/pollqr/questions?survey=s1", token: readToken}, 200))
+	want := view.Questions{Source: "pollqr", Survey: "s1", Events: 3, Unread: 1, Data: []view.Question{
+		{ID: "1", Type: "nps", Answers: 3, Roles: []string{"response.score.nps"}},
+		{ID: "2", Answers: 3, Roles: []string{}, Missing: `surveys: {"s1": {roles: {"2": FIELD}}}`},
+	}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Fatal(diff)
+	}
+	load(t, "sources:\n  pollqr: {profile: pollqr, secrets: ["+pollqrSecret+"], "+strings.Replace(got.Data[1].Missing, "FIELD", "response.feedback", 1)+"}\n")
+	r.does(t, ask{path: "/v1/sources/pollqr/questions?survey=none", token: readToken}, 200, `"events":0`, `"data":[]`)
+	r.does(t, ask{path: "/v1/sources/pollqr/questions", token: readToken}, 422, `"loc":["survey"]`)
+	r.does(t, ask{path: "/v1/sources/none/questions?survey=s1", token: readToken}, 404)
+}

@@ -45,6 +45,7 @@ var views = []struct {
 	{asks("POST /v1/settings/import"), viewOf[view.Import]},
 	{asks("DELETE /v1/(sources|connections|webhooks|rules)/ID"), viewOf[view.Deleted]},
 	{asks("GET /v1/sources/ID/rejected"), viewOf[view.RejectedPage]},
+	{asks("GET /v1/sources/ID/questions"), viewOf[view.Questions]},
 	{asks("GET /v1/sources/ID/captured"), viewOf[view.CapturedPage]},
 	{asks("GET /v1/connections"), viewOf[view.Page[view.Connection]]},
 	{asks("(GET|PUT|PATCH) /v1/connections/ID"), viewOf[view.Connection]},
