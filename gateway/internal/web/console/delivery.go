@@ -54,7 +54,7 @@ func (c *Console) showDelivery(r *page.Request, problem *page.Problem) error {
 		return err
 	}
 	open := d.State == "waiting" || d.State == "dead"
-	d.Retry, d.Replay, d.Drop = open, d.State != "waiting", open
+	d.Retry, d.Replay, d.Drop = open, !open, open
 	d.Line = timeLine(&d.Delivery)
 	if r.Wants("now") {
 		return r.Part("delivery", "now", d)
