@@ -68,6 +68,7 @@ var views = []struct {
 	{asks("POST /v1/tokens"), viewOf[view.MadeToken]},
 	{asks("GET /v1/tenants"), viewOf[view.Page[view.Tenant]]},
 	{asks("(GET|PUT|PATCH) /v1/tenants/ID"), viewOf[view.Tenant]},
+	{asks("POST /v1/login-links"), viewOf[view.LoginLink]},
 	{asks("GET /v1/tenants/ID/portal-links"), viewOf[view.Page[view.PortalLink]]},
 	{asks("POST /v1/tenants/ID/portal-links"), viewOf[view.MadePortalLink]},
 	{asks("GET /v1/stats?of=destination:&.*by=name"), viewOf[view.StatsByName[view.DestinationStat]]},
