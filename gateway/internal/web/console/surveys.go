@@ -99,7 +99,7 @@ type survey struct {
 	Scores         int64
 	Few            bool
 	Responses, NPS template.HTML
-	// Questions are those of its newest responses; NoQuestions says why they are not known.
+	// Questions are those of its newest responses, which are searched for when somebody asks; NoQuestions says why they are not known.
 	Questions   *view.Questions
 	NoQuestions string
 }
@@ -122,7 +122,12 @@ func (c *Console) survey(r *page.Request) error {
 			return r.Read("/v1/stats", url.Values{"of": {"survey:" + name}, "step": {"day"}, "since": {page.Number(s.Days-1) + "d"}}, &stats)
 		},
 		func() error { return r.Read("/v1/surveys", url.Values{"q": {s.Survey}, "limit": {"200"}}, &like) },
-		func() error { return s.readQuestions(r) },
+		func() error {
+			if r.Query("questions") == "" {
+				return nil
+			}
+			return s.readQuestions(r)
+		},
 	)
 	if err != nil {
 		return err
