@@ -145,7 +145,7 @@ func TestPortalDocuments(t *testing.T) {
 		return r.does(t, ask{method: "POST", path: "/portal" + path, header: jo, body: body}, status, parts...)
 	}
 	const chat = `{"slack": {"webhook": "https://hooks.slack.com/services/T9/B9/abcdefghijkl"}}`
-	post("/connections/new", form("name", "chat", "text", `{"slack": `), 400, "{&#34;slack&#34;:")
+	post("/connections/new", form("name", "chat", "text", `{"slack": `), 422, "{&#34;slack&#34;:")
 	post("/connections/new", form("name", "chat", "text", chat), 303)
 	post("/connections/new", form("name", "chat", "text", chat), 412, `value="chat"`)
 	shown := r.does(t, ask{path: "/portal/connections/chat", header: jo}, 200, "••••••••", "slack")
@@ -179,7 +179,7 @@ func TestPortalCapabilities(t *testing.T) {
 	if len(needs) != len(access.Capabilities()) {
 		t.Fatalf("the capabilities are %v", access.Capabilities())
 	}
-	menu := map[string]string{"webhooks": ">Webhooks</a>", "deliveries": ">Deliveries</a>", "connections": ">Connections</a>", "rules": ">Rules</a>"}
+	menu := map[string]string{"webhooks": `data-key="w">Webhooks</a>`, "deliveries": `data-key="d">Deliveries</a>`, "connections": `data-key="c">Connections</a>`, "rules": `data-key="r">Rules</a>`}
 	for _, has := range access.Capabilities() {
 		visitor, at := r.opened(t, `{"capabilities":["`+has+`"]}`)
 		for capability, pages := range needs {
