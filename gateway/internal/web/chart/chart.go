@@ -13,7 +13,7 @@
 //	  .s1 … .s6, and Class       a series, by its place and by the name that the caller gave
 //	  .area                      the surface under a line that is alone
 //	  .chart-table .scroll       the table
-//	svg.spark                    a spark line; in it .past .last .area
+//	svg.spark                    a spark line; in it .past .last .part .area
 package chart
 
 import (

@@ -83,7 +83,7 @@ func (c *Console) makeToken(r *page.Request) error {
 	}
 	f := tokenForm{Name: strings.TrimSpace(form.Get("name")), Scopes: form["scope"], Sources: form.Get("sources"), Expires: strings.TrimSpace(form.Get("expires"))}
 	a, err := r.Ask(page.Ask{Method: fiber.MethodPost, Path: "/v1/tokens", Body: view.NewToken{
-		Name: f.Name, Scopes: f.Scopes, Sources: words(f.Sources), Expires: f.Expires,
+		Name: f.Name, Scopes: f.Scopes, Sources: fields(f.Sources), Expires: f.Expires,
 	}})
 	if err != nil {
 		if problem := r.Refusal(err); problem != nil {
@@ -98,8 +98,8 @@ func (c *Console) makeToken(r *page.Request) error {
 	return c.showTokens(r, tokens{Made: &made}) // not another page: the secret is shown this once
 }
 
-// words are the words of a text that has spaces or commas between them.
-func words(text string) []string {
+// fields are the words of a text that has spaces or commas between them.
+func fields(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' || r == '\n' || r == '\r' || r == '\t' })
 }
 

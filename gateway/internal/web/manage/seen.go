@@ -5,10 +5,12 @@ import (
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/stats"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/route"
+	"github.com/surveygate/surveygate/rules"
 )
 
 // addSeen adds how a source or rule that is in use is used.
@@ -35,6 +37,11 @@ func (m *Management) addSeen(c *route.Call, v shown) error {
 			return err
 		}
 		v.RuleSeen = view.NewRuleSeen(sum, last)
+		for _, r := range plan.Rules(c.Tenant) {
+			if r.Name == name && r.Match.Kind == rules.RuleKind {
+				v.Tests = view.NewRuleTests(settings.Play(plan, r, m.Clock.Now().UTC()))
+			}
+		}
 	}
 	return nil
 }
