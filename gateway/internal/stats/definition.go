@@ -68,6 +68,19 @@ func DeliverySuccess(c *state.Count) *float64 {
 	return ratio(n[state.EndedDelivered], n[state.EndedDelivered]+n[state.EndedDead])
 }
 
+// Sent returns how many events a source was sent that are events, also those that were known already.
+func Sent(c *state.Count) int64 {
+	return c.Counts[state.EventsAccepted] + c.Counts[state.EventsDuplicate]
+}
+
+// Refused returns how many requests a source refused, for whatever reason.
+func Refused(c *state.Count) (n int64) {
+	for reason := range state.RefusalReasons {
+		n += c.Counts[state.RequestsRefused+reason]
+	}
+	return n
+}
+
 // Asked returns how many events a rule was asked about.
 func Asked(c *state.Count) int64 {
 	n := &c.Counts

@@ -17,7 +17,7 @@ type Overview struct {
 	// Attention is what a person should look at, worst first, at most 50; AttentionTotal is how many there are.
 	Attention      []Attention `json:"attention"`
 	AttentionTotal int         `json:"attention_total"`
-	// Destinations are at most 8, those with most failed attempts in 24 hours first; Surveys are at most 8, those with most responses in
+	// Destinations are at most 8, those with most failed attempts in 24 hours first, of the 50 with most today and yesterday; Surveys are at most 8, those with most responses in
 	// 28 days first. Both are empty for the whole gateway.
 	Destinations []OverviewDestination `json:"destinations"`
 	Surveys      []Survey              `json:"surveys"`

@@ -113,7 +113,8 @@ func BenchmarkPages(b *testing.B) {
 			r := engines[engine](b)
 			r.seed(b)
 			for _, path := range []string{
-				"/v1/overview",
+				"/v1/overview", "/v1/destinations?include=standing,trend", "/v1/destinations?include=standing,trend&sort=-failed", "/v1/destinations?include=trend&sort=-dead",
+				"/v1/sources?include=seen", "/v1/rules?include=seen", "/v1/surveys", "/v1/deliveries", "/v1/deliveries?state=dead&include=event",
 			} {
 				b.Run(path[len("/v1/"):], func(b *testing.B) {
 					for b.Loop() {

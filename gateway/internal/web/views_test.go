@@ -83,6 +83,7 @@ var views = []struct {
 	{asks("POST /v1/try"), viewOf[view.Tried]},
 	{asks("GET /v1/health"), viewOf[view.Health]},
 	{asks("GET /v1/overview"), viewOf[view.Overview]},
+	{asks("GET /v1/surveys"), viewOf[view.Page[view.Survey]]},
 	{asks("GET /v1/me"), viewOf[view.Me]},
 	{asks("GET /v1/audit"), viewOf[view.Page[view.AuditLine]]},
 	{asks("POST /v1/reload"), viewOf[view.Reloaded]},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -27,9 +28,7 @@ func documentRows() []row {
 			secret = []string{"show_secrets"}
 		}
 		listQuery := slices.Concat([]string{"limit", "cursor"}, secret)
-		if k.isDestination() {
-			listQuery = append(listQuery, "include")
-		}
+		listQuery = append(listQuery, "include")
 		conflict := []int{fiber.StatusConflict, fiber.StatusRequestEntityTooLarge}
 		rows = append(rows,
 			row{k.list, route.Route{Method: fiber.MethodGet, Path: every, Scope: access.Read, AllTenants: true, Query: listQuery, For: "list " + string(k) + "s, of files and of documents", Out: k.page()}},
@@ -79,9 +78,11 @@ func (k kind) list(m *Management, c *route.Call) error {
 	if secrets && all {
 		return answer.Invalid("secrets are shown of one tenant", "show_secrets")
 	}
-	include := c.Asked("include")
-	if include != "" && include != "standing" {
-		return answer.Invalid("this is `standing` or nothing", "include")
+	include := c.Asked("include") != ""
+	seen, tests := k == sources, false
+	if k == ruleKind {
+		asked := strings.Split(c.Asked("include"), ",")
+		seen, tests = slices.Contains(asked, "seen"), slices.Contains(asked, "tests")
 	}
 	plan := m.Plan()
 	tenants := func() []string { return append([]string{access.AnyTenant}, m.Tenants.IDs()...) }
@@ -106,8 +107,15 @@ func (k kind) list(m *Management, c *route.Call) error {
 			next := route.Next(p.Data[len(p.Data)-1].Common().Name)
 			p.Next = &next
 		}
-		if include != "" && len(p.Data) > 0 {
+		switch {
+		case !include || len(p.Data) == 0 || c.Tenant == access.AnyTenant: // what was counted is of one tenant
+		case k.isDestination():
 			err = m.addStanding(c, plan, entries, p.Data)
+		case seen:
+			err = m.addSeenToAll(c, k, p.Data)
+		}
+		if tests && c.Tenant != access.AnyTenant {
+			m.addTests(c, p.Data)
 		}
 		return p, err
 	})

@@ -234,15 +234,6 @@ func warningsOf(texts []string) (found []view.Attention) {
 	return found
 }
 
-// When a source is called silent: longer than silentTimes the usual time between two of its events, and than silentLeast. What is usual
-// comes from its events within usualWithin, of which there must be some.
-const (
-	silentTimes = 6
-	silentLeast = time.Hour
-	usualWithin = 7 * 24 * time.Hour
-	usualEvents = 5
-)
-
 // sourcesOf tells of sources that refuse requests, and of those that have become silent.
 func sourcesOf(plan *decide.Plan, tenant string, f *figures) (found []view.Attention) {
 	for _, hours := range byName(f.sources) {
@@ -256,7 +247,7 @@ func sourcesOf(plan *decide.Plan, tenant string, f *figures) (found []view.Atten
 			a.Of, a.Link = "source/"+name, link
 			found = append(found, a)
 		}
-		if usual, since := silence(hours, f.now); !since.IsZero() {
+		if usual, since := stats.Silence(hours, f.now); !since.IsZero() {
 			found = append(found, view.Attention{
 				Kind: view.AttentionSilent, Severity: view.SeverityWarn, Of: "source/" + name, Since: view.Time{Time: since}, Action: view.ActionOpen, Link: link,
 				Msg: fmt.Sprintf("silent for %s, usually every %s", spanText(f.now.Sub(since)), spanText(usual)),
@@ -299,61 +290,12 @@ func rejects(hours []state.Count, from time.Time) (a view.Attention, is bool) {
 		why += " and other reasons"
 	}
 	since := view.Sum(hours[first:])
-	if since.Counts[state.EventsAccepted]+since.Counts[state.EventsDuplicate] == 0 {
+	if stats.Sent(&since) == 0 {
 		a.Severity, a.Msg = view.SeverityBad, "it refuses everything: "+counted(a.Count, "request", "requests")+", "+why
 	} else {
 		a.Severity, a.Msg = view.SeverityWarn, "it refused "+counted(a.Count, "request", "requests")+" in 24 hours: "+why
 	}
 	return a, true
-}
-
-// silence returns the usual time between two events of a source, and since when it has been silent; a zero time if it has not been for
-// unusually long, or if it sends too rarely to tell. hours are its counts by hour: events are taken to be spread evenly over an hour.
-func silence(hours []state.Count, now time.Time) (usual time.Duration, since time.Time) {
-	type gap struct {
-		length time.Duration
-		n      int64
-	}
-	var gaps []gap
-	var last time.Time // start of the last hour with events
-	total := int64(0)
-	for i := range hours {
-		n := hours[i].Counts[state.EventsAccepted] + hours[i].Counts[state.EventsDuplicate]
-		if n == 0 {
-			continue
-		}
-		within := n
-		if pause := hours[i].At.Sub(last); last.IsZero() || pause > time.Hour {
-			within--
-			if !last.IsZero() {
-				gaps = append(gaps, gap{pause, 1})
-			}
-		}
-		if within > 0 {
-			gaps = append(gaps, gap{time.Hour / time.Duration(n), within})
-		}
-		last = hours[i].At
-		total += n
-	}
-	if total < usualEvents {
-		return 0, since
-	}
-	slices.SortFunc(gaps, func(a, b gap) int { return cmp.Compare(a.length, b.length) })
-	all, below := int64(0), int64(0)
-	for _, g := range gaps {
-		all += g.n
-	}
-	for _, g := range gaps {
-		if below += g.n; 2*below >= all {
-			usual = g.length
-			break
-		}
-	}
-	// The last event may have come at the end of its hour.
-	if end := last.Add(time.Hour); now.Sub(end) >= max(silentLeast, silentTimes*usual) {
-		since = end
-	}
-	return usual, since
 }
 
 // spanText writes a duration in its largest unit, as people say it.

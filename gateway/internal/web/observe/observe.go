@@ -70,6 +70,10 @@ func table() []row {
 			Method: fiber.MethodGet, Path: "/v1/overview", Scope: access.Read, AllTenants: true, Out: view.Overview{},
 			For: "figures of the last 24 hours, and what needs a person first: holds, dead letters, sources that refuse or are silent, rules that err, broken documents",
 		}},
+		{(*Observer).surveys, route.Route{
+			Method: fiber.MethodGet, Path: "/v1/surveys", Scope: access.Read, Query: []string{"q", "limit", "cursor"}, Out: view.Page[view.Survey]{},
+			For: "surveys with a response in 28 days, those with most first: responses and NPS by week",
+		}},
 		{(*Observer).live, route.Route{
 			Method: fiber.MethodGet, Path: "/v1/live", Scope: access.Read, AllTenants: true,
 			Out:      route.Media{"text/event-stream": route.Text("")},

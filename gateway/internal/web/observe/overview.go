@@ -11,7 +11,9 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/surveygate/surveygate/gateway/internal/access"
+	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/stats"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/gateway/internal/web/route"
@@ -21,13 +23,14 @@ import (
 const (
 	maxAttention    = 50
 	maxDestinations = 8
-	maxSurveys      = 8
+	// candidates are the destinations that those are chosen from: the ones with most failed attempts of today and yesterday. To read the
+	// hours of all takes ten times as long.
+	candidates = 50
+	maxSurveys = 8
 	// newestDead is how many dead letters are looked at to tell why there are some.
 	newestDead = 200
 	// maxSources is how many sources are looked at for refused requests and silence.
 	maxSources = 500
-	// surveysAtOnce is how many surveys one read has: their days stay below state.MaxCountCells.
-	surveysAtOnce = 1000
 	// receivedWithin is for how long a tenant must have received nothing to be called empty.
 	receivedWithin = 30 * 24 * time.Hour
 )
@@ -83,13 +86,14 @@ func (o *Observer) wholeOverview(ctx context.Context, v *view.Overview) (found [
 
 // figures are what an overview reads of one tenant.
 type figures struct {
+	plan *decide.Plan
 	// from is the start of the first hour; sourcesFrom and surveysFrom are those of what is read of sources and surveys.
 	now, from, sourcesFrom, surveysFrom time.Time
 
 	// deliveries and events are the totals by hour, lastDeliveries and lastEvents those of the last 60 minutes by minute, received
 	// the events by day.
 	deliveries, events, lastDeliveries, lastEvents, received []state.Count
-	// destinations, sources and rules are by name and hour, surveys by name and day.
+	// destinations are the candidates, by name and hour; so are sources and rules. surveys are by name and day.
 	destinations, sources, rules, surveys []state.Count
 
 	standing []state.Standing
@@ -111,19 +115,16 @@ func (o *Observer) tenantOverview(ctx context.Context, v *view.Overview, now tim
 	t.Waiting.Oldest, t.Waiting.OldestS = view.Time{Time: oldest}, o.age(oldest)
 	received := view.Sum(f.received)
 	v.Empty = received.Counts[state.EventsAccepted] == 0 && t.Waiting.Count == 0 && t.Dead == 0
-	plan := o.Plan()
+	plan := f.plan
 	for _, counts := range byName(f.destinations) {
 		d := plan.Destination(v.Tenant, counts[0].Name)
-		if d == nil { // no page shows one that is not configured
-			continue
-		}
-		of := view.OverviewDestination{Name: d.Name, Product: d.Product, Trend: view.NewTrend(counts, f.from)}
 		standing := state.Standing{Destination: d.Name}
 		if i := slices.IndexFunc(f.standing, func(s state.Standing) bool { return s.Destination == d.Name }); i >= 0 {
 			standing = f.standing[i]
 		}
-		of.State = view.NewDestination(d, &standing).State
-		v.Destinations = append(v.Destinations, of)
+		v.Destinations = append(v.Destinations, view.OverviewDestination{
+			Name: d.Name, Product: d.Product, State: view.NewDestination(d, &standing).State, Trend: view.NewTrend(counts, f.from),
+		})
 	}
 	slices.SortStableFunc(v.Destinations, func(a, b view.OverviewDestination) int {
 		return cmp.Or(cmp.Compare(b.Failed, a.Failed), cmp.Compare(b.Attempts, a.Attempts), cmp.Compare(a.Name, b.Name))
@@ -143,10 +144,10 @@ func (o *Observer) tenantOverview(ctx context.Context, v *view.Overview, now tim
 // figures reads what an overview of a tenant is made of.
 func (o *Observer) figures(ctx context.Context, tenant string, now time.Time) (*figures, error) {
 	f := &figures{
-		now: now, from: view.TrendFrom(now), sourcesFrom: state.ByHour.Start(now.Add(-usualWithin)), surveysFrom: view.SurveysFrom(now),
+		plan: o.Plan(), now: now, from: view.TrendFrom(now), sourcesFrom: state.ByHour.Start(now.Add(-stats.UsualWithin)), surveysFrom: view.SurveysFrom(now),
 	}
 	var sources []string
-	for _, s := range o.Plan().Sources(tenant) {
+	for _, s := range f.plan.Sources(tenant) {
 		sources = append(sources, s.Name)
 	}
 	slices.Sort(sources)
@@ -164,7 +165,7 @@ func (o *Observer) figures(ctx context.Context, tenant string, now time.Time) (*
 		count(&f.lastDeliveries, state.DestinationStats, total, state.ByMinute, now.Add(-time.Hour)),
 		count(&f.lastEvents, state.SourceStats, total, state.ByMinute, now.Add(-time.Hour)),
 		count(&f.received, state.SourceStats, total, state.ByDay, now.Add(-receivedWithin)),
-		count(&f.destinations, state.DestinationStats, nil, state.ByHour, f.from),
+		func() error { return o.addCandidates(ctx, tenant, f) },
 		func() (err error) {
 			if len(sources) > 0 {
 				f.sources, err = o.counts(ctx, tenant, state.SourceStats, sources, state.ByHour, f.sourcesFrom)
@@ -194,43 +195,50 @@ func (o *Observer) figures(ctx context.Context, tenant string, now time.Time) (*
 	)
 }
 
+// addCandidates reads the hours of the destinations that are shown, if any is: of the configured ones, those with most failed attempts of
+// today and yesterday.
+func (o *Observer) addCandidates(ctx context.Context, tenant string, f *figures) error {
+	days, err := o.counts(ctx, tenant, state.DestinationStats, nil, state.ByDay, state.ByDay.Start(f.from))
+	if err != nil {
+		return err
+	}
+	type candidate struct {
+		name             string
+		failed, attempts int64
+	}
+	var all []candidate
+	plan := f.plan
+	for _, counts := range byName(days) {
+		c := candidate{name: counts[0].Name}
+		if plan.Destination(tenant, c.name) == nil { // no page shows one that is not configured
+			continue
+		}
+		for i := range counts {
+			c.failed += stats.Failed(&counts[i])
+			c.attempts += stats.Attempts(&counts[i])
+		}
+		all = append(all, c)
+	}
+	slices.SortFunc(all, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(b.failed, a.failed), cmp.Compare(b.attempts, a.attempts), cmp.Compare(a.name, b.name))
+	})
+	var names []string
+	for _, c := range all[:min(len(all), candidates)] {
+		names = append(names, c.name)
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	f.destinations, err = o.counts(ctx, tenant, state.DestinationStats, names, state.ByHour, f.from)
+	return err
+}
+
 // counts reads what was counted of a tenant since a time, without what is of a former tenant of its name.
 func (o *Observer) counts(ctx context.Context, tenant string, kind state.StatKind, names []string, step state.StatStep, since time.Time) ([]state.Count, error) {
 	if own := o.Since(tenant); own.After(since) {
 		since = step.Start(own).Add(step.Length())
 	}
 	return o.Store.Counts(ctx, tenant, state.CountQuery{Kind: kind, Names: names, Step: step, Since: since})
-}
-
-// surveyCounts reads what was counted of a tenant's surveys by day.
-func (o *Observer) surveyCounts(ctx context.Context, tenant string, since time.Time) (all []state.Count, err error) {
-	names, err := o.Store.CountedNames(ctx, tenant, state.SurveyStats, since)
-	if err != nil {
-		return nil, err
-	}
-	names = slices.DeleteFunc(names, func(name string) bool { return name == state.OtherName })
-	for some := range slices.Chunk(names, surveysAtOnce) {
-		counts, err := o.counts(ctx, tenant, state.SurveyStats, some, state.ByDay, since)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, counts...)
-	}
-	return all, nil
-}
-
-// viewSurveys returns the views of surveys that had a response in their 28 days, those with most of them first.
-func viewSurveys(counts []state.Count, from time.Time) []view.Survey {
-	all := []view.Survey{}
-	for _, days := range byName(counts) {
-		if v := view.NewSurvey(days[0].Name, days, from); v.Responses > 0 {
-			all = append(all, v)
-		}
-	}
-	slices.SortStableFunc(all, func(a, b view.Survey) int {
-		return cmp.Or(cmp.Compare(b.Responses, a.Responses), cmp.Compare(a.Name, b.Name))
-	})
-	return all
 }
 
 // byName cuts counts, which are sorted by name, into those of each name.

@@ -26,6 +26,7 @@ var tags = []tag{
 	{"stats", "What was counted of destinations, sources, rules and surveys, by minute, hour or day."},
 	{"health", "How a tenant stands: what waits, what failed, and what is on hold."},
 	{"overview", "What a person looks at first: figures of a day, and what needs attention."},
+	{"surveys", "Surveys with what was counted of their responses."},
 	{"me", "Who asks, and what that is allowed."},
 	{"live", "A stream of signals that say that there is something to read again."},
 	{"audit", "Who changed what, and did what by hand."},
