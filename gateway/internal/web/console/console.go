@@ -21,7 +21,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/web/route"
 )
 
-//go:embed pages/*.html
+//go:embed pages/*.html parts/*.html
 var files embed.FS
 
 // Root is the path of the console.
@@ -110,6 +110,7 @@ func (c *Console) postAll(path string, serve page.Handler) {
 // funcs are the functions of the console's templates.
 var funcs = template.FuncMap{
 	"states": func() []string { return []string{"waiting", "delivered", "skipped", "dead", "dropped"} },
+	"passed": passed, "depth": depth, "truth": truth, "verdict": verdictOf, "answer": answerOf, "rows": rowsOf,
 }
 
 // items are the entries of the menu.
