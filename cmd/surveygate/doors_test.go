@@ -36,6 +36,8 @@ var doors = []struct {
 	{"github.com/spf13/cobra", []string{"cmd"}, false, "flags are parsed by commands"},
 	{"golang.org/x/tools", []string{"cmd/docgen", "connectors/connectortest"}, true, "transcripts are read by tests and by the pages made of them"},
 	{"github.com/google/go-cmp", []string{"connectors/connectortest", "gateway/internal/state/statetest"}, true, "for tests"},
+	{"github.com/chromedp/chromedp", []string{"gateway/internal/web/browser"}, false, "tests of pages drive a browser through one package"},
+	{"github.com/chromedp/cdproto", []string{"gateway/internal/web/browser"}, false, "tests of pages drive a browser through one package"},
 	{"go.uber.org/goleak", []string{"gateway/internal/leaktest"}, true, "for tests"},
 	{"github.com/santhosh-tekuri/jsonschema", nil, true, "for tests"},
 	{"github.com/cloudevents/sdk-go", nil, true, "for tests: our reading is compared with it"},

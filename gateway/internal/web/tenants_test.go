@@ -328,17 +328,21 @@ func TestTenantsNeverMeet(t *testing.T) {
 	}
 	// In everything else. From here on the stranger has things with the names of the victim's.
 	for i := range routes {
+		known := v.known()
+		if testing.Short() { // a few of them for each route, in turn
+			known = append(known, known...)[i%len(known):][:3]
+		}
 		r := &routes[i]
 		base, path := baseBody(r), fill(t, r, own)
 		if !streams(r) {
 			try(r, fill(t, r, v.names), base, mark)
 		}
 		for _, name := range append(slices.Clone(r.Query), "tenant") {
-			for _, value := range append(v.known(), "destination:vic-hook", "source:vic-forms", "rule:vic-asks") {
+			for _, value := range append(slices.Clone(known), "destination:vic-hook", "source:vic-forms", "rule:vic-asks") {
 				try(r, path+"?"+name+"="+url.QueryEscape(value), base, mark)
 			}
 		}
-		for _, value := range v.known() {
+		for _, value := range known {
 			if r.In == nil {
 				break
 			}

@@ -4,15 +4,16 @@
 //
 // A figure is as wide as what it is put into; its text keeps its size. Its classes are:
 //
-//	figure.chart                 the whole
+//	figure.chart                 the whole; beside it .chart-lines or .chart-bars
 //	  .chart-title .chart-about  the title; the description and what one point is
 //	  .chart-legend .key         names beside a sample of the line or bar
 //	  .chart-none                the sentence of a chart without data
-//	  .chart-lines .chart-bars   the SVG; in it .axis-y .axis-x .plot .grid .base .hits, and a path of each series
+//	  .plot                      the SVG; left of it the style sheet leaves 3rem for .axis-y. In it .axis-x .grid .base .hits, and
+//	                             a path of each series
 //	  .s1 … .s6, and Class       a series, by its place and by the name that the caller gave
 //	  .area                      the surface under a line that is alone
 //	  .chart-table .scroll       the table
-//	svg.spark                    a spark line; in it .past .last .area
+//	svg.spark                    a spark line; in it .past .last .part .area
 package chart
 
 import (
@@ -178,7 +179,7 @@ func (p *plot) about() string {
 func (c *Chart) figure(class string, draw func(*page, *plot), key string) template.HTML {
 	p := c.prepare()
 	var w page
-	w.raw(`<figure class="chart"><figcaption><span class="chart-title">`)
+	w.raw(`<figure class="chart `, class, `"><figcaption><span class="chart-title">`)
 	w.text(c.Title)
 	w.raw(`</span>`)
 	if about := p.about(); about != "" {
@@ -192,11 +193,11 @@ func (c *Chart) figure(class string, draw func(*page, *plot), key string) templa
 		return w.html()
 	}
 	p.legend(&w, class, key)
-	w.raw(`<svg class="`, class, `" role="img" aria-label="`)
+	w.raw(`<svg class="plot" role="img" aria-label="`)
 	w.text(p.summary())
 	w.raw(`" width="100%" height="`)
 	w.number(top + height + bottom)
-	w.raw(`" fill="none">`)
+	w.raw(`" overflow="visible" fill="none">`)
 	draw(&w, p)
 	w.raw(`</svg>`)
 	p.table(&w)
@@ -211,7 +212,7 @@ func (p *plot) legend(w *page, class, key string) {
 	}
 	w.raw(`<ul class="chart-legend">`)
 	for i, s := range p.Series {
-		w.raw(`<li><svg class="key `, class, `" width="18" height="10" aria-hidden="true"><path class="`)
+		w.raw(`<li><svg class="key" width="18" height="10" aria-hidden="true"><path class="`)
 		w.class(i, s.Class)
 		w.raw(`" stroke="currentColor" stroke-width="`, map[bool]string{true: "10", false: "2"}[class == "chart-bars"], `" d="`, key, `"/></svg> `)
 		w.text(s.Name)

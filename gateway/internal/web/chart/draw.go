@@ -5,10 +5,9 @@ import (
 	"slices"
 )
 
-// Pixels of a chart: the margin above, the height of the plot, what is below it for times; what is left of it for values.
+// Pixels of a chart: the margin above, the height of the plot, and what is below it for times. Values stand left of it, outside.
 const (
 	top, height, bottom = 8, 160, 24
-	left                = 48
 	slot                = 10 // a step's width in the plot, which is stretched to the width of the page
 )
 
@@ -17,36 +16,29 @@ const maxHits = 60
 
 // frame draws the axes, and calls marks to draw into the plot, whose coordinates are slot × N wide and height high.
 //
-// Text would be stretched with the plot. So the outer SVG has no viewBox: its unit is the pixel of the page. The plot is an SVG in it,
-// which is placed by shares of the width, and the marks are in one that is stretched. A line keeps its width by vector-effect.
-// The style sheet makes the plot as wide as is left; the width here is for pages without it.
+// Text would be stretched with the plot. So the outer SVG has no viewBox: its unit is the pixel of the page, and its texts are placed
+// by shares of the width. The marks are in an SVG in it that is stretched. A line keeps its width by vector-effect.
 func frame(w *page, p *plot, s scale, marks func()) {
 	w.raw(`<g class="axis-y" font-size="11" text-anchor="end" fill="currentColor">`)
 	ticks := s.ticks(p.Unit)
 	for _, t := range ticks {
-		w.raw(`<text x="`)
-		w.number(left - 8)
-		w.raw(`" y="`)
+		w.raw(`<text x="-8" y="`)
 		w.number(top + height*(1-t.at) + 4)
 		w.raw(`">`)
 		w.text(t.text)
 		w.raw(`</text>`)
 	}
-	w.raw(`<text x="`)
-	w.number(left - 8)
-	w.raw(`" y="`)
+	w.raw(`<text x="-8" y="`)
 	w.number(top + height + 18)
-	w.raw(`">UTC</text></g><svg class="plot" x="`)
-	w.number(left)
-	w.raw(`" y="`)
-	w.number(top)
-	w.raw(`" width="85%" height="`)
-	w.number(height)
-	w.raw(`" overflow="visible"><svg viewBox="0 0 `)
+	w.raw(`">UTC</text></g><svg viewBox="0 0 `)
 	w.number(slot * float64(p.steps.N))
 	w.raw(` `)
 	w.number(height)
-	w.raw(`" preserveAspectRatio="none" width="100%" height="100%" overflow="visible" stroke="currentColor">`)
+	w.raw(`" preserveAspectRatio="none" y="`)
+	w.number(top)
+	w.raw(`" width="100%" height="`)
+	w.number(height)
+	w.raw(`" overflow="visible" stroke="currentColor">`)
 	w.raw(`<path class="grid" vector-effect="non-scaling-stroke" stroke-opacity=".2" d="`)
 	for _, t := range ticks {
 		w.command('M', 0, height*(1-t.at))
@@ -78,12 +70,12 @@ func frame(w *page, p *plot, s scale, marks func()) {
 		w.raw(` text-anchor="`, anchor, `" x="`)
 		w.number(100 * t.at)
 		w.raw(`%" y="`)
-		w.number(height + 18)
+		w.number(top + height + 18)
 		w.raw(`">`)
 		w.text(t.text)
 		w.raw(`</text>`)
 	}
-	w.raw(`</g></svg>`)
+	w.raw(`</g>`)
 }
 
 // hits adds a column over each step, which shows its values while the pointer is on it.

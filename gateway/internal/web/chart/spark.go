@@ -20,6 +20,9 @@ type Spark struct {
 	// Values are one a step, the oldest first. NaN and infinite ones are absent. More than 60 are merged.
 	Values []float64
 	Merge  Merge
+	// Part, if it is there, is a part of each value, which Bars draws over it: the failed ones of attempts. PartName says what it is.
+	Part     []float64
+	PartName string
 	// Low is the value at the bottom. Zero suits counts; of success rates near one, only a higher one shows the difference.
 	Low float64
 }
@@ -28,20 +31,23 @@ type Spark struct {
 func (s *Spark) Bars() template.HTML {
 	return s.draw(func(w *page, values []float64, share func(float64) float64) {
 		wide := sparkWidth / float64(len(values))
-		bars := func(class string, from, to int) {
+		bars := func(class string, values []float64, from, to int) {
 			w.raw(`<path class="`, class, `" stroke="currentColor" stroke-width="`)
 			w.number(wide * 0.8)
 			w.raw(`" d="`)
 			for i := from; i < to; i++ {
-				if !math.IsNaN(values[i]) {
+				if !math.IsNaN(values[i]) && (class != "part" || values[i] > 0) {
 					w.command('M', wide*(float64(i)+0.5), sparkHeight)
 					w.command('V', sparkHeight-max((sparkHeight-1)*share(values[i]), leastHigh(values[i]-s.Low)))
 				}
 			}
 			w.raw(`"/>`)
 		}
-		bars("past", 0, len(values)-1)
-		bars("last", len(values)-1, len(values))
+		bars("past", values, 0, len(values)-1)
+		bars("last", values, len(values)-1, len(values))
+		if part := s.merged(s.Part); len(part) == len(values) {
+			bars("part", part, 0, len(part))
+		}
 	})
 }
 
@@ -69,7 +75,7 @@ func (s *Spark) Line() template.HTML {
 
 // draw writes everything around the marks.
 func (s *Spark) draw(marks func(w *page, values []float64, share func(float64) float64)) template.HTML {
-	values := s.merged()
+	values := s.merged(s.Values)
 	highest := math.NaN()
 	for _, v := range values {
 		highest = Max.of(highest, v)
@@ -79,6 +85,9 @@ func (s *Spark) draw(marks func(w *page, values []float64, share func(float64) f
 	w.classToo(s.Class)
 	w.raw(`" viewBox="0 0 160 28" preserveAspectRatio="none" role="img" fill="none"><title>`)
 	w.text(s.Title + ": " + s.Unit.extent(values))
+	if len(s.Part) > 0 {
+		w.text("; " + s.PartName + ": " + s.Unit.extent(s.merged(s.Part)))
+	}
 	w.raw(`</title>`)
 	if math.IsNaN(highest) {
 		w.raw(`<path class="none" stroke="currentColor" stroke-opacity=".4" stroke-dasharray="3 3" vector-effect="non-scaling-stroke" d="M0 27H160"/>`)
@@ -95,14 +104,14 @@ func (s *Spark) draw(marks func(w *page, values []float64, share func(float64) f
 	return w.html()
 }
 
-// merged returns the values, checked and at most maxSparks.
-func (s *Spark) merged() []float64 {
-	factor := (len(s.Values) + maxSparks - 1) / maxSparks
+// merged returns values, checked and at most maxSparks.
+func (s *Spark) merged(all []float64) []float64 {
+	factor := (len(all) + maxSparks - 1) / maxSparks
 	if factor == 0 {
 		return nil
 	}
-	values := absent((len(s.Values)-1)/factor + 1)
-	for i, v := range s.Values {
+	values := absent((len(all)-1)/factor + 1)
+	for i, v := range all {
 		values[i/factor] = s.Merge.of(values[i/factor], bounded(v))
 	}
 	return values

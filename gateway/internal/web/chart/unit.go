@@ -19,7 +19,7 @@ const (
 	Number
 )
 
-// Text is a value as tables and pages show it; empty for NaN.
+// Text is a value as tables and readers of the screen are told it: exactly where that is short. It is empty for NaN.
 func (u Unit) Text(v float64) string {
 	if math.IsNaN(v) {
 		return ""

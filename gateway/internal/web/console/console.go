@@ -111,6 +111,9 @@ func (c *Console) postAll(path string, serve page.Handler) {
 var funcs = template.FuncMap{
 	"states": func() []string { return []string{"waiting", "delivered", "skipped", "dead", "dropped"} },
 	"passed": passed, "depth": depth, "truth": truth, "verdict": verdictOf, "answer": answerOf, "rows": rowsOf,
+	"scopes": func() []choice { return scopeChoices }, "capabilities": func() []choice { return capabilityChoices },
+	"sinces": func() []since { return sinces },
+	"lesser": func() []string { return lesserFilters },
 }
 
 // items are the entries of the menu.

@@ -95,7 +95,7 @@ type editor struct {
 	Problem       *page.Problem
 	// Faults are those of the text, each with its line and a caret.
 	Faults     []string
-	Outcome    *outcome
+	Outcome    *trialOutcome
 	Difference *difference
 	// Confirm is the digest of a text that stops deliveries: it is saved if it is sent back.
 	Confirm string

@@ -15,8 +15,8 @@ import (
 // exampleOf begins the choice of an example in place of an event that was received.
 const exampleOf = "example:"
 
-// outcome is what the text does with one event.
-type outcome struct {
+// trialOutcome is what the text does with one event.
+type trialOutcome struct {
 	view.Tried
 	// Rules are those that the document concerns, and of a source those that match.
 	Rules []view.ExplainedRule
@@ -111,7 +111,7 @@ func (c *Console) tryEvent(r *page.Request, e *editor) error {
 	if err != nil || tried == nil && !busy {
 		return err
 	}
-	e.Outcome = &outcome{Busy: busy}
+	e.Outcome = &trialOutcome{Busy: busy}
 	if busy {
 		return nil
 	}

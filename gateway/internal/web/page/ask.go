@@ -27,6 +27,9 @@ type Ask struct {
 	Match string
 	// NewOnly sends If-None-Match: *.
 	NewOnly bool
+	// DryRun: the question changes nothing although its method could. So it may be asked for a visitor who came by a link from
+	// elsewhere, or who typed the address.
+	DryRun bool
 }
 
 // Answer is what the API answered: with a status below 400.
@@ -110,6 +113,9 @@ func (r *Request) Ask(ask Ask) (*Answer, error) {
 	}
 	if ask.NewOnly {
 		q.Header.Set(fiber.HeaderIfNoneMatch, "*")
+	}
+	if ask.DryRun {
+		q.Header.Set("Sec-Fetch-Site", "same-origin")
 	}
 	c.Init(&q, r.Ctx.Context().RemoteAddr(), nil)
 	r.site.Routes(&c)

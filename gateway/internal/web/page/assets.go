@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"io/fs"
 	"path"
 	"strings"
 	"sync"
@@ -13,8 +14,13 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-//go:embed assets/*.js assets/*.css
+//go:embed assets/*.js
 var assetFiles embed.FS
+
+// styleFiles are the parts of the one style sheet, in the order of their names.
+//
+//go:embed style/*.css
+var styleFiles embed.FS
 
 //go:embed parts/*.html common/*.html
 var partFiles embed.FS
@@ -42,18 +48,31 @@ var allAssets = sync.OnceValue(func() *assets {
 		if err != nil {
 			panic(err)
 		}
-		sum := sha256.Sum256(body)
-		extension := path.Ext(file.Name())
-		name := strings.TrimSuffix(file.Name(), extension) + "." + hex.EncodeToString(sum[:6]) + extension
-		a.names[file.Name()] = name
-		each := asset{kind: "text/javascript; charset=utf-8", whole: body, small: compressed(body)}
-		if extension == ".css" {
-			each.kind = "text/css; charset=utf-8"
-		}
-		a.files[name] = each
+		a.add(file.Name(), "text/javascript; charset=utf-8", body)
 	}
+	parts, err := fs.Glob(styleFiles, "style/*.css")
+	if err != nil {
+		panic(err)
+	}
+	var style []byte
+	for _, name := range parts {
+		part, err := styleFiles.ReadFile(name)
+		if err != nil {
+			panic(err)
+		}
+		style = append(style, part...)
+	}
+	a.add("style.css", "text/css; charset=utf-8", style)
 	return a
 })
+
+func (a *assets) add(name, kind string, body []byte) {
+	sum := sha256.Sum256(body)
+	extension := path.Ext(name)
+	hashed := strings.TrimSuffix(name, extension) + "." + hex.EncodeToString(sum[:6]) + extension
+	a.names[name] = hashed
+	a.files[hashed] = asset{kind: kind, whole: body, small: compressed(body)}
+}
 
 func compressed(body []byte) []byte {
 	var b bytes.Buffer

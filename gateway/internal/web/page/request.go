@@ -197,6 +197,14 @@ func (r *Request) SeeAt(path, note string) error {
 	return r.Ctx.Redirect(r.Root()+path, fiber.StatusSeeOther)
 }
 
+// Download answers with a file to keep.
+func (r *Request) Download(name, kind string, body []byte) error {
+	r.setPageHeader()
+	r.Ctx.Set(fiber.HeaderContentType, kind)
+	r.Ctx.Set(fiber.HeaderContentDisposition, `attachment; filename="`+name+`"`)
+	return r.Ctx.Send(body)
+}
+
 func (r *Request) setPageHeader() {
 	frames := ""
 	if r.site.Frames != nil {

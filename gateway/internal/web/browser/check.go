@@ -1,0 +1,154 @@
+package browser
+
+import (
+	"context"
+	_ "embed" // for axe
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// axe finds what keeps people from using a page: https://github.com/dequelabs/axe-core.
+//
+//go:embed testdata/axe.min.js
+var axe string
+
+// pictures is where Check puts a picture of each page that it checks, for people to look at.
+var pictures = flag.String("pictures", "", "the folder into which each page that is checked is drawn")
+
+// Check finds what no page may have, as it is shown now:
+//   - a line in the console, an exception, a violation of its policy, a failed request, since the tab was opened;
+//   - something serious or critical that axe finds: text of little contrast, a control without a name;
+//   - content wider than the window;
+//   - not exactly one h1; a style attribute.
+//
+// Each of expected is part of a line that the page has to say, such as "404 (Not Found)"; one that is not said is a fault.
+// With -pictures=FOLDER it also draws the page.
+func (p *Page) Check(expected ...string) {
+	p.t.Helper()
+	faults := p.layout()
+	faults = append(faults, p.axe()...)
+	said := map[string]bool{}
+	for _, line := range p.recorder.lines() { // last: what came before the answers above is recorded
+		known := false
+		for _, part := range expected {
+			if strings.Contains(line, part) {
+				known, said[part] = true, true
+			}
+		}
+		if !known {
+			faults = append(faults, line)
+		}
+	}
+	for _, part := range expected {
+		if !said[part] {
+			faults = append(faults, fmt.Sprintf("it should say %q, and does not", part))
+		}
+	}
+	if *pictures != "" {
+		p.draw()
+	}
+	if len(faults) > 0 {
+		p.t.Errorf("%s, %s:\n%s", p.URL(), p.look, strings.Join(faults, "\n"))
+	}
+}
+
+// CheckLooks is Check in both widths and both themes, as the page is now. It is much quicker than a tab for each; the page
+// stays in the last look.
+func (p *Page) CheckLooks(expected ...string) {
+	p.t.Helper()
+	for _, look := range Looks() {
+		if look.NoScript == p.look.NoScript {
+			p.Look(look)
+			p.Check(expected...)
+		}
+	}
+}
+
+// layout looks at what the document is made of, and how wide it is.
+func (p *Page) layout() []string {
+	p.t.Helper()
+	found := Ask[struct {
+		Width  int
+		Widest []string
+		Titles int
+		Styled []string
+	}](p, `(width => {
+		const shown = e => e.outerHTML.slice(0, 160);
+		const scrolls = e => { // whether something around e, itself included, has a scroll bar of its own
+			for (; e && e !== document.body; e = e.parentElement) if (getComputedStyle(e).overflowX !== 'visible') return true;
+			return false;
+		};
+		return {
+			Width: document.documentElement.scrollWidth,
+			Widest: [...document.body.querySelectorAll('*')].filter(e => e.getBoundingClientRect().right > width + 0.5 && !scrolls(e)).slice(0, 3).map(shown),
+			Titles: document.querySelectorAll('h1').length,
+			Styled: [...document.querySelectorAll('[style]')].slice(0, 3).map(shown),
+		};
+	})(`+fmt.Sprint(p.look.width())+`)`)
+	var faults []string
+	if found.Width > p.look.width() {
+		faults = append(faults, fmt.Sprintf("layout: %d px wide in a window of %d px: %s", found.Width, p.look.width(), strings.Join(found.Widest, "\n\t")))
+	}
+	if found.Titles != 1 {
+		faults = append(faults, fmt.Sprintf("layout: %d h1 elements", found.Titles))
+	}
+	for _, element := range found.Styled {
+		faults = append(faults, "layout: a style attribute: "+element)
+	}
+	return faults
+}
+
+// axe returns what axe finds that is serious or critical, each with up to three elements.
+func (p *Page) axe() []string {
+	p.t.Helper()
+	var found []struct {
+		ID, Impact, Help string
+		Nodes            []struct{ HTML, Why string }
+	}
+	p.do("run axe", step(func(ctx context.Context) (err error) {
+		// axe waits for timers, which do not run where scripts are off. The page's own scripts, which were not run when it was
+		// loaded, are not run now.
+		if p.look.NoScript {
+			if err := noScript(ctx, false); err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, noScript(ctx, true)) }()
+		}
+		var there bool
+		if err := p.ask(ctx, "typeof axe !== 'undefined'", &there); err != nil {
+			return err
+		}
+		if !there {
+			if err := p.ask(ctx, axe+";true", &there); err != nil {
+				return err
+			}
+		}
+		return p.ask(ctx, `axe.run(document, {resultTypes: ['violations'], iframes: false}).then(r => r.violations
+			.filter(v => v.impact === 'serious' || v.impact === 'critical')
+			.map(v => ({ID: v.id, Impact: v.impact, Help: v.help, Nodes: v.nodes.slice(0, 3).map(n => ({
+				HTML: n.html.slice(0, 200), Why: n.failureSummary.replace(/\s+/g, ' ').slice(0, 300)}))})))`, &found)
+	}))
+	var faults []string
+	for _, v := range found {
+		line := fmt.Sprintf("axe, %s: %s: %s", v.Impact, v.ID, v.Help)
+		for _, node := range v.Nodes {
+			line += fmt.Sprintf("\n\t%s\n\t\t%s", node.HTML, node.Why)
+		}
+		faults = append(faults, line)
+	}
+	return faults
+}
+
+// draw puts a picture of the page into the folder of -pictures, named after the test and the look.
+func (p *Page) draw() {
+	p.t.Helper()
+	if err := os.MkdirAll(*pictures, 0o750); err != nil {
+		p.t.Fatal(err)
+	}
+	name := strings.NewReplacer("/", "_", " ", "_").Replace(p.t.Name()) + "_" + p.look.String()
+	p.Screenshot(filepath.Join(*pictures, name+".png"))
+}
