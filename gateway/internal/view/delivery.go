@@ -55,7 +55,7 @@ type Attempt struct {
 	Received int `json:"received"`
 	// Repeat marks an attempt of a replica that had lost the delivery to another.
 	Repeat bool `json:"repeat,omitempty"`
-	// Request and Response are kept of failures, without secrets.
+	// Request and Response are kept of failures and of tests, without secrets.
 	Request  string `json:"request,omitempty"`
 	Response string `json:"response,omitempty"`
 }

@@ -43,6 +43,9 @@ type MeLink struct {
 	Theme string `json:"theme"`
 	// Accent is a colour as #2b6cb0.
 	Accent string `json:"accent,omitempty"`
+	// Name stands in the head of the portal, Logo beside it: a data URL of an image.
+	Name string `json:"name,omitempty"`
+	Logo string `json:"logo,omitempty"`
 	// Title is the tenant's.
 	Title string `json:"title,omitempty"`
 	// Origin is the page that shows the portal in a frame.
@@ -73,7 +76,7 @@ func NewMe(g *access.Grant) Me {
 
 // NewMeLink makes the view of the link of a session.
 func NewMeLink(l *access.Link, title string) *MeLink {
-	v := &MeLink{ID: l.ID, Theme: l.Theme, Accent: l.Accent, Title: title, Origin: l.Origin, RefreshURL: l.RefreshURL, At: l.At}
+	v := &MeLink{ID: l.ID, Theme: l.Theme, Accent: l.Accent, Name: l.Name, Logo: l.Logo, Title: title, Origin: l.Origin, RefreshURL: l.RefreshURL, At: l.At}
 	if v.Theme == "" {
 		v.Theme = "auto"
 	}

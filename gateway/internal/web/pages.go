@@ -21,5 +21,6 @@ func (a *App) mountPages(f *front) {
 	}).Mount(f.fiber)
 	portal.New(portal.Options{
 		Routes: f.routes, Callers: a.callers, Below: below, Clock: a.options.Clock, Log: a.options.Log, Context: a.guard.Context,
+		Open: a.manage.OpenLink, Origins: func() []string { return a.options.Plan().Config.Portal.Origins },
 	}).Mount(f.fiber)
 }

@@ -67,7 +67,6 @@ func (c *Console) Mount(app *fiber.App) {
 	c.site.Mount(app)
 	app.Get("/", func(f *fiber.Ctx) error { return f.Redirect(c.below()+Root+"/", fiber.StatusSeeOther) })
 	c.site.AddOpen(app, fiber.MethodGet, "/login", c.login)
-	c.site.AddOpen(app, fiber.MethodPost, "/look", c.look)
 	c.site.Add(app, fiber.MethodGet, "/", func(r *page.Request) error { return r.SeeAt("/t/"+r.Home()+"/", "") })
 	c.mountOverview()
 	c.mountDeliveries()

@@ -167,10 +167,10 @@ func attempts(x *view.Explanation) []wayStep {
 			}
 			tried := d.Log
 			if len(tried) > 3 {
-				all = append(all, attempt(s, &tried[0]), between(s, tried[1:len(tried)-1]), attempt(s, &tried[len(tried)-1]))
+				all = append(all, attemptStage(s, &tried[0]), between(s, tried[1:len(tried)-1]), attemptStage(s, &tried[len(tried)-1]))
 			} else {
 				for k := range tried {
-					all = append(all, attempt(s, &tried[k]))
+					all = append(all, attemptStage(s, &tried[k]))
 				}
 			}
 			switch {
@@ -192,15 +192,15 @@ func nonEmpty(texts ...string) []string {
 	return slices.DeleteFunc(texts, func(text string) bool { return text == "" })
 }
 
-// attempt returns the stage of one attempt.
-func attempt(s *view.ExplainedStep, a *view.ExplainedAttempt) wayStep {
+// attemptStage returns the stage of one attempt.
+func attemptStage(s *view.ExplainedStep, a *view.ExplainedAttempt) wayStep {
 	w := wayStep{Class: classOf(a.Verdict), Title: s.Destination + " " + a.Verdict, At: a.At, Delivery: s.Delivery.ID}
-	w.Lines = nonEmpty(outcome(a), "in "+page.Milliseconds(a.TookMS))
+	w.Lines = nonEmpty(outcomeOf(a), "in "+page.Milliseconds(a.TookMS))
 	return w
 }
 
-// outcome is the status of an attempt, or its reason.
-func outcome(a *view.ExplainedAttempt) string {
+// outcomeOf is the status of an attempt, or its reason.
+func outcomeOf(a *view.ExplainedAttempt) string {
 	if a.Reason != "" {
 		return a.Reason
 	}
@@ -216,10 +216,10 @@ func between(s *view.ExplainedStep, some []view.ExplainedAttempt) wayStep {
 	w := wayStep{Class: classOf(last.Verdict), Title: fmt.Sprintf("%d more tries", len(some)), At: first.At, Delivery: s.Delivery.ID}
 	same := true
 	for i := range some {
-		same = same && outcome(&some[i]) == outcome(first)
+		same = same && outcomeOf(&some[i]) == outcomeOf(first)
 	}
 	if same {
-		w.Lines = nonEmpty(outcome(first))
+		w.Lines = nonEmpty(outcomeOf(first))
 	}
 	w.Lines = append(w.Lines, "of "+s.Destination+", over "+page.Long(last.At.Sub(first.At)))
 	return w

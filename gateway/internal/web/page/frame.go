@@ -76,6 +76,23 @@ func (r *Request) frame(page string, data any) *Frame {
 	return f
 }
 
+// look sets how pages look in this browser, and leads back to the page that the form was on.
+func look(r *Request) error {
+	if err := route.SameOrigin(&r.Ctx.Request().Header, false); err != nil {
+		return err
+	}
+	form, err := r.Form()
+	if err != nil {
+		return err
+	}
+	r.Look(form.Get("theme"), form.Get("times") == "local", form.Get("keys") == "off")
+	back := form.Get("back")
+	if !strings.HasPrefix(back, r.site.Root+"/") || strings.ContainsAny(back, "\\\r\n") {
+		back = r.site.Root + "/"
+	}
+	return r.SeeAt(strings.TrimPrefix(back, r.site.Root), "")
+}
+
 // Look sets how pages look in this browser: a theme (light, dark or empty), local times, and no keyboard shortcuts.
 func (r *Request) Look(theme string, local, noKeys bool) {
 	var words []string

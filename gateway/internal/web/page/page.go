@@ -124,9 +124,10 @@ func (s *Site) parse() (map[string]*template.Template, error) {
 // Handler answers a request of a visitor.
 type Handler func(*Request) error
 
-// Mount adds the assets of the site to a server.
+// Mount adds to a server the assets of the site, and the form by which a person chooses how pages look.
 func (s *Site) Mount(app *fiber.App) {
 	app.Get(s.Root+"/assets/:file", s.assets.serve)
+	s.AddOpen(app, fiber.MethodPost, "/look", look)
 }
 
 // Add adds a page for visitors with a session. The path is below Root; `:tenant` in it is whose page it is.

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
@@ -102,6 +103,14 @@ func (k *Callers) PortalSession(h *fasthttp.RequestHeader) *access.Session {
 	return nil
 }
 
+// PortalAgain returns where the browser gets another portal link, as its cookie says, whose session may have ended; empty: it is not known.
+func (k *Callers) PortalAgain(h *fasthttp.RequestHeader) string {
+	if again := k.Sessions.Again(string(h.Cookie(portalCookie.name))); again != "" || !IsLocal(string(h.Host())) {
+		return again
+	}
+	return k.Sessions.Again(string(h.Cookie(portalCookie.local)))
+}
+
 // open returns the session of a cookie, and whether the cookie is there. The session is nil if it has ended.
 func (k *Callers) open(h *fasthttp.RequestHeader, c cookie) (s *access.Session, there bool) {
 	value := string(h.Cookie(c.name))
@@ -143,6 +152,9 @@ func SameOrigin(h *fasthttp.RequestHeader, programs bool) error {
 	return answer.NewProblem(fiber.StatusForbidden, view.Permission, "with a session's cookie only pages of this gateway may do that; programs send a token")
 }
 
+// againFor is how long a browser keeps the cookie of a portal's session after its end, for Session.Again.
+const againFor = 30 * 24 * time.Hour
+
 // SetCookie answers with the cookie of a session. framed: a page of another site shows it in a frame.
 func (k *Callers) SetCookie(c *fiber.Ctx, s *access.Session, framed bool) error {
 	value, err := k.Sessions.Seal(s)
@@ -153,7 +165,11 @@ func (k *Callers) SetCookie(c *fiber.Ctx, s *access.Session, framed bool) error 
 	if s.Link != "" {
 		kind = portalCookie
 	}
-	setCookie(c, kind, value, int(s.Expires-k.Sessions.Clock.Now().Unix()), framed)
+	seconds := int(s.Expires - k.Sessions.Clock.Now().Unix())
+	if s.Again != "" {
+		seconds += int(againFor.Seconds())
+	}
+	setCookie(c, kind, value, seconds, framed)
 	return nil
 }
 
