@@ -71,7 +71,7 @@ func (c *Console) showRule(r *page.Request, problem *page.Problem) error {
 		return err
 	}
 	d.YAML = editableOf("rule").yaml(d.Spec)
-	return r.Show("rule", d)
+	return r.Show("rule", &d)
 }
 
 // Chart draws how the rule decided.
