@@ -11,15 +11,20 @@ import (
 const editedRule = `{"when": "nps_score <= 6", "send": ["crm"], "tests": [{"given": {"nps_score": 3}, "expect": ["crm"]}]}`
 
 // ruleRig is a server with a rule as a document, and events of the scores 0 to 9.
-func ruleRig(t *testing.T) (r *rig, visitor map[string]string) {
+func ruleRig(t *testing.T) (r *rig, visitor map[string]string, ids []string) {
 	t.Helper()
 	r = newRig(t)
 	r.does(t, ask{method: "PUT", path: "/v1/rules/low", token: acmeAdminToken, body: editedRule}, 201)
 	for score := range 10 {
 		body := fmt.Sprintf(`{"type": "response.completed", "id": "e%d", "nps_score": %d, "survey": {"id": "s", "title": "<script>x</script>"}}`, score, score)
-		r.does(t, ask{method: "POST", path: "/v1/events", token: acmeToken, body: body}, 200)
+		got := r.does(t, ask{method: "POST", path: "/v1/events", token: acmeToken, body: body}, 200)
+		id := regexp.MustCompile(`"id":"([^"]+)"`).FindStringSubmatch(got.body)
+		if id == nil {
+			t.Fatal(got.body)
+		}
+		ids = append(ids, id[1])
 	}
-	return r, r.visitor(t, acmeAdminToken)
+	return r, r.visitor(t, acmeAdminToken), ids
 }
 
 func form(pairs ...string) string {
@@ -41,7 +46,7 @@ func valueOf(t *testing.T, page, name string) string {
 
 func TestRulePages(t *testing.T) {
 	t.Parallel()
-	r, visitor := ruleRig(t)
+	r, visitor, _ := ruleRig(t)
 	const base = "/console/t/acme"
 	r.does(t, ask{path: base + "/rules", header: visitor}, 200, `href="/console/t/acme/rules/low"`, "nps_score &lt;= 6", "1 passes", `href="/console/t/acme/rules/angry"`, "file <code>")
 	r.does(t, ask{path: base + "/rules/low", header: visitor}, 200, "when: nps_score &lt;= 6", "Delete…", "Disable", "passed")
@@ -69,7 +74,7 @@ func TestRulePages(t *testing.T) {
 
 func TestEditor(t *testing.T) {
 	t.Parallel()
-	r, visitor := ruleRig(t)
+	r, visitor, ids := ruleRig(t)
 	const path = "/console/t/acme/rules/low/edit"
 	post := func(query, body string, want int, parts ...string) string {
 		t.Helper()
@@ -86,8 +91,8 @@ func TestEditor(t *testing.T) {
 
 	// A draft is tried with an event, an example, and the newest events; its own tests are played.
 	const less = "when: nps_score <= 2\nsend: [crm]\ntests: [{given: {nps_score: 3}, expect: []}]\n"
-	post("?part=outcome", form("version", version, "text", less, "event", "e2"), 200, "matched", "<dt><code>nps_score</code></dt><dd class=\"\">2</dd>", "POST [secret]", "1 passes", "part=difference")
-	post("?part=outcome", form("version", version, "text", less, "event", "e5"), 200, "no match", "Nothing would be sent")
+	post("?part=outcome", form("version", version, "text", less, "event", ids[2]), 200, "matched", "<dt><code>nps_score</code></dt><dd class=\"\">2</dd>", "POST [secret]", "1 passes", "part=difference")
+	post("?part=outcome", form("version", version, "text", less, "event", ids[5]), 200, "no match", "Nothing would be sent")
 	post("?part=outcome", form("version", version, "text", less, "event", "example:response.completed"), 200, "its condition is")
 	post("?part=outcome", form("version", version, "text", less, "event", "gone"), 200, "There is no event <code>gone</code>")
 	post("?part=difference", form("version", version, "text", less), 200, "Of the last 10 events", "before <b>7</b>, now <b>3</b>", "4 removed", "the first three")
@@ -118,7 +123,7 @@ func TestEditor(t *testing.T) {
 
 func TestEditorOfFiles(t *testing.T) {
 	t.Parallel()
-	r, visitor := ruleRig(t)
+	r, visitor, _ := ruleRig(t)
 	const path = "/console/t/acme/rules/angry/edit"
 	page := r.does(t, ask{path: path, header: visitor}, 200, "A copy of angry", "nothing can be saved", "rules:\n  - name: angry\n").body
 	if strings.Contains(page, `value="save"`) {

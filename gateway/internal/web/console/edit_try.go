@@ -2,6 +2,7 @@ package console
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -161,13 +162,24 @@ func (e *editor) chosen(r *page.Request) (view.TrialEvents, error) {
 		}
 		for _, t := range e.Types.Data {
 			if t.Name == kind {
-				return view.TrialEvents{Body: t.Example}, nil
+				body, err := ownExample(t.Example)
+				return view.TrialEvents{Body: body}, err
 			}
 		}
 	case e.Event != "":
 		return view.TrialEvents{IDs: []string{e.Event}}, nil
 	}
 	return view.TrialEvents{Last: 1}, nil
+}
+
+// ownExample is the example of a type as an event of the tenant that asks.
+func ownExample(example json.RawMessage) (json.RawMessage, error) {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(example, &members); err != nil {
+		return nil, fmt.Errorf("read the example of a type: %w", err)
+	}
+	delete(members, "tenant")
+	return json.Marshal(members)
 }
 
 // tryLast compares what the newest events owe with and without the text.
