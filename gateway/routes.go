@@ -5,7 +5,7 @@ import "github.com/surveygate/surveygate/gateway/internal/web"
 // Route is one path of the API, for documentation.
 type Route struct {
 	Method, Path string
-	// Scopes are what a token must allow.
+	// Scopes are what a token must allow; without any, every token and session may ask.
 	Scopes []string
 	// For is its purpose in a few words.
 	For string

@@ -284,7 +284,7 @@ func TestExplain(t *testing.T) {
 	if diff := cmp.Diff([]string{"ces_score"}, got[2].Missing); diff != "" {
 		t.Errorf("missing (-want +got):\n%s", diff)
 	}
-	if len(got[3].Faults) != 1 || len(got[0].Parts) != 2 || got[0].Parts[1] != (Part{Text: "nps_score", Value: "3", Depth: 1}) {
+	if len(got[3].Faults) != 1 || len(got[0].Parts) != 2 || got[0].Parts[1] != (Part{Text: "nps_score", Value: "3", Depth: 1, Operand: true}) {
 		t.Errorf("parts %+v, faults %v", got[0].Parts, got[3].Faults)
 	}
 }

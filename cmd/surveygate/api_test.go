@@ -56,7 +56,11 @@ func TestAPIRoutes(t *testing.T) {
 		if r.Once {
 			query = append(query, "Idempotency-Key")
 		}
-		line := fmt.Sprintf("| %s `%s` | %s | %s | %s |\n", method, r.Path, r.For, strings.Join(r.Scopes, " "), strings.Join(query, " "))
+		scopes := strings.Join(r.Scopes, " ")
+		if scopes == "" {
+			scopes = "any"
+		}
+		line := fmt.Sprintf("| %s `%s` | %s | %s | %s |\n", method, r.Path, r.For, scopes, strings.Join(query, " "))
 		if line != last {
 			b.WriteString(line)
 		}

@@ -44,10 +44,7 @@ type liveBench struct {
 }
 
 func newLiveBench(b *testing.B, engine string) *liveBench {
-	kept := 100_000
-	if testing.Short() {
-		kept = 10_000
-	}
+	kept := scaled(100_000)
 	s := &liveBench{came: map[string]time.Time{}, dir: b.TempDir(), client: &http.Client{Timeout: time.Minute}}
 	listener, err := (&net.ListenConfig{}).Listen(b.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -153,12 +150,12 @@ func (s *liveBench) measure(b *testing.B, rate string) {
 
 // publishLive returns how long live events take to arrive, sorted.
 func (s *liveBench) publishLive(b *testing.B) (took []time.Duration) {
-	const live, every = 300, 20 * time.Millisecond
+	const every = 20 * time.Millisecond
 	s.round++
 	sent := map[string]time.Time{}
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	for n := range live {
+	for n := range scaled(300) {
 		id := fmt.Sprintf("%d-%d", s.round, n)
 		sent[id] = time.Now()
 		s.ask(b, http.MethodPost, "/v1/events", fmt.Sprintf(`{"type":"response.completed","id":"live-%s","nps_score":9}`, id))

@@ -270,19 +270,67 @@ func TestExplain(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []Part{
-		{`nps_score <= 6 and (context.country == "TR" or "red" in answer("4")) and has(email)`, "false", 0},
-		{"nps_score <= 6", "true", 1},
-		{"nps_score", "3", 2},
-		{`context.country == "TR" or "red" in answer("4")`, "true", 1},
-		{`context.country == "TR"`, "unknown", 2},
-		{"context.country", "unknown", 3},
-		{`"red" in answer("4")`, "true", 2},
-		{`answer("4")`, `["red","blue"]`, 3},
-		{"has(email)", "false", 1},
-		{"email", "unknown", 2},
+		{Text: `nps_score <= 6 and (context.country == "TR" or "red" in answer("4")) and has(email)`, Value: "false"},
+		{Text: "nps_score <= 6", Value: "true", Depth: 1},
+		{Text: "nps_score", Value: "3", Depth: 2, Operand: true},
+		{Text: `context.country == "TR" or "red" in answer("4")`, Value: "true", Depth: 1},
+		{Text: `context.country == "TR"`, Value: "unknown", Depth: 2},
+		{Text: "context.country", Value: "unknown", Depth: 3, Operand: true},
+		{Text: `"red" in answer("4")`, Value: "true", Depth: 2},
+		{Text: `answer("4")`, Value: `["red","blue"]`, Depth: 3, Operand: true},
+		{Text: "has(email)", Value: "false", Depth: 1, Decided: true},
+		{Text: "email", Value: "unknown", Depth: 2, Operand: true},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestDecidingParts holds the marks against what the operators mean: `!` stands before parts that decide, `~` before those that
+// are not asked.
+func TestDecidingParts(t *testing.T) {
+	t.Parallel()
+	ev := parse(t, `{"type":"response.completed","nps_score":3,"response":{"answers":{"4":"red"}},"params":{"a":true,"b":false}}`)
+	tests := []struct{ condition, want string }{
+		{`nps_score <= 6`, `!nps_score <= 6`},
+		{`nps_score > 6 and has(phone)`, `!nps_score > 6|~has(phone)`},
+		{`nps_score <= 6 and has(phone)`, `nps_score <= 6|!has(phone)`},
+		{`nps_score <= 6 and nps_score <= 5`, `!nps_score <= 6|!nps_score <= 5`},
+		{`nps_score <= 6 or has(phone)`, `!nps_score <= 6|~has(phone)`},
+		{`nps_score > 6 or has(phone)`, `!nps_score > 6|!has(phone)`},
+		{`context.country == "DE" and nps_score <= 6`, `!context.country == "DE"|nps_score <= 6`},
+		{`context.country == "DE" and nps_score > 6 and has(phone)`, `context.country == "DE"|!nps_score > 6|~has(phone)`},
+		{`context.country == "DE" or ces_score > 1 or nps_score > 6`, `!context.country == "DE"|!ces_score > 1|nps_score > 6`},
+		{`not (nps_score > 6 or has(phone))`, `nps_score > 6 or has(phone)|!nps_score > 6|!has(phone)`},
+		{`(nps_score > 6 or nps_score < 4) and (has(phone) and nps_score < 4)`, `nps_score > 6 or nps_score < 4|nps_score > 6|nps_score < 4|!has(phone)|~nps_score < 4`},
+		{`params.a ? nps_score > 6 : has(phone)`, `params.a|!nps_score > 6|~has(phone)`},
+		{`params.b ? nps_score > 6 : has(phone)`, `params.b|~nps_score > 6|!has(phone)`},
+		{`params.c ? nps_score > 6 : has(phone)`, `!params.c|~nps_score > 6|~has(phone)`},
+		{`params.c ?? (nps_score > 6)`, `params.c|!nps_score > 6`},
+		{`params.b ?? (nps_score > 6)`, `!params.b|~nps_score > 6`},
+	}
+	for _, tt := range tests {
+		parts, err := compile(t, tt.condition).Explain(ev)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for i, p := range parts {
+			mark := ""
+			if p.Decided {
+				mark = "!"
+			}
+			if p.NotAsked {
+				mark += "~"
+			}
+			if p.Operand || i == 0 && mark == "" {
+				continue
+			}
+			got = append(got, mark+p.Text)
+		}
+		if diff := cmp.Diff(tt.want, strings.Join(got, "|")); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.condition, diff)
+		}
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -81,6 +82,9 @@ type Link struct {
 	RefreshURL string `json:"refresh_url,omitempty"`
 	Theme      string `json:"theme,omitempty"`
 	Accent     string `json:"accent,omitempty"`
+	// Name stands in the head of the portal, Logo beside it: a data URL of an image.
+	Name string `json:"name,omitempty"`
+	Logo string `json:"logo,omitempty"`
 	// At is where the portal opens, such as /webhooks.
 	At string `json:"at,omitempty"`
 	// Session is how long the session lasts that opening makes, in seconds.
@@ -261,7 +265,19 @@ func (k *Links) Open(ctx context.Context, key string, again *Session) (*Link, *S
 	if err != nil {
 		return nil, nil, err
 	}
-	return link, &Session{Link: id, Tenant: tenant, Expires: link.Ends().Unix()}, nil
+	return link, &Session{Link: id, Tenant: tenant, Expires: link.Ends().Unix(), Again: link.Again()}, nil
+}
+
+// Again returns where a browser gets another link when this one has ended; empty: it is not known.
+func (l *Link) Again() string {
+	to, err := url.Parse(l.RefreshURL)
+	if err != nil || l.RefreshURL == "" { // it was checked when the link was made
+		return ""
+	}
+	query := to.Query()
+	query.Set("tenant", l.Tenant)
+	to.RawQuery = query.Encode()
+	return to.String()
 }
 
 // Person names who uses the link, for the audit.

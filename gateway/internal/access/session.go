@@ -23,6 +23,8 @@ type Session struct {
 	Tenant string `json:"tenant,omitempty"`
 	// Expires is when it ends, in seconds since 1970.
 	Expires int64 `json:"expires"`
+	// Again is Link.Again of a portal link: the page says it that is shown in place of the portal when the session has ended.
+	Again string `json:"again,omitempty"`
 }
 
 // Sessions seal and open cookies. All fields are required.
@@ -46,6 +48,7 @@ func (s *Sessions) SessionOf(sum string) *Session {
 const (
 	cookieKind  = "session"
 	cookieField = "cookie"
+	againField  = "again"
 )
 
 // Seal returns the value of a session's cookie. vault.ErrNoKey: nothing can be sealed.
@@ -59,6 +62,14 @@ func (s *Sessions) Seal(session *Session) (string, error) {
 
 // Open returns the session of a cookie; nil if it is none, or has ended. The token or link may have ended.
 func (s *Sessions) Open(cookie string) *Session {
+	session := s.unseal(cookie)
+	if session == nil || s.Clock.Now().Unix() >= session.Expires {
+		return nil
+	}
+	return session
+}
+
+func (s *Sessions) unseal(cookie string) *Session {
 	if cookie == "" {
 		return nil
 	}
@@ -67,10 +78,32 @@ func (s *Sessions) Open(cookie string) *Session {
 		return nil
 	}
 	session := &Session{}
-	if json.Unmarshal(plain, session) != nil || s.Clock.Now().Unix() >= session.Expires {
+	if json.Unmarshal(plain, session) != nil {
 		return nil
 	}
 	return session
+}
+
+// Again returns Again of the session of a cookie, which may have ended.
+func (s *Sessions) Again(cookie string) string {
+	if session := s.unseal(cookie); session != nil {
+		return session.Again
+	}
+	return ""
+}
+
+// SealAgain seals an address for a browser that may keep no cookie: it comes back in the address of a page, which anybody can write.
+func (s *Sessions) SealAgain(again string) (string, error) {
+	return s.Vault.SealOut(ofGateway, cookieKind, "", againField, []byte(again))
+}
+
+// OpenAgain returns what SealAgain sealed; empty for any other text.
+func (s *Sessions) OpenAgain(sealed string) string {
+	plain, err := s.Vault.Open(ofGateway, cookieKind, "", againField, sealed)
+	if err != nil {
+		return ""
+	}
+	return string(plain)
 }
 
 // SessionGrant returns what a session of a token allows; nil where the token has ended.

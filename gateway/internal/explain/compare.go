@@ -30,7 +30,7 @@ func (x *Explanation) ask(plan *decide.Plan, ev *event.Event) {
 			rule.Error = each.Err.Error()
 		}
 		for _, p := range each.Parts {
-			part := view.ConditionPart{Text: p.Text, Value: p.Value, Depth: p.Depth}
+			part := view.ConditionPart{Text: p.Text, Value: p.Value, Depth: p.Depth, Decided: p.Decided, NotAsked: p.NotAsked, Operand: p.Operand}
 			if slices.Contains(each.Missing, p.Text) {
 				part.Value = "absent" // what makes the rest unknown
 			}

@@ -23,7 +23,15 @@ import (
 	"github.com/surveygate/surveygate/gateway/redistest"
 )
 
-const benchTenants, benchHooks = 1000, 10
+const benchHooks = 10
+
+// benchTenants is how many tenants have documents; with -short fewer, as CI only sees that each benchmark runs.
+func benchTenants() int {
+	if testing.Short() {
+		return 100
+	}
+	return 1000
+}
 
 // benchSite is the options of a gateway on an engine, whose store has the documents of many tenants.
 func benchSite(b *testing.B, engine config.Engine) (o Options, server *redistest.Server) {
@@ -59,7 +67,7 @@ func benchSite(b *testing.B, engine config.Engine) (o Options, server *redistest
 	var seeding sync.WaitGroup
 	for first := range 8 {
 		seeding.Go(func() {
-			for i := first; i < benchTenants; i += 8 {
+			for i := first; i < benchTenants(); i += 8 {
 				for j := range benchHooks {
 					d := settings.Draft{Name: fmt.Sprintf("webhook/n%d", j), Spec: json.RawMessage(documentHook(j)), Secrets: hookSecrets}
 					tenant := fmt.Sprintf("t%d", i)
@@ -110,7 +118,7 @@ func BenchmarkStartWithDocuments(b *testing.B) {
 					b.ReportMetric(time.Since(began).Seconds(), "s-first")
 				}
 				b.ReportMetric(heap()-before, "MiB")
-				if all, tenants, _ := g.plan.tally.count(); all.active != benchTenants*benchHooks || tenants != benchTenants {
+				if all, tenants, _ := g.plan.tally.count(); all.active != benchTenants()*benchHooks || tenants != benchTenants() {
 					b.Fatalf("%+v in %d tenants", all, tenants)
 				}
 				if err := g.life.stop(context.Background()); err != nil {
@@ -174,7 +182,7 @@ func BenchmarkDocumentToReplica(b *testing.B) {
 			w := all[0].writer()
 			var took []time.Duration
 			for n := 0; b.Loop(); n++ {
-				tenant := fmt.Sprintf("t%d", n%benchTenants)
+				tenant := fmt.Sprintf("t%d", n%benchTenants())
 				kept, err := all[0].store.Get(b.Context(), tenant, state.KindDocument, "webhook/n0")
 				if err != nil {
 					b.Fatal(err)

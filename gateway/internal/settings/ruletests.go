@@ -3,6 +3,7 @@ package settings
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
@@ -28,8 +29,9 @@ func (b *Book) test(p *planned) (refused Refusals) {
 			plan = b.planOf(p.base).With(p.overlay)
 		}
 		var faults document.Faults
+		now := b.Writer.Clock.Now().UTC()
 		for i, t := range r.Tests {
-			if msg := b.failure(plan, r, t); msg != "" {
+			if msg := failure(plan, r, t, now); msg != "" {
 				faults = append(faults, document.Fault{
 					Position: t.At, Message: "this test of the rule fails: " + msg, Remedy: "change the test or the rule", Loc: []any{"tests", i},
 				})
@@ -62,14 +64,32 @@ func (b *Book) planOf(base *config.Config) *decide.Plan {
 	return plan
 }
 
+// RuleTest is one of a rule's own tests, and how it ended.
+type RuleTest struct {
+	config.Test
+	// Failure says why it fails; empty: it does not.
+	Failure string
+}
+
+// Play plays the own tests of a rule. Nothing is sent. Tests with the file of a platform are left out: files are played by the commands.
+func Play(plan *decide.Plan, r *config.Rule, now time.Time) []RuleTest {
+	var all []RuleTest
+	for _, t := range r.Tests {
+		if t.File == "" {
+			all = append(all, RuleTest{t, failure(plan, r, t, now)})
+		}
+	}
+	return all
+}
+
 // failure says why a test fails; empty: it does not.
-func (b *Book) failure(plan *decide.Plan, r *config.Rule, t config.Test) (msg string) {
+func failure(plan *decide.Plan, r *config.Rule, t config.Test, now time.Time) (msg string) {
 	defer func() {
 		if recovered := recover(); recovered != nil {
 			msg = "a connector failed unexpectedly"
 		}
 	}()
-	ev, err := decide.Given(r, t, b.Writer.Clock.Now().UTC())
+	ev, err := decide.Given(r, t, now)
 	if err != nil {
 		return err.Error()
 	}

@@ -14,6 +14,8 @@ type Tried struct {
 	Before, After *config.TenantConfig
 	// Results are those that the changes would have, in their order.
 	Results []Result
+	// Rules are the rules among the changes as they will be; nil for a change of something else, and for a deletion.
+	Rules []*config.Rule
 }
 
 // Try compiles changes as Apply does and changes nothing. Its errors are those of Apply: what Apply would refuse cannot be tried, but a
@@ -23,5 +25,11 @@ func (b *Book) Try(ctx context.Context, tenant string, changes []Change, by audi
 	if err != nil {
 		return nil, err
 	}
-	return &Tried{Base: p.base, Before: p.was, After: p.overlay, Results: p.results()}, nil
+	tried := &Tried{Base: p.base, Before: p.was, After: p.overlay, Results: p.results(), Rules: make([]*config.Rule, len(p.changes))}
+	for i, c := range p.changes {
+		if Kind(c.Name) == "rule" && !c.Delete {
+			tried.Rules[i] = p.rule(c.Name)
+		}
+	}
+	return tried, nil
 }

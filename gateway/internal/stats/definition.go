@@ -49,6 +49,9 @@ func Attempts(c *state.Count) int64 {
 	return n[state.AttemptsDelivered] + n[state.AttemptsRetry] + n[state.AttemptsRejected] + n[state.AttemptsRevoked]
 }
 
+// Failed returns how many attempts of a destination were not delivered.
+func Failed(c *state.Count) int64 { return Attempts(c) - c.Counts[state.AttemptsDelivered] }
+
 // SuccessRate returns the success rate of a destination's attempts; nil without any.
 func SuccessRate(c *state.Count) *float64 {
 	return ratio(c.Counts[state.AttemptsDelivered], Attempts(c))
@@ -56,7 +59,7 @@ func SuccessRate(c *state.Count) *float64 {
 
 // ErrorRate returns the error rate of a destination's attempts; nil without any.
 func ErrorRate(c *state.Count) *float64 {
-	return ratio(Attempts(c)-c.Counts[state.AttemptsDelivered], Attempts(c))
+	return ratio(Failed(c), Attempts(c))
 }
 
 // DeliverySuccess returns which part of a destination's deliveries was delivered in the end; nil where none was delivered or dead.
@@ -65,16 +68,35 @@ func DeliverySuccess(c *state.Count) *float64 {
 	return ratio(n[state.EndedDelivered], n[state.EndedDelivered]+n[state.EndedDead])
 }
 
+// Sent returns how many events a source was sent that are events, also those that were known already.
+func Sent(c *state.Count) int64 {
+	return c.Counts[state.EventsAccepted] + c.Counts[state.EventsDuplicate]
+}
+
+// Refused returns how many requests a source refused, for whatever reason.
+func Refused(c *state.Count) (n int64) {
+	for reason := range state.RefusalReasons {
+		n += c.Counts[state.RequestsRefused+reason]
+	}
+	return n
+}
+
 // Asked returns how many events a rule was asked about.
 func Asked(c *state.Count) int64 {
 	n := &c.Counts
 	return n[state.RuleMatched] + n[state.RuleNo] + n[state.RuleUnknown] + n[state.RuleErred]
 }
 
+// NPSScores returns how many NPS scores of a survey were counted.
+func NPSScores(c *state.Count) int64 {
+	n := &c.Counts
+	return n[state.NPSPromoters] + n[state.NPSPassives] + n[state.NPSDetractors]
+}
+
 // NPS returns the net promoter score of a survey, from -100 to 100; nil without any score.
 func NPS(c *state.Count) *float64 {
 	n := &c.Counts
-	score := ratio(n[state.NPSPromoters]-n[state.NPSDetractors], n[state.NPSPromoters]+n[state.NPSPassives]+n[state.NPSDetractors])
+	score := ratio(n[state.NPSPromoters]-n[state.NPSDetractors], NPSScores(c))
 	if score != nil {
 		*score *= 100
 	}

@@ -109,6 +109,9 @@ func New(o Options) *Stats {
 	return s
 }
 
+// Version returns the program's version.
+func (s *Stats) Version() string { return s.options.Version }
+
 func (s *Stats) public() *config.Public {
 	if s.options.Public == nil {
 		return nil

@@ -128,6 +128,9 @@ func (r *trial) draft(tried *settings.Tried) {
 		for _, w := range result.Entry.Warnings {
 			d.Warnings = append(d.Warnings, w.Message)
 		}
+		if rule := tried.Rules[i]; rule != nil {
+			d.Tests = view.NewRuleTests(settings.Play(r.after, rule, r.now.UTC()))
+		}
 		r.out.Draft = append(r.out.Draft, d)
 		switch title := settings.Title(d.Name); settings.Kind(d.Name) {
 		case "rule":

@@ -27,7 +27,7 @@ type Source struct {
 	Secrets    int      `json:"secrets"`
 	Surveys    []string `json:"surveys,omitempty"`
 	Unverified bool     `json:"unverified,omitempty"`
-	// SourceSeen is there of a source that was asked for alone.
+	// SourceSeen is there of a source that was asked for alone, and in lists with `include=seen`.
 	*SourceSeen
 }
 
@@ -38,10 +38,18 @@ type SourceSeen struct {
 	URLs []string `json:"urls"`
 	// Asks is what proves its requests, in words; empty if nothing does.
 	Asks string `json:"asks"`
-	// LastSeen is when it last sent an event: the minute within the last day, else the day; null if it did not within 400 days.
+	// LastSeen is when it last sent an event: the minute within the last day, else the day; in lists the hour within the last week, else the
+	// day. It is null if it did not within 400 days.
 	LastSeen *Time `json:"last_seen"`
-	// Last24h counts what it received in the last 24 hours.
-	Last24h SourceStat `json:"last_24h"`
+	// Last24h counts what it received in the last 24 hours, and Refused24h all requests that it refused.
+	Last24h    SourceStat `json:"last_24h"`
+	Refused24h int64      `json:"refused_24h"`
+	// Hourly are the events that it accepted in 24 hours, oldest first. The last hour is not over yet.
+	Hourly []int64 `json:"hourly"`
+	// UsualGapS is the usual time between two of its events in seconds; 0 where it sends too rarely to tell. SilentSince is since when it has
+	// sent nothing for unusually long; absent where that is not so.
+	UsualGapS   float64 `json:"usual_gap_s"`
+	SilentSince Time    `json:"silent_since,omitzero"`
 }
 
 // NewSource makes the view of a source. With showSecrets its path is whole.
@@ -131,7 +139,9 @@ type Rule struct {
 	Delay string `json:"delay,omitempty"`
 	Once  bool   `json:"once,omitempty"`
 	Send  []Step `json:"send"`
-	// RuleSeen is there of a rule that was asked for alone.
+	// Tests are its own tests, of a rule that was asked for alone.
+	Tests []RuleTest `json:"tests,omitempty"`
+	// RuleSeen is there of a rule that was asked for alone, and in lists with `include=seen`.
 	*RuleSeen
 }
 
@@ -142,7 +152,8 @@ type RuleSeen struct {
 	Hits24h   int64 `json:"hits_24h"`
 	Errors24h int64 `json:"errs_24h"`
 	Asked24h  int64 `json:"asked_24h"`
-	// LastMatch is when it last matched: the minute within the last day, else the day; null if it did not within 400 days.
+	// LastMatch is when it last matched: the minute within the last day, else the day; in lists the hour within the last day, else the day.
+	// It is null if it did not within 400 days.
 	LastMatch *Time `json:"last_match"`
 }
 

@@ -32,6 +32,8 @@ type Destination struct {
 	Hold *Hold `json:"hold,omitempty"`
 	// Standing is there where it was asked for.
 	Standing *Standing `json:"standing,omitempty"`
+	// Trend is there where it was asked for.
+	Trend *Trend `json:"trend,omitempty"`
 	// At is the place in the file that defines it; absent for a document.
 	At *FilePlace `json:"defined_in,omitempty"`
 }

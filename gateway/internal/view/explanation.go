@@ -84,6 +84,12 @@ type ConditionPart struct {
 	Text  string `json:"text"`
 	Value string `json:"value"`
 	Depth int    `json:"depth"`
+	// Decided marks the parts that the condition's result comes from: of a false `and`, the first part that is false.
+	Decided bool `json:"decided,omitempty"`
+	// NotAsked marks parts that the decision did not evaluate, because parts before them decided.
+	NotAsked bool `json:"not_asked,omitempty"`
+	// Operand marks what a comparison or a function reads: no condition of its own.
+	Operand bool `json:"operand,omitempty"`
 }
 
 // ExplainedStep is one step of a rule.

@@ -20,6 +20,10 @@ type NewPortalLink struct {
 	// Theme is auto, light or dark; Accent a colour as #2b6cb0.
 	Theme  string `json:"theme,omitempty"`
 	Accent string `json:"accent,omitempty"`
+	// Name stands in the head of the portal, the tenant's title without it. Logo stands beside it: a PNG, JPEG or WebP image of at most
+	// 16 KiB as a data URL.
+	Name string `json:"name,omitempty"`
+	Logo string `json:"logo,omitempty"`
 	// At is the page of the portal that opens, as /webhooks.
 	At string `json:"at,omitempty"`
 }

@@ -46,6 +46,11 @@ func NewRuleStat(c *state.Count) RuleStat {
 	}
 }
 
+// NewRuleSeen makes the view of what was counted of a rule in 24 hours; last is when it last matched.
+func NewRuleSeen(c *state.Count, last *Time) *RuleSeen {
+	return &RuleSeen{Hits24h: c.Counts[state.RuleMatched], Errors24h: c.Counts[state.RuleErred], Asked24h: stats.Asked(c), LastMatch: last}
+}
+
 // NewSurveyStat makes the view of a count of surveys.
 func NewSurveyStat(c *state.Count) SurveyStat {
 	n := &c.Counts

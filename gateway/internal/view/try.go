@@ -1,6 +1,10 @@
 package view
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"github.com/surveygate/surveygate/gateway/internal/settings"
+)
 
 // Trial asks what a draft of documents, or the running configuration, would do with events. Nothing is sent or stored.
 type Trial struct {
@@ -65,6 +69,30 @@ type TriedDocument struct {
 	// State is active, disabled, broken or shadowed.
 	State    string   `json:"state"`
 	Warnings []string `json:"warnings,omitempty"`
+	// Tests are the own tests of a rule.
+	Tests []RuleTest `json:"tests,omitempty"`
+}
+
+// RuleTest is one of a rule's own tests, and how it ended. A test with the file of a platform is not among them.
+type RuleTest struct {
+	// Given is the event, Expect the steps that it should lead to.
+	Given  json.RawMessage `json:"given"`
+	Expect []string        `json:"expect"`
+	Passed bool            `json:"passed"`
+	// Failure is why it fails.
+	Failure string `json:"failure,omitempty"`
+}
+
+// NewRuleTests makes the view of a rule's own tests.
+func NewRuleTests(played []settings.RuleTest) []RuleTest {
+	all := make([]RuleTest, len(played))
+	for i, t := range played {
+		all[i] = RuleTest{Given: t.Given, Expect: t.Expect, Passed: t.Failure == "", Failure: t.Failure}
+		if all[i].Expect == nil {
+			all[i].Expect = []string{}
+		}
+	}
+	return all
 }
 
 // Difference counts deliveries of the rules, webhooks and destinations that a draft concerns. A delivery is one step of one rule, or one

@@ -679,8 +679,11 @@ func TestScopesOfRoutes(t *testing.T) {
 	t.Parallel()
 	for _, each := range Routes() {
 		name := each.Method + " " + each.Path
-		if each.Method == http.MethodGet && each.Scope != access.Read && each.Scope != access.Admin {
+		if each.Method == http.MethodGet && each.Scope != access.Read && each.Scope != access.Admin && !each.Anyone {
 			t.Errorf("%s reads, with the scope %s", name, each.Scope)
+		}
+		if each.Anyone != (each.Scope == 0) || each.Anyone && each.Method != http.MethodGet {
+			t.Errorf("%s needs no scope, and is not for anyone; or it changes something", name)
 		}
 		parts := strings.Split(each.Path, "/")
 		switch parts[2] {

@@ -17,15 +17,20 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/web/api"
 	"github.com/surveygate/surveygate/gateway/internal/web/compat"
+	"github.com/surveygate/surveygate/gateway/internal/web/console"
 	"github.com/surveygate/surveygate/gateway/internal/web/inspect"
 	"github.com/surveygate/surveygate/gateway/internal/web/intake"
 	"github.com/surveygate/surveygate/gateway/internal/web/listener"
 	"github.com/surveygate/surveygate/gateway/internal/web/manage"
+	"github.com/surveygate/surveygate/gateway/internal/web/portal"
 )
 
 const (
 	// smallBody is the largest body where the API has no use for one: it is read because some clients always send one.
 	smallBody = 64 << 10
+	// openForm is the largest form of somebody without a session. Forms write most bytes of a text as up to three: formGrowth.
+	openForm   = 4 << 10
+	formGrowth = 3
 	// firstRoom is how much memory a body has before anything of it came, and all that the body of nearly every webhook
 	// needs. It does not count in the bound of all bodies: there is one for each connection at most.
 	firstRoom = 4 << 10
@@ -62,6 +67,9 @@ func (f *front) bodyLimit(h *fasthttp.RequestHeader) int {
 	if h.IsPost() && string(path) == manage.LoginPath {
 		return smallBody
 	}
+	if isPage(path) && h.IsPost() && !f.open {
+		return f.formLimit(h, path)
+	}
 	if !isManaged(path) || h.IsGet() || h.IsHead() {
 		return 0
 	}
@@ -82,6 +90,26 @@ func (f *front) bodyLimit(h *fasthttp.RequestHeader) int {
 		return inspect.MaxBody
 	}
 	return smallBody
+}
+
+// isPage reports whether a path is one of the console or of the portal.
+func isPage(path []byte) bool {
+	return bytes.HasPrefix(path, []byte(console.Root+"/")) || bytes.HasPrefix(path, []byte(portal.Root+"/"))
+}
+
+// formLimit returns the size up to which a form of a page is read: a small one of anybody, and larger ones of who has a session.
+func (f *front) formLimit(h *fasthttp.RequestHeader, path []byte) int {
+	session := f.app.callers.PortalSession(h)
+	if bytes.HasPrefix(path, []byte(console.Root+"/")) {
+		session = f.app.callers.Session(h)
+	}
+	switch {
+	case session == nil:
+		return openForm
+	case bytes.HasSuffix(path, []byte(console.ImportPath)):
+		return formGrowth * settings.MaxImport
+	}
+	return formGrowth * inspect.MaxBody
 }
 
 // isManaged reports whether a path is of a route that needs a token.

@@ -63,6 +63,9 @@ func (a *App) front(routes []route.Bound, bounds listener.Options, open bool) *f
 
 	server := f.fiber.Server()
 	f.routes = server.Handler
+	if !open {
+		a.mountPages(f)
+	}
 	server.Handler = f.handle
 	server.HeaderReceived = f.headerReceived
 	server.ExpectHandler = f.expected

@@ -44,3 +44,16 @@ func TestRuleTests(t *testing.T) {
 	// What cannot be kept yet can be tried.
 	as("POST", "/v1/try", `{"draft": {"rules": {"low": `+failed+`}}, "events": {"last": 1}}`, 200)
 }
+
+// A draft of a rule and a rule that is asked for alone come with their own tests, played: also those that fail.
+func TestRuleTestsArePlayed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	const rule = `{"when": "nps_score <= 6", "send": ["crm"], "tests": [{"given": {"nps_score": 3}, "expect": ["crm"]}, {"given": {"nps_score": 9}, "expect": []}]}`
+	failing := strings.Replace(rule, "<= 6", "<= 2", 1)
+	r.does(t, ask{method: "POST", path: "/v1/try", token: acmeAdminToken, body: `{"draft": {"rules": {"low": ` + failing + `}}, "events": {"last": 1}}`}, 200,
+		`"tests":[{"given":{"nps_score":3},"expect":["crm"],"passed":false,"failure":"it expects [crm], and [] would be sent (no match: `,
+		`{"given":{"nps_score":9},"expect":[],"passed":true}]`)
+	r.does(t, ask{method: "PUT", path: "/v1/rules/low", token: acmeAdminToken, body: rule}, 201)
+	r.does(t, ask{method: "GET", path: "/v1/rules/low", token: acmeAdminToken}, 200, `"tests":[{"given":{"nps_score":3},"expect":["crm"],"passed":true},`)
+}

@@ -162,7 +162,8 @@ func New(o Options) *App {
 	})
 	a.manage = manage.New(manage.Options{
 		Store: o.Store, Plan: o.Plan, Access: o.Access, Tenants: o.Tenants, Links: links, Guard: a.guard, Book: o.Book, Clock: o.Clock, Log: o.Log,
-		Cascade: management.DeleteTenant, Jobs: o.Jobs, Logins: &access.LoginLinks{Store: o.Store, Clock: o.Clock}, Address: a.address,
+		Cascade: management.DeleteTenant, Jobs: o.Jobs, Version: o.Stats.Version(),
+		Logins: &access.LoginLinks{Store: o.Store, Clock: o.Clock}, Address: a.address,
 	})
 	routes := slices.Concat(
 		management.Bound(),

@@ -20,6 +20,14 @@ import (
 
 const benchSuffix = "_aaaaaaaaaaaaa"
 
+// scaled is n, or with -short a tenth of it: CI only sees that each benchmark runs.
+func scaled(n int) int {
+	if testing.Short() {
+		return n / 10
+	}
+	return n
+}
+
 var filler = func() []byte {
 	b := make([]byte, 640)
 	for i := range b {
@@ -259,7 +267,7 @@ func waitingDeliveries(tb testing.TB, s *store, n, destinations int) {
 
 // BenchmarkDue claims 256 due deliveries and makes them wait again, with a backlog behind them.
 func BenchmarkDue(b *testing.B) {
-	for _, c := range []struct{ waiting, destinations int }{{100000, 1}, {100000, 10000}} {
+	for _, c := range []struct{ waiting, destinations int }{{scaled(100_000), 1}, {scaled(100_000), scaled(10_000)}} {
 		b.Run(fmt.Sprintf("waiting=%d/destinations=%d", c.waiting, c.destinations), func(b *testing.B) {
 			s := benchStore(b)
 			waitingDeliveries(b, s, c.waiting, c.destinations)
@@ -291,7 +299,7 @@ func BenchmarkDue(b *testing.B) {
 // BenchmarkDeliveries reads pages of 50 of 100,000 deliveries to 500 destinations; each tenth is dead. `lists/op` and `entries/op`
 // count what of them it reads.
 func BenchmarkDeliveries(b *testing.B) {
-	const dests, n = 500, 100_000
+	dests, n := 500, scaled(100_000)
 	s := benchStore(b)
 	for done := 0; done < n; {
 		if _, err := s.Append(context.Background(), benchEvents(b, done, 250)); err != nil {
@@ -322,7 +330,8 @@ func BenchmarkDeliveries(b *testing.B) {
 		done += len(some)
 	}
 	deep := state.DeliveryQuery{Limit: 200}
-	for range 100 {
+	rows := scaled(20_000)
+	for range rows / deep.Limit {
 		page, err := s.Deliveries(context.Background(), "default", deep)
 		if err != nil {
 			b.Fatal(err)
@@ -341,8 +350,8 @@ func BenchmarkDeliveries(b *testing.B) {
 		{"skipped", state.DeliveryQuery{State: state.Skipped}},
 		{"rule", state.DeliveryQuery{Rule: "rule-d0007"}},
 		{"destination", state.DeliveryQuery{Destination: "d0007"}},
-		{"rows=20000", deep},
-		{"rows=20000/failed", state.DeliveryQuery{Failed: true, Cursor: deep.Cursor}},
+		{fmt.Sprintf("rows=%d", rows), deep},
+		{fmt.Sprintf("rows=%d/failed", rows), state.DeliveryQuery{Failed: true, Cursor: deep.Cursor}},
 	} {
 		b.Run(test.name, func(b *testing.B) {
 			lists, entries := s.reads.lists.Load(), s.reads.entries.Load()

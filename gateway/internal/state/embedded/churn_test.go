@@ -26,7 +26,7 @@ func TestChurn(t *testing.T) {
 	t.Cleanup(func() { _ = h.store.Close() })
 	statetest.Churn(t, h, "first-", 100)
 	before := held(t, h.store)
-	statetest.Churn(t, h, "second-", 2_000)
+	statetest.Churn(t, h, "second-", statetest.Few(2_000, 300))
 	if diff := cmp.Diff(before, held(t, h.store)); diff != "" {
 		t.Errorf("-before +after:\n%s", diff)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/state/statetest"
 	"github.com/surveygate/surveygate/rules/event"
 )
 
@@ -229,7 +230,7 @@ func flip(pattern string, at func(size int) int, n int) func(*testing.T, string)
 // are sent again, and the quarantine has the original files.
 func TestRepairDamaged(t *testing.T) {
 	t.Parallel()
-	const n = 1500
+	n := statetest.Few(1500, 600)
 	for _, d := range []damage{
 		{"first block of a table", true, flip("*.sst", func(int) int { return 2000 }, 8), true},
 		{"a block in a table", true, flip("*.sst", func(size int) int { return size / 4 }, 64), true},

@@ -11,7 +11,7 @@ import (
 // BenchmarkMemory prints the memory that Redis needs for: an event with its index entries, its decision, a delivery in history,
 // a waiting delivery, a dead letter, and a recognised ID of a removed event. It does not depend on b.N.
 func BenchmarkMemory(b *testing.B) {
-	const n = 20_000
+	n := scaled(20_000)
 	srv := start(b)
 	used := func() int64 { return asInt(srv.info("memory", "used_memory_dataset")) }
 	per := map[string]float64{}
@@ -22,7 +22,7 @@ func BenchmarkMemory(b *testing.B) {
 		before := used()
 		appendAll(b, s, events)
 		appended := used()
-		per["B/event"] = float64(appended-before) / n
+		per["B/event"] = float64(appended-before) / float64(n)
 		for done := 0; done < n; {
 			some, err := s.Claim(context.Background(), 256, 0)
 			if err != nil {
@@ -45,13 +45,13 @@ func BenchmarkMemory(b *testing.B) {
 			}
 			done += len(some)
 		}
-		took := float64(used()-appended) / n
+		took := float64(used()-appended) / float64(n)
 		if kind == "" {
 			per["B/decision"] = took
 			if err := empty(s); err != nil {
 				b.Fatal(err)
 			}
-			per["B/recognised-id"] = float64(used()-before) / n
+			per["B/recognised-id"] = float64(used()-before) / float64(n)
 		} else {
 			per["B/"+string(kind)] = took - per["B/decision"]
 		}

@@ -18,6 +18,14 @@ import (
 // removed, and the AOF is written every second as in production. For each event, `rt/op` counts round trips, `cmd/op` commands
 // that Redis ran, in scripts too, `net-B/op` bytes to and from Redis, `cpu-us/op` our CPU time and `redis-us/op` that of Redis.
 
+// scaled is n, or with -short a tenth of it: CI only sees that each benchmark runs.
+func scaled(n int) int {
+	if testing.Short() {
+		return n / 10
+	}
+	return n
+}
+
 var filler = func() []byte {
 	b := make([]byte, 640)
 	for i := range b {
@@ -248,7 +256,7 @@ func BenchmarkWhole(b *testing.B) {
 // BenchmarkDeliveries reads pages of 50 of 100,000 deliveries to 500 destinations; each tenth is dead. `lists/op` and `entries/op`
 // count what of them it reads.
 func BenchmarkDeliveries(b *testing.B) {
-	const dests, n = 500, 100_000
+	dests, n := 500, scaled(100_000)
 	srv, s := benchStore(b)
 	events := benchEvents(b, 0, n)
 	appendAll(b, s, events)
@@ -278,7 +286,8 @@ func BenchmarkDeliveries(b *testing.B) {
 		done += len(some)
 	}
 	deep := state.DeliveryQuery{Limit: 200}
-	for range 100 {
+	rows := scaled(20_000)
+	for range rows / deep.Limit {
 		page, err := s.Deliveries(context.Background(), "default", deep)
 		if err != nil {
 			b.Fatal(err)
@@ -297,8 +306,8 @@ func BenchmarkDeliveries(b *testing.B) {
 		{"skipped", state.DeliveryQuery{State: state.Skipped}},
 		{"rule", state.DeliveryQuery{Rule: "rule-d0007"}},
 		{"destination", state.DeliveryQuery{Destination: "d0007"}},
-		{"rows=20000", deep},
-		{"rows=20000/failed", state.DeliveryQuery{Failed: true, Cursor: deep.Cursor}},
+		{fmt.Sprintf("rows=%d", rows), deep},
+		{fmt.Sprintf("rows=%d/failed", rows), state.DeliveryQuery{Failed: true, Cursor: deep.Cursor}},
 	} {
 		b.Run(test.name, func(b *testing.B) {
 			lists, entries := s.read.lists.Load(), s.read.entries.Load()

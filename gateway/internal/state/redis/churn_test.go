@@ -19,7 +19,7 @@ func TestChurn(t *testing.T) {
 	t.Cleanup(func() { _ = h.stores[0].Close() })
 	statetest.Churn(t, h, "first-", 100)
 	before := entries(t, h.stores[0])
-	statetest.Churn(t, h, "second-", 2_000)
+	statetest.Churn(t, h, "second-", statetest.Few(2_000, 300))
 	if diff := cmp.Diff(before, entries(t, h.stores[0])); diff != "" {
 		t.Errorf("-before +after:\n%s", diff)
 	}

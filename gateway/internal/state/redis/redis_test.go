@@ -177,8 +177,8 @@ func (h *harness) raw() *store {
 func (h *harness) Advance(d time.Duration) { h.clock.Advance(d) }
 func (h *harness) Now() time.Time          { return h.clock.Now() }
 
-// conform plays the suite against an address.
-func conform(t *testing.T, url string, shards int) {
+// conform plays the suite against an address, or only the groups that are named.
+func conform(t *testing.T, url string, shards int, only ...string) {
 	t.Helper()
 	statetest.Run(t, func(t *testing.T, opts statetest.Options) statetest.Harness {
 		h := &harness{t: t, url: url, shards: shards, opts: opts, prefix: fmt.Sprintf("t%d", prefixes.Add(1)), clock: clock.NewManual(opts.Start)}
@@ -192,17 +192,19 @@ func conform(t *testing.T, url string, shards int) {
 			}
 		})
 		return h
-	})
+	}, only...)
 }
 
 // conformAsUser plays the suite as the user that the README recommends: it has access to the gateway's keys and channels only,
 // and of the dangerous commands to INFO. Redis must not refuse any call.
-func conformAsUser(t *testing.T, url string, shards int, nodes ...*server) {
+func conformAsUser(t *testing.T, url string, shards int, nodes []*server, only ...string) {
 	t.Helper()
 	for _, n := range nodes {
 		n.do("ACL", "SETUSER", "gate", "on", ">secret", "~t*", "&t*", "+@all", "-@dangerous", "+info")
 	}
-	t.Run("suite", func(t *testing.T) { conform(t, strings.Replace(url, "redis://", "redis://gate:secret@", 1), shards) })
+	t.Run("suite", func(t *testing.T) {
+		conform(t, strings.Replace(url, "redis://", "redis://gate:secret@", 1), shards, only...)
+	})
 	for _, n := range nodes {
 		if refused := asList(n.do("ACL", "LOG")); len(refused) > 0 {
 			t.Errorf("refused was %v", refused)
@@ -213,5 +215,5 @@ func conformAsUser(t *testing.T, url string, shards int, nodes ...*server) {
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	srv := start(t)
-	conformAsUser(t, srv.url(), 1, srv)
+	conformAsUser(t, srv.url(), 1, []*server{srv})
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/state/statetest"
 	"github.com/surveygate/surveygate/rules/event"
 )
 
@@ -170,7 +171,7 @@ func TestRoutesLeaveWithTheirIDs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, c := sharded(t, srv.url(), name)
-			const n = 3000
+			n := int64(statetest.Few(3000, 1000))
 			var all []*event.Event
 			for i := range n {
 				all = append(all, made(t, fmt.Sprint("k", i)))
@@ -183,7 +184,7 @@ func TestRoutesLeaveWithTheirIDs(t *testing.T) {
 			if counted, listed, kept := routed(t, s); counted != n || listed != n || kept != n {
 				t.Fatalf("%d counted, %d listed, %d kept of %d routes", counted, listed, kept, n)
 			}
-			for _, held := range hold(t, s, n) {
+			for _, held := range hold(t, s, int(n)) {
 				o := decided(held)
 				if held.Event.ID == all[0].ID { // waits, and so stays known
 					o = decided(held, owing(held, state.Waiting, c.Now().Add(100*time.Hour)))

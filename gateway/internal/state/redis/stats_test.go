@@ -16,6 +16,7 @@ import (
 
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/state/statetest"
 )
 
 // countOf makes a count of n delivered attempts of a destination.
@@ -99,7 +100,7 @@ func TestCountsWhileConnectionsAreCut(t *testing.T) {
 	t.Parallel()
 	srv := start(t)
 	stores := []*store{gate(t, srv.url()), gate(t, srv.url())}
-	const calls, names = 20, 150
+	calls, names := statetest.Few(20, 5), 150
 	cut := make(chan struct{})
 	cutter := sync.WaitGroup{}
 	cutter.Go(func() {
@@ -233,6 +234,12 @@ func alwaysActive(t testing.TB, s *store, now time.Time, count func(step state.S
 			all = append(all, c)
 		}
 	}
+	addCounts(t, s, all)
+}
+
+// addCounts adds counts, in as many calls as necessary.
+func addCounts(t testing.TB, s *store, all []state.Count) {
+	t.Helper()
 	for some := range slices.Chunk(all, 500) {
 		if left, err := s.AddCounts(t.Context(), some); err != nil || len(left) > 0 {
 			t.Fatalf("%v, %d left", err, len(left))

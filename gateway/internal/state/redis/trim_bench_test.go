@@ -78,7 +78,7 @@ func BenchmarkTrimRound(b *testing.B) {
 				for range b.N {
 					b.StopTimer()
 					if name == "overdue" || calls == 0 {
-						owingMany(b, s, 10_000, state.Waiting)
+						owingMany(b, s, scaled(10_000), state.Waiting)
 					}
 					m.redis = m.redisCPU()
 					srv.do("SLOWLOG", "RESET")
@@ -112,7 +112,7 @@ func BenchmarkAppendWhileTrimming(b *testing.B) {
 		ctx, cancel := context.WithCancel(b.Context())
 		var ending sync.WaitGroup
 		ending.Go(func() { during(ctx) })
-		for i := range 2000 {
+		for i := range scaled(2000) {
 			e := eventsOf(b, "intake", fmt.Sprint(time.Now().UnixNano(), "-", i, "-"), 1)
 			began := time.Now()
 			if _, err := s.Append(b.Context(), e); err != nil {
@@ -126,8 +126,8 @@ func BenchmarkAppendWhileTrimming(b *testing.B) {
 		slices.Sort(all)
 		return all[len(all)*99/100]
 	}
-	owingMany(b, s, 10_000, state.Delivered)
-	owingMany(b, s, 10_000, state.Waiting)
+	owingMany(b, s, scaled(10_000), state.Delivered)
+	owingMany(b, s, scaled(10_000), state.Waiting)
 	r := idle
 	var alone, beside, without time.Duration
 	rounds := 0

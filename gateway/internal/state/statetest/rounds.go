@@ -9,11 +9,11 @@ import (
 	"github.com/surveygate/surveygate/rules/event"
 )
 
-// As many destinations, or tenants, need several calls of Trim.
-const (
-	many    = 600 // calls as long as in the gateway, or a round in which names come and go
-	several = 300 // short calls (Options.ShortTrims)
-)
+// many destinations need several calls of Trim that are as long as in the gateway.
+const many = 600
+
+// several destinations, or tenants, need several short calls (Options.ShortTrims).
+func several() int { return Few(300, 150) }
 
 // trimRound trims until a call has looked at everything, as the gateway does, and returns what was removed.
 func (s *suite) trimRound(r state.Retention) (all state.Trimmed) {
@@ -65,31 +65,31 @@ var rounds = []test{
 			e := s.event(acme, key)
 			s.append(e)
 			var owed []state.Delivery
-			for i := range several {
+			for i := range several() {
 				owed = append(owed, s.owe(e, fmt.Sprintf("d%04d", i), state.Waiting, dueLater))
 			}
 			s.commit(outcome(s.claim(1)[0], owed...))
 			s.h.Advance(time.Second)
 		}
 		size := int64(s.event(acme, "a").Size())
-		s.same("by number", s.trimRound(state.Retention{Waiting: state.WaitingBound{Count: 2}}).Overdue, several)
-		s.same("by bytes", s.trimRound(state.Retention{Waiting: state.WaitingBound{Bytes: size + size/2}}).Overdue, several)
+		s.same("by number", s.trimRound(state.Retention{Waiting: state.WaitingBound{Count: 2}}).Overdue, several())
+		s.same("by bytes", s.trimRound(state.Retention{Waiting: state.WaitingBound{Bytes: size + size/2}}).Overdue, several())
 	}},
 	{name: "history ends at every destination", opts: Options{ShortTrims: true}, run: func(s *suite) {
-		s.oweMany("f", several, state.Dead, tried(1, s.h.Now(), "rejected", 400))
-		s.oweMany("h", several, state.Delivered, tried(1, s.h.Now(), "delivered", 200))
+		s.oweMany("f", several(), state.Dead, tried(1, s.h.Now(), "rejected", 400))
+		s.oweMany("h", several(), state.Delivered, tried(1, s.h.Now(), "delivered", 200))
 		s.h.Advance(2 * time.Hour)
 		s.trimRound(state.Retention{History: state.HistoryBound{Age: time.Hour}})
 		s.same("history", len(s.deliveryPages(state.DeliveryQuery{State: state.Delivered}, nil)), 0)
 	}},
 	{name: "dead letters end at every destination", opts: Options{ShortTrims: true}, run: func(s *suite) {
-		s.oweMany("d", several, state.Dead)
+		s.oweMany("d", several(), state.Dead)
 		s.h.Advance(2 * time.Hour)
-		s.same("dead", s.trimRound(state.Retention{Dead: state.Bound{Age: time.Hour}}).Dead, several)
+		s.same("dead", s.trimRound(state.Retention{Dead: state.Bound{Age: time.Hour}}).Dead, several())
 		s.same("left", s.store().Health(s.ctx).Dead, int64(0))
 	}},
 	{name: "dead letters end by bytes at every destination", opts: Options{ShortTrims: true}, run: func(s *suite) {
-		s.oweMany("d", several, state.Dead)
+		s.oweMany("d", several(), state.Dead)
 		s.trimRound(state.Retention{Dead: state.Bound{Bytes: 1}})
 		s.same("left", s.store().Health(s.ctx).Dead, int64(0))
 	}},
@@ -125,7 +125,7 @@ var rounds = []test{
 	}},
 	{name: "events that are dead letters end at every tenant", opts: Options{ShortTrims: true}, run: func(s *suite) {
 		s.eventsOfSeveral()
-		for _, c := range s.claim(several) {
+		for _, c := range s.claim(several()) {
 			o := outcome(c)
 			o.Dead = "unreadable"
 			s.commit(o)
@@ -133,13 +133,13 @@ var rounds = []test{
 		s.h.Advance(2 * time.Hour)
 		r := nothingOlder
 		r.Dead.Age = time.Hour
-		s.same("dead", s.trimRound(r).Dead, several)
+		s.same("dead", s.trimRound(r).Dead, several())
 		s.trimRound(r)
 		s.same("events", s.store().Health(s.ctx).Events, int64(0))
 	}},
 	{name: "events and dedupe keys end at every tenant", opts: Options{ShortTrims: true}, run: func(s *suite) {
 		s.eventsOfSeveral()
-		for _, c := range s.claim(several) {
+		for _, c := range s.claim(several()) {
 			s.commit(outcome(c))
 		}
 		size := s.store().Health(s.ctx).Bytes
@@ -153,13 +153,14 @@ var rounds = []test{
 		s.same("dedupe keys", s.store().Health(s.ctx).DedupeWindow, time.Duration(0))
 	}},
 	{name: "names that come and go take no turn from others", opts: Options{ShortTrims: true}, run: func(s *suite) {
-		s.oweMany("m", many, state.Waiting, dueLater)
+		n := Few(many, 200)
+		s.oweMany("m", n, state.Waiting, dueLater)
 		s.h.Advance(2 * time.Hour)
 		r := state.Retention{Waiting: state.WaitingBound{Age: time.Hour}, History: state.HistoryBound{Age: time.Minute}, Dead: state.Bound{Age: time.Minute}}
 		overdue := 0
-		for call := 0; overdue < many; call++ {
+		for call := 0; overdue < n; call++ {
 			if call == 100 {
-				s.Fatalf("%d of %d destinations had their turn in %d calls", overdue, many, call)
+				s.Fatalf("%d of %d destinations had their turn in %d calls", overdue, n, call)
 			}
 			overdue += s.trim(r).Overdue
 			s.oweMany(fmt.Sprintf("%c%02d-", 'a'+call%26, call), 5, state.Delivered, tried(1, s.h.Now(), "delivered", 200))
@@ -167,20 +168,20 @@ var rounds = []test{
 		}
 	}},
 	{name: "a holder that starts again after each call completes the round", opts: Options{ShortTrims: true}, run: func(s *suite) {
-		const several = 120 // a start takes a while
-		s.oweMany("d", several, state.Waiting, dueLater)
+		few := Few(120, 60) // a start takes a while
+		s.oweMany("d", few, state.Waiting, dueLater)
 		s.h.Advance(2 * time.Hour)
 		overdue := 0
-		for call := 0; overdue < several; call++ {
+		for call := 0; overdue < few; call++ {
 			if call == 300 {
-				s.Fatalf("%d of %d destinations had their turn in %d calls", overdue, several, call)
+				s.Fatalf("%d of %d destinations had their turn in %d calls", overdue, few, call)
 			}
 			overdue += s.trim(state.Retention{Waiting: state.WaitingBound{Age: time.Hour}}).Overdue
 			s.h.Reopen()
 		}
 	}},
 	{name: "two holders complete a round together", opts: Options{ShortTrims: true}, run: func(s *suite) {
-		s.oweMany("d", several, state.Waiting, dueLater)
+		s.oweMany("d", several(), state.Waiting, dueLater)
 		s.h.Advance(2 * time.Hour)
 		var holders sync.WaitGroup
 		var mu sync.Mutex
@@ -197,14 +198,14 @@ var rounds = []test{
 					overdue += done.Overdue
 					all := overdue
 					mu.Unlock()
-					if all == several {
+					if all == several() {
 						return
 					}
 				}
 			})
 		}
 		holders.Wait()
-		s.same("overdue", overdue, several)
+		s.same("overdue", overdue, several())
 	}},
 }
 
@@ -212,7 +213,7 @@ var rounds = []test{
 func (s *suite) eventsOfSeveral() {
 	s.Helper()
 	var all []*event.Event
-	for i := range several {
+	for i := range several() {
 		all = append(all, s.event(fmt.Sprintf("t%04d", i), "k"))
 	}
 	s.append(all...)

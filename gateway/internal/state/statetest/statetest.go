@@ -52,6 +52,14 @@ type Harness interface {
 // Begin is the first time of all clocks of the suite: a whole second, so that engines of any resolution agree.
 var Begin = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
+// Few is n, or with -short few: the race detector needs the same calls from as many goroutines, not as many rounds of them.
+func Few(n, few int) int {
+	if testing.Short() {
+		return few
+	}
+	return n
+}
+
 type test struct {
 	name string
 	run  func(s *suite)
@@ -61,8 +69,8 @@ type test struct {
 	ordered bool
 }
 
-// Run runs the whole suite, each test with an engine of its own.
-func Run(t *testing.T, open func(t *testing.T, opts Options) Harness) {
+// Run runs the suite, each test with an engine of its own: all of it, or the groups that are named.
+func Run(t *testing.T, open func(t *testing.T, opts Options) Harness, only ...string) {
 	for _, group := range []struct {
 		name  string
 		tests []test
@@ -94,6 +102,9 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) Harness) {
 		{"clock", clocks},
 		{"tenants", tenants},
 	} {
+		if len(only) > 0 && !slices.Contains(only, group.name) {
+			continue
+		}
 		t.Run(group.name, func(t *testing.T) {
 			t.Parallel()
 			for _, test := range group.tests {

@@ -176,7 +176,7 @@ func table() []row {
 
 		{(*API).deliveries, route.Route{
 			Method: fiber.MethodGet, Path: "/v1/deliveries", Scope: access.Read, AllTenants: true, For: "list deliveries; dead letters are `state=dead`",
-			Query: params([]string{"state", "verdict", "status", "destination", "rule", "type", "source", "event", "failed", "include"}, spanQuery, pageQuery),
+			Query: params([]string{"q", "state", "verdict", "status", "destination", "rule", "type", "source", "event", "failed", "include"}, spanQuery, pageQuery),
 			Out:   view.Page[view.Delivery]{},
 		}},
 		{(*API).delivery, route.Route{Method: fiber.MethodGet, Path: "/v1/deliveries/:id", Scope: access.Read, For: "one delivery, with its attempts", Out: view.Delivery{}}},
@@ -189,8 +189,8 @@ func table() []row {
 		{(*API).drop, route.Route{Method: fiber.MethodPost, Path: "/v1/deliveries/:id/drop", Scope: access.Write, Once: true, For: "give up a waiting or dead delivery", Out: view.Delivery{}}},
 
 		{(*API).destinations, route.Route{
-			Method: fiber.MethodGet, Path: "/v1/destinations", Scope: access.Read, AllTenants: true, Query: params([]string{"include"}, pageQuery),
-			For: "connections and webhooks, and what holds them; `include=standing` adds their standing: what waits, and their dead letters",
+			Method: fiber.MethodGet, Path: "/v1/destinations", Scope: access.Read, AllTenants: true, Query: params([]string{"q", "sort", "include"}, pageQuery),
+			For: "connections and webhooks, and what holds them; `include=standing` adds what waits, and their dead letters, `include=trend` their attempts of 24 hours",
 			Out: view.Page[view.Destination]{},
 		}},
 		{(*API).destination, route.Route{

@@ -1,9 +1,6 @@
 package api
 
 import (
-	"slices"
-	"strings"
-
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/surveygate/surveygate/gateway/config"
@@ -39,51 +36,13 @@ func (a *API) hold(c *route.Call, destination string) (*view.Hold, error) {
 	return view.NewHold(d, &standing[0].Hold), nil
 }
 
-func (a *API) destinations(c *route.Call) error {
-	with, err := includes(c, "standing")
-	if err != nil {
-		return err
-	}
-	return route.List(c, a.Tenants.IDs, func(c *route.Call, cursor string, limit int) (view.Page[view.Destination], error) {
-		mine := slices.SortedFunc(slices.Values(a.Plan().DestinationsOf(c.Tenant)), func(x, y *config.Destination) int {
-			return strings.Compare(x.Name, y.Name)
-		})
-		return route.PageOfSorted(mine, cursor, limit, func(d *config.Destination) string { return d.Name }, func(page []*config.Destination) ([]view.Destination, error) {
-			return a.viewDestinations(c, with, page...)
-		})
-	})
-}
-
-// viewDestinations returns the views of destinations of the call's tenant, with one read. with: they have their standing.
-func (a *API) viewDestinations(c *route.Call, with bool, some ...*config.Destination) ([]view.Destination, error) {
-	if len(some) == 0 {
-		return nil, nil
-	}
-	standing, err := a.standing(c, some...)
-	if err != nil {
-		return nil, err
-	}
-	all := make([]view.Destination, len(some))
-	for i, d := range some {
-		all[i] = view.NewDestination(d, &standing[i])
-		if with {
-			all[i].Standing = view.NewStanding(d, &standing[i])
-		}
-	}
-	return all, nil
-}
-
-// destination answers with one destination. A row without the parameter `include` answers without its standing.
+// destination answers with one destination. A row without the parameter `include` answers without what it adds.
 func (a *API) destination(c *route.Call) error {
-	with, err := includes(c, "standing")
-	if err != nil {
-		return err
-	}
 	d, err := a.named(c)
 	if err != nil {
 		return err
 	}
-	all, err := a.viewDestinations(c, with, d)
+	all, err := a.viewDestinations(c, addedOf(c), d)
 	if err != nil {
 		return err
 	}

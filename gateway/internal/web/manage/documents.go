@@ -27,9 +27,7 @@ func documentRows() []row {
 			secret = []string{"show_secrets"}
 		}
 		listQuery := slices.Concat([]string{"limit", "cursor"}, secret)
-		if k.isDestination() {
-			listQuery = append(listQuery, "include")
-		}
+		listQuery = append(listQuery, "include")
 		conflict := []int{fiber.StatusConflict, fiber.StatusRequestEntityTooLarge}
 		rows = append(rows,
 			row{k.list, route.Route{Method: fiber.MethodGet, Path: every, Scope: access.Read, AllTenants: true, Query: listQuery, For: "list " + string(k) + "s, of files and of documents", Out: k.page()}},
@@ -79,10 +77,7 @@ func (k kind) list(m *Management, c *route.Call) error {
 	if secrets && all {
 		return answer.Invalid("secrets are shown of one tenant", "show_secrets")
 	}
-	include := c.Asked("include")
-	if include != "" && include != "standing" {
-		return answer.Invalid("this is `standing` or nothing", "include")
-	}
+	include := c.Asked("include") != ""
 	plan := m.Plan()
 	tenants := func() []string { return append([]string{access.AnyTenant}, m.Tenants.IDs()...) }
 	return route.List(c, tenants, func(c *route.Call, cursor string, limit int) (p view.Page[shown], err error) {
@@ -106,8 +101,12 @@ func (k kind) list(m *Management, c *route.Call) error {
 			next := route.Next(p.Data[len(p.Data)-1].Common().Name)
 			p.Next = &next
 		}
-		if include != "" && len(p.Data) > 0 {
+		switch {
+		case !include || len(p.Data) == 0 || c.Tenant == access.AnyTenant: // what was counted is of one tenant
+		case k.isDestination():
 			err = m.addStanding(c, plan, entries, p.Data)
+		default:
+			err = m.addSeenToAll(c, k, p.Data)
 		}
 		return p, err
 	})

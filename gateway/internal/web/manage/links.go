@@ -73,6 +73,7 @@ const (
 	mostPortalSession            = 24 * time.Hour
 	maxActor                     = 200
 	maxURL                       = 2000
+	maxLinkName                  = 60
 )
 
 var (
@@ -133,7 +134,7 @@ func (m *Management) checkLink(c *route.Call, asked *view.NewPortalLink) (*acces
 		return nil, err
 	}
 	link := &access.Link{
-		Actor: asked.Actor, Origin: asked.Origin, RefreshURL: asked.RefreshURL, Theme: asked.Theme, Accent: asked.Accent, At: asked.At,
+		Actor: asked.Actor, Origin: asked.Origin, RefreshURL: asked.RefreshURL, Theme: asked.Theme, Accent: asked.Accent, Name: asked.Name, Logo: asked.Logo, At: asked.At,
 		Session: int64(session.Seconds()), Expires: now.Add(opens), Created: now, By: c.By().Name, Until: c.Grant.Expires,
 	}
 	if asked.OpensWithin != "" && link.Ends().Before(link.Expires) {
@@ -165,6 +166,10 @@ func (m *Management) checkLink(c *route.Call, asked *view.NewPortalLink) (*acces
 		return nil, answer.Invalid("this is auto, light or dark", "theme")
 	case asked.Accent != "" && !accentForm.MatchString(asked.Accent):
 		return nil, answer.Invalid("this is a colour, as #2b6cb0", "accent")
+	case !isText(asked.Name, maxLinkName):
+		return nil, answer.Invalid("this is one line of at most "+strconv.Itoa(maxLinkName)+" characters", "name")
+	case asked.Logo != "" && !access.IsLogo(asked.Logo):
+		return nil, answer.Invalid("this is a PNG, JPEG or WebP image of at most 16 KiB, as data:image/png;base64,…", "logo")
 	case len(asked.At) > maxActor || !atForm.MatchString(asked.At):
 		return nil, answer.Invalid("this is a path of the portal, as /webhooks", "at")
 	}

@@ -39,6 +39,8 @@ type Options struct {
 	Book  *settings.Book
 	Clock clock.Clock
 	Log   *slog.Logger
+	// Version is the program's.
+	Version string
 }
 
 // Management answers the routes. Make it with New; it is safe for concurrent use.
@@ -58,7 +60,7 @@ type row struct {
 
 // table returns the rows of all resources.
 func table() []row {
-	return slices.Concat(documentRows(), secretRows(), enableRows(), tenantRows(), tokenRows(), linkRows(), loginRows(), transferRows())
+	return slices.Concat(documentRows(), secretRows(), enableRows(), tenantRows(), tokenRows(), linkRows(), loginRows(), transferRows(), meRows())
 }
 
 // Routes returns all routes.

@@ -22,7 +22,6 @@ const (
 	LoginPath       = "/console/login"
 	logoutPath      = "/console/logout"
 	openConsolePath = "/console/open"
-	openPath        = "/portal/open"
 )
 
 // MountSessions adds the routes that begin and end sessions of browsers.
@@ -31,8 +30,7 @@ func (m *Management) MountSessions(app *fiber.App) {
 		method, path string
 		serve        fiber.Handler
 	}{
-		{fiber.MethodPost, LoginPath, m.login}, {fiber.MethodPost, logoutPath, m.logout},
-		{fiber.MethodGet, openConsolePath, m.openConsole}, {fiber.MethodGet, openPath, m.openLink},
+		{fiber.MethodPost, LoginPath, m.login}, {fiber.MethodPost, logoutPath, m.logout}, {fiber.MethodGet, openConsolePath, m.openConsole},
 	} {
 		app.Add(r.method, r.path, func(c *fiber.Ctx) error {
 			c.Set(answer.RequestIDHeader, answer.RequestID(c.Context()))
@@ -98,12 +96,17 @@ func (m *Management) logout(c *fiber.Ctx) error {
 	return c.SendStatus(fiber.StatusNoContent)
 }
 
-// openLink opens a portal link: it begins its session, and leads to the portal by a path without the link's secret.
-func (m *Management) openLink(c *fiber.Ctx) error {
+// OpenLink opens a portal link: it begins its session, and leads to the portal by a path without the link's secret. There, the parameter
+// `opened` says that there should be a session: a browser that keeps no cookie has none. access.ErrLinkEnded: the link cannot be opened,
+// and nothing says where there is another.
+func (m *Management) OpenLink(c *fiber.Ctx) error {
+	c.Set(answer.RequestIDHeader, answer.RequestID(c.Context()))
+	c.Set(fiber.HeaderCacheControl, "no-store")
+	c.Set(fiber.HeaderReferrerPolicy, "no-referrer")
 	callers := m.Guard.Callers
 	link, session, err := m.Links.Open(m.Guard.Context, c.Query("k"), callers.PortalSession(&c.Request().Header))
-	if errors.Is(err, access.ErrLinkEnded) {
-		return linkEnded(c, link)
+	if errors.Is(err, access.ErrLinkEnded) && link != nil && link.RefreshURL != "" {
+		return c.Redirect(link.Again(), fiber.StatusSeeOther)
 	}
 	if err != nil {
 		return err
@@ -118,21 +121,11 @@ func (m *Management) openLink(c *fiber.Ctx) error {
 	if err := m.Book.Audit.Add(m.Guard.Context, link.Tenant, audit.Line{By: by, Did: "portal-link.open", Of: "portal-link/" + link.ID}); err != nil {
 		return err
 	}
-	return c.Redirect(m.below()+"/portal"+cmp.Or(link.At, "/"), fiber.StatusSeeOther)
-}
-
-// linkEnded leads a browser whose link has ended to where it gets another one; link is nil where it is not known.
-func linkEnded(c *fiber.Ctx, link *access.Link) error {
-	if link == nil || link.RefreshURL == "" {
-		c.Set(fiber.HeaderContentType, fiber.MIMETextPlainCharsetUTF8)
-		return c.Status(fiber.StatusGone).SendString("This link has ended: each opens once, and for a short time. Ask for a new one where you got it.\n")
+	opened := "1"
+	if link.RefreshURL != "" {
+		if opened, err = callers.Sessions.SealAgain(link.Again()); err != nil {
+			return Refusal(err)
+		}
 	}
-	to, err := url.Parse(link.RefreshURL)
-	if err != nil { // it was checked when the link was made
-		return err
-	}
-	query := to.Query()
-	query.Set("tenant", link.Tenant)
-	to.RawQuery = query.Encode()
-	return c.Redirect(to.String(), fiber.StatusSeeOther)
+	return c.Redirect(m.below()+"/portal"+cmp.Or(link.At, "/")+"?opened="+url.QueryEscape(opened), fiber.StatusSeeOther)
 }

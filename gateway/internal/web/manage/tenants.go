@@ -33,7 +33,7 @@ func tenantRows() []row {
 	conflict := []int{fiber.StatusConflict}
 	return []row{
 		{(*Management).tenants, route.Route{
-			Method: fiber.MethodGet, Path: "/v1/tenants", Scope: access.Admin, Operator: true, Query: []string{"limit", "cursor"},
+			Method: fiber.MethodGet, Path: "/v1/tenants", Scope: access.Admin, Operator: true, Query: []string{"q", "limit", "cursor"},
 			For: "list tenants: those that have a record, and those that a file, a document or a token names", Out: view.Page[view.Tenant]{},
 		}},
 		{(*Management).tenant, route.Route{
@@ -78,7 +78,17 @@ func (m *Management) viewRecord(id string, record *access.Tenant) view.Tenant {
 }
 
 func (m *Management) tenants(c *route.Call) error {
-	return route.PageOfViews(c, m.Tenants.IDs(), func(id string) string { return id }, func(ids []string) ([]view.Tenant, error) {
+	ids := m.Tenants.IDs()
+	if text := strings.ToLower(c.Asked("q")); text != "" {
+		ids = slices.DeleteFunc(ids, func(id string) bool {
+			if strings.Contains(id, text) {
+				return false
+			}
+			record := m.Tenants.Record(id)
+			return record == nil || !strings.Contains(strings.ToLower(record.Title), text)
+		})
+	}
+	return route.PageOfViews(c, ids, func(id string) string { return id }, func(ids []string) ([]view.Tenant, error) {
 		all := make([]view.Tenant, len(ids))
 		for i, id := range ids {
 			all[i] = m.viewTenant(id)

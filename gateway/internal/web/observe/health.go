@@ -99,13 +99,23 @@ func (o *Observer) ofTenant(c *route.Call, h *view.Health) error {
 	h.SuccessRate, h.DeliverySuccess = stats.SuccessRate(&deliveries), stats.DeliverySuccess(&deliveries)
 	if over := o.Plan().Overlay(c.Tenant); over != nil {
 		countDocuments(over, &h.Documents)
-		if eventType, n := settings.AskedMost(over); n > 0 {
-			h.Warnings = append(h.Warnings, fmt.Sprintf(
-				"%d stored rules and webhooks are asked about each `%s`, which takes time; at most %d may be: name fewer types under `events`, or delete or disable some",
-				n, eventType, settings.MaxAsked))
-		}
+		h.Warnings = tooManyAsked(over)
 	}
 	return nil
+}
+
+// tooManyAsked warns of a tenant with more rules and webhooks that are asked about an event than new ones may be.
+func tooManyAsked(over *config.TenantConfig) []string {
+	if over == nil {
+		return nil
+	}
+	eventType, n := settings.AskedMost(over)
+	if n == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf(
+		"%d stored rules and webhooks are asked about each `%s`, which takes time; at most %d may be: name fewer types under `events`, or delete or disable some",
+		n, eventType, settings.MaxAsked)}
 }
 
 func countDocuments(over *config.TenantConfig, d *view.HealthDocuments) {

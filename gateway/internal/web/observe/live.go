@@ -287,6 +287,12 @@ func (o *Observer) standing(ctx context.Context, tenant string) (waiting int64, 
 	if err != nil {
 		return 0, oldest, 0, err
 	}
+	waiting, oldest, dead = sumOf(all)
+	return waiting, oldest, dead, nil
+}
+
+// sumOf adds up the standing of destinations.
+func sumOf(all []state.Standing) (waiting int64, oldest time.Time, dead int64) {
 	for i := range all {
 		s := &all[i]
 		waiting, dead = waiting+int64(s.Waiting), dead+int64(s.Dead)
@@ -294,5 +300,5 @@ func (o *Observer) standing(ctx context.Context, tenant string) (waiting int64, 
 			oldest = s.OldestWaiting
 		}
 	}
-	return waiting, oldest, dead, nil
+	return waiting, oldest, dead
 }

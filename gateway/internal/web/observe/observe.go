@@ -1,4 +1,4 @@
-// Package observe answers those who watch a tenant: its health, a stream of signals that something has changed, and the audit.
+// Package observe answers those who watch a tenant: its health, an overview with what needs attention, a stream of signals that something has changed, and the audit.
 package observe
 
 import (
@@ -44,6 +44,7 @@ type Observer struct {
 	Options
 
 	signals signals
+	titles  titles
 }
 
 // New returns what answers the routes.
@@ -64,6 +65,14 @@ func table() []row {
 		{(*Observer).health, route.Route{
 			Method: fiber.MethodGet, Path: "/v1/health", Scope: access.Read, AllTenants: true, Out: view.Health{},
 			For: "how the tenant stands: events, deliveries, what waits and is dead, holds, broken documents; with `tenant=*` the whole gateway",
+		}},
+		{(*Observer).overview, route.Route{
+			Method: fiber.MethodGet, Path: "/v1/overview", Scope: access.Read, AllTenants: true, Out: view.Overview{},
+			For: "figures of the last 24 hours, and what needs a person first: holds, dead letters, sources that refuse or are silent, rules that err, broken documents",
+		}},
+		{(*Observer).surveys, route.Route{
+			Method: fiber.MethodGet, Path: "/v1/surveys", Scope: access.Read, Query: []string{"q", "limit", "cursor"}, Out: view.Page[view.Survey]{},
+			For: "surveys with a response in 28 days, those with most first: responses and NPS by week",
 		}},
 		{(*Observer).live, route.Route{
 			Method: fiber.MethodGet, Path: "/v1/live", Scope: access.Read, AllTenants: true,

@@ -160,6 +160,9 @@ func (d *deriver) operation(r *route.Route) *Object {
 		d.fault("%s %s: write in For what it is for", r.Method, r.Path)
 	}
 	scope := "It needs the scope `" + r.Scope.String() + "`"
+	if r.Anyone {
+		scope = "It needs no scope: every token may ask, and every session"
+	}
 	if r.Operator {
 		scope += " of a token of all tenants"
 	}

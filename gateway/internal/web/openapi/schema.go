@@ -94,7 +94,11 @@ func (d *deriver) typed(t reflect.Type) *Object {
 		if t.Elem().Kind() == reflect.Uint8 {
 			return object("type", "string", "contentEncoding", "base64")
 		}
-		o := object("type", "array", "items", d.typed(t.Elem()))
+		items := d.typed(t.Elem())
+		if t.Elem().Kind() == reflect.Pointer && scalar(t.Elem().Elem()) { // it has no value, among others that have one
+			items = nullable(items)
+		}
+		o := object("type", "array", "items", items)
 		if t.Kind() == reflect.Array {
 			o.set("minItems", t.Len())
 			o.set("maxItems", t.Len())
@@ -205,6 +209,16 @@ func (d *deriver) structure(t reflect.Type) *Object {
 		o.set("required", required)
 	}
 	return o
+}
+
+// scalar reports whether a type is a number, a text or a boolean.
+func scalar(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Struct, reflect.Map, reflect.Slice, reflect.Array, reflect.Interface, reflect.Pointer:
+		return false
+	default:
+		return true
+	}
 }
 
 // nullable also allows null.

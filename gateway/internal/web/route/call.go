@@ -23,6 +23,8 @@ type Call struct {
 	// Named: the caller named this tenant; otherwise it is the default.
 	Named bool
 	Grant *access.Grant
+	// Session is what it came with where it came by a cookie; nil for all others.
+	Session *access.Session
 	// Replay, if a handler sets it, is what a repeated Idempotency-Key is answered in place of the body: the store keeps no answer with
 	// a secret.
 	Replay []byte

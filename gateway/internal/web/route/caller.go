@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
@@ -45,8 +46,8 @@ type Callers struct {
 // Caller is who makes a request.
 type Caller struct {
 	Grant *access.Grant
-	// Cookie: it was found by a cookie, which a browser also sends for pages of others.
-	Cookie bool
+	// Session is what a cookie holds that it was found by, which a browser also sends for pages of others; nil: it was found by a token.
+	Session *access.Session
 }
 
 // Of returns who makes a request; without a grant: nobody who counts. The error is one of the store.
@@ -60,9 +61,9 @@ func (k *Callers) Of(ctx context.Context, h *fasthttp.RequestHeader) (Caller, er
 		return Caller{}, nil
 	case s.Link != "":
 		grant, err := k.Links.Grant(ctx, s)
-		return Caller{grant, true}, err
+		return Caller{grant, s}, err
 	default:
-		return Caller{k.Access.SessionGrant(s), true}, nil
+		return Caller{k.Access.SessionGrant(s), s}, nil
 	}
 }
 
@@ -100,6 +101,14 @@ func (k *Callers) PortalSession(h *fasthttp.RequestHeader) *access.Session {
 		return s
 	}
 	return nil
+}
+
+// PortalAgain returns where the browser gets another portal link, as its cookie says, whose session may have ended; empty: it is not known.
+func (k *Callers) PortalAgain(h *fasthttp.RequestHeader) string {
+	if again := k.Sessions.Again(string(h.Cookie(portalCookie.name))); again != "" || !IsLocal(string(h.Host())) {
+		return again
+	}
+	return k.Sessions.Again(string(h.Cookie(portalCookie.local)))
 }
 
 // open returns the session of a cookie, and whether the cookie is there. The session is nil if it has ended.
@@ -143,6 +152,9 @@ func SameOrigin(h *fasthttp.RequestHeader, programs bool) error {
 	return answer.NewProblem(fiber.StatusForbidden, view.Permission, "with a session's cookie only pages of this gateway may do that; programs send a token")
 }
 
+// againFor is how long a browser keeps the cookie of a portal's session after its end, for Session.Again.
+const againFor = 30 * 24 * time.Hour
+
 // SetCookie answers with the cookie of a session. framed: a page of another site shows it in a frame.
 func (k *Callers) SetCookie(c *fiber.Ctx, s *access.Session, framed bool) error {
 	value, err := k.Sessions.Seal(s)
@@ -153,7 +165,11 @@ func (k *Callers) SetCookie(c *fiber.Ctx, s *access.Session, framed bool) error 
 	if s.Link != "" {
 		kind = portalCookie
 	}
-	setCookie(c, kind, value, int(s.Expires-k.Sessions.Clock.Now().Unix()), framed)
+	seconds := int(s.Expires - k.Sessions.Clock.Now().Unix())
+	if s.Again != "" {
+		seconds += int(againFor.Seconds())
+	}
+	setCookie(c, kind, value, seconds, framed)
 	return nil
 }
 

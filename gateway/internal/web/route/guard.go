@@ -66,14 +66,14 @@ func (g *Guard) handler(r *Bound, open bool) fiber.Handler {
 				return answer.NewProblem(fiber.StatusUnauthorized, view.Authentication, "a bearer token is needed (`Authorization: Bearer TOKEN`), and this request has none that is known and has not ended")
 			}
 		}
-		if caller.Cookie {
+		if caller.Session != nil {
 			if err := SameOrigin(&c.Request().Header, false); err != nil {
 				return err
 			}
 		}
 		// Every answer of the API has the id, so that a person can quote it.
 		c.Set(answer.RequestIDHeader, answer.RequestID(c.Context()))
-		call := &Call{Ctx: c, Base: g.Context, Grant: caller.Grant, Open: open, guard: g, route: &r.Route}
+		call := &Call{Ctx: c, Base: g.Context, Grant: caller.Grant, Session: caller.Session, Open: open, guard: g, route: &r.Route}
 		if !open {
 			call.Remote = g.Remote(c)
 		}
@@ -100,6 +100,9 @@ func (g *Guard) handler(r *Bound, open bool) fiber.Handler {
 
 // allows reports whether a grant has the scope of the route, or the capability.
 func (r *Route) allows(grant *access.Grant) bool {
+	if r.Anyone {
+		return true
+	}
 	if grant.Capabilities != nil {
 		needs := r.Capability()
 		return needs != "" && slices.Contains(grant.Capabilities, needs)

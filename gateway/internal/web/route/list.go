@@ -81,6 +81,28 @@ func listAll[V any](c *Call, tenants []string, limit int, page func(c *Call, cur
 	return all, nil
 }
 
+// PageOfOrdered returns a page of a list that is in memory, in any order; the cursor holds the name of the last entry before it. An entry
+// that has moved meanwhile may be missed, or be there twice.
+func PageOfOrdered[T, V any](all []T, cursor string, limit int, name func(T) string, show func([]T) ([]V, error)) (p view.Page[V], err error) {
+	place := func(target string) int {
+		return slices.IndexFunc(all, func(item T) bool { return name(item) == target })
+	}
+	if cursor != "" {
+		after, err := After(cursor, func(name string) bool { return place(name) >= 0 })
+		if err != nil {
+			return p, err
+		}
+		all = all[place(after)+1:] // from the beginning, if it is gone
+	}
+	if len(all) > limit {
+		all = all[:limit]
+		next := Next(name(all[limit-1]))
+		p.Next = &next
+	}
+	p.Data, err = show(all)
+	return p, err
+}
+
 // PageOfSorted returns a page of a list that is in memory, sorted by name; the cursor holds the name of the last entry before it.
 func PageOfSorted[T, V any](all []T, cursor string, limit int, name func(T) string, show func([]T) ([]V, error)) (p view.Page[V], err error) {
 	find := func(after string) (at int, found bool) {

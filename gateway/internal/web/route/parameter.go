@@ -62,6 +62,9 @@ var parameters = []Parameter{
 	{Name: "force", For: "Use the configuration even if it removes much.", Type: Flag},
 	{Name: "fresh", For: "Deliver with new ids, so that receivers do not take it for a repetition.", Type: Flag},
 	{Name: "include", For: "`standing` adds what waits, the dead letters and the hold.", Type: Word, Words: []string{"standing"}},
+	{Name: "include", Under: "/v1/destinations", For: "`standing` adds what waits, the dead letters and the hold; `trend` the attempts of 24 hours. Both: `standing,trend`.", Type: WordList, Words: []string{"standing", "trend"}},
+	{Name: "include", Under: "/v1/sources", For: "`seen` adds what it received, and whether it is silent.", Type: Word, Words: []string{"seen"}},
+	{Name: "include", Under: "/v1/rules", For: "`seen` adds what it matched.", Type: Word, Words: []string{"seen"}},
 	{Name: "include", Under: "/v1/deliveries", For: "`event` adds the event's head, without its content.", Type: Word, Words: []string{"event"}},
 	{Name: "include", Under: "/v1/events", For: "`raw` is the raw body, which is always there.", Type: Word, Words: []string{"raw"}},
 	{Name: "limit", For: "The length of a page.", Type: Length},
@@ -72,6 +75,9 @@ var parameters = []Parameter{
 	{Name: "of", For: "`destination:NAME`, `source:NAME`, `rule:NAME` or `survey:SOURCE/SURVEY`; without a name, all of them together."},
 	{Name: "of", Under: "/v1/audit", For: "What was changed, as `webhook/NAME`, or a kind such as `webhook`.", Kinds: audit.Kinds},
 	{Name: "owner", For: "Whose documents these are."},
+	{Name: "q", For: "Only those with this text in their name or title, whatever its case."},
+	{Name: "q", Under: "/v1/destinations", For: "Only those with this text in their name or product, whatever its case."},
+	{Name: "q", Under: "/v1/deliveries", For: "The id of a delivery, event or response, or the e-mail address, phone number or external id of the person who answered."},
 	{Name: "reason", For: "Why, for those who look at it later."},
 	{Name: "respondent", For: "The e-mail address, phone number or external id of the person who answered."},
 	{Name: "response", For: "The platform's id of a response."},
@@ -80,6 +86,7 @@ var parameters = []Parameter{
 	{Name: "sealed", For: "Also the secrets, sealed for gateways with the same key of the vault.", Type: Flag},
 	{Name: "show_secrets", For: "Show path tokens; it needs the scope `secrets`.", Type: Flag},
 	{Name: "since", For: "From this time on: RFC 3339, or how long ago, as `15m`, `24h` or `7d`.", Type: Moment},
+	{Name: "sort", For: "The order; with `-` before it, the largest or latest first. Those without a value come last.", Type: Word, Words: DestinationOrders, Default: "name"},
 	{Name: "source", For: "The name of a source; `api` is what is published here."},
 	{Name: "state", For: "The state of a delivery.", Type: Word, Words: []string{"waiting", "delivered", "skipped", "dead", "dropped"}},
 	{Name: "status", For: "The HTTP status of the last attempt: a number as `429`, a class as `5xx`, or `0` where there was no answer."},
@@ -88,6 +95,11 @@ var parameters = []Parameter{
 	{Name: "type", For: "A canonical type of event, such as `response.completed`."},
 	{Name: "verdict", For: "The verdict of the last attempt.", Type: Word, Words: []string{"delivered", "skipped", "retry", "rejected", "revoked"}},
 	{Name: "until", For: "Up to this time, as `since`.", Type: Moment},
+}
+
+// DestinationOrders are the orders of a list of destinations: by name, or by a figure.
+var DestinationOrders = []string{
+	"name", "-name", "attempts", "-attempts", "failed", "-failed", "success", "-success", "p95", "-p95", "waiting", "-waiting", "oldest", "-oldest", "dead", "-dead",
 }
 
 // Parameters returns the declarations of a route's parameters, `tenant` last where the path does not name it. unknown are names of Query without a declaration.

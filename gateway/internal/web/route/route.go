@@ -28,6 +28,8 @@ type Route struct {
 	AllTenants bool
 	// Recorded: its handler adds to the audit itself, because it knows more of what was done than the route.
 	Recorded bool
+	// Anyone: every caller may ask it, also the session of a portal link; it needs no scope.
+	Anyone bool
 	// Operator: it is of the gateway and not of a tenant, so that only a token of every tenant reaches it.
 	Operator bool
 	// NewTenant: it may be asked for a tenant that does not exist.

@@ -1,0 +1,324 @@
+package console
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/surveygate/surveygate/gateway/internal/access"
+	"github.com/surveygate/surveygate/gateway/internal/view"
+	"github.com/surveygate/surveygate/gateway/internal/web/answer"
+	"github.com/surveygate/surveygate/gateway/internal/web/page"
+)
+
+func (c *Console) mountEditor() {
+	c.get("/new/:kind", c.newDocument)
+	c.post("/new/:kind", c.newDocument)
+	for _, part := range []string{"rules", "destinations", "sources"} {
+		c.get("/"+part+"/:name/edit", c.editDocument)
+		c.post("/"+part+"/:name/edit", c.editDocument)
+		c.get("/"+part+"/:name/delete", c.confirmDelete)
+		c.post("/"+part+"/:name/delete", c.deleteDocument)
+	}
+}
+
+// editable is a kind of documents, as the editor shows it.
+type editable struct {
+	Kind string
+	// Part is the part of the menu that it belongs to.
+	Part string
+	// keys is the order in which a document shows its settings; others follow.
+	keys []string
+	// starter is the text of a new document.
+	starter string
+}
+
+var editables = []editable{
+	{
+		Kind: "rule", Part: "rules", keys: []string{"title", "enabled", "events", "when", "delay", "once", "send", "tests"},
+		starter: "events: [response.completed]\nwhen: nps_score <= 6\nsend:\n  - NAME_OF_A_DESTINATION\n",
+	},
+	{
+		Kind: "webhook", Part: "destinations", keys: []string{"title", "enabled", "url", "events", "when", "headers", "preset", "body", "signature", "secrets"},
+		starter: "url: https://hook.example.com/in\nevents: [response.completed]\n",
+	},
+	{
+		Kind: "connection", Part: "destinations", keys: []string{"title", "enabled"},
+		starter: "slack:\n  webhook: https://hooks.slack.com/services/...\n",
+	},
+	{
+		Kind: "source", Part: "sources", keys: []string{"title", "enabled", "profile", "secrets", "path_token", "unverified"},
+		starter: "profile: pollqr\nsecrets: [the secret that the platform shows]\n",
+	},
+}
+
+func editableOf(kind string) *editable {
+	for i := range editables {
+		if editables[i].Kind == kind {
+			return &editables[i]
+		}
+	}
+	return nil
+}
+
+// collection is the key of its documents in a file and in a draft, and ends the path of all of them.
+func (k *editable) collection() string { return k.Kind + "s" }
+
+func (k *editable) path(name string) string { return page.Path("/v1/"+k.collection(), name) }
+
+// isListed reports whether files have its objects as a list, and not by name.
+func (k *editable) isListed() bool { return k.Kind == "rule" || k.Kind == "webhook" }
+
+// editor is what the editor shows.
+type editor struct {
+	*editable
+	// Name is the document's; New: there is none yet.
+	Name string
+	New  bool
+	// Setting is the document that is there; nil for a new one.
+	Setting *view.Setting
+	// Version is that of the document which the text was made of.
+	Version string
+	// Text is the document in YAML, as it was typed.
+	Text string
+	// Event chooses what it is tried with: the id of an event, or the type of an example. Sample is the body of a platform in its place.
+	Event, Sample string
+	Events        []view.Event
+	Types         view.EventTypes
+	Problem       *page.Problem
+	// Faults are those of the text, each with its line and a caret.
+	Faults     []string
+	Outcome    *outcome
+	Difference *difference
+	// Confirm is the digest of a text that stops deliveries: it is saved if it is sent back.
+	Confirm string
+	Theirs  *theirs
+	// Part is the text as a part of a file.
+	AsFile string
+
+	parsed *parsed
+}
+
+// IsCopy reports whether a file has the name, so that nothing can be saved here.
+func (e *editor) IsCopy() bool { return e.Setting != nil && e.Setting.Provenance == "file" }
+
+// Here is the path of the editor behind that of the tenant.
+func (e *editor) Here() string {
+	if e.New {
+		return "/new/" + e.Kind
+	}
+	return "/" + e.Part + "/" + url.PathEscape(e.Name) + "/edit"
+}
+
+// draftName is the name that the text is tried under. A file's name belongs to the file.
+func (e *editor) draftName() string {
+	switch {
+	case e.IsCopy():
+		return e.Name[:min(len(e.Name), 120)] + "-copy"
+	case e.Name == "":
+		return "draft"
+	}
+	return e.Name
+}
+
+// sections are the texts of the form, as the visitor sent them.
+func (e *editor) take(form url.Values) {
+	e.Text = strings.ReplaceAll(form.Get("text"), "\r\n", "\n")
+	e.Event, e.Sample = form.Get("event"), strings.TrimSpace(form.Get("sample"))
+	e.Version = form.Get("version")
+	if e.New {
+		e.Name = strings.TrimSpace(form.Get("name"))
+	}
+}
+
+func mayEdit(r *page.Request) error {
+	if r.May(access.Settings) {
+		return nil
+	}
+	return answer.NewProblem(fiber.StatusForbidden, view.Permission, "to edit, the session needs a token with the scope `settings`")
+}
+
+func (c *Console) newDocument(r *page.Request) error {
+	kind := editableOf(r.Param("kind"))
+	if kind == nil {
+		return answer.NotFound("kind of documents")
+	}
+	if err := mayEdit(r); err != nil {
+		return err
+	}
+	e := &editor{editable: kind, New: true, Text: kind.starter, Event: r.Query("event"), Name: r.Query("name")}
+	return c.serveEditor(r, e)
+}
+
+func (c *Console) editDocument(r *page.Request) error {
+	if err := mayEdit(r); err != nil {
+		return err
+	}
+	kind, s, err := c.document(r)
+	if err != nil {
+		return err
+	}
+	e := &editor{editable: kind, Name: s.Name, Setting: s, Event: r.Query("event"), Version: versionOf(s)}
+	e.Text = kind.yaml(s.Spec)
+	return c.serveEditor(r, e)
+}
+
+func versionOf(s *view.Setting) string {
+	if s.Version == 0 {
+		return ""
+	}
+	return strconv.FormatUint(s.Version, 10)
+}
+
+// document reads what the path names: of destinations, a webhook or a connection.
+func (c *Console) document(r *page.Request) (*editable, *view.Setting, error) {
+	part := strings.Split(strings.TrimPrefix(string(r.Ctx.Context().Path()), Root+"/t/"+r.Tenant+"/"), "/")[0]
+	return documentOf(r, part, r.Param("name"))
+}
+
+func documentOf(r *page.Request, part, name string) (*editable, *view.Setting, error) {
+	var missing error
+	for i := range editables {
+		if editables[i].Part != part {
+			continue
+		}
+		var s view.Setting
+		err := r.Read(editables[i].path(name), nil, &s)
+		if err == nil {
+			return &editables[i], &s, nil
+		}
+		if answer.FromError(err).Status != fiber.StatusNotFound {
+			return nil, nil, err
+		}
+		missing = cmp.Or(missing, err)
+	}
+	return nil, nil, missing
+}
+
+// serveEditor answers a visit of the editor, whose state before what was typed is in e.
+func (c *Console) serveEditor(r *page.Request, e *editor) error {
+	if r.Ctx.Method() == fiber.MethodGet {
+		if e.Setting != nil && (e.Setting.State == "broken" || e.Setting.State == "shadowed") && e.parse() {
+			e.Faults = e.parsed.problems(e.Setting.Problems)
+		}
+		return c.showEditor(r, e)
+	}
+	form, err := r.Form()
+	if err != nil {
+		return err
+	}
+	e.take(form)
+	switch {
+	case r.Wants("outcome"):
+		if err := c.tryEvent(r, e); err != nil {
+			return err
+		}
+		return r.Part("edit", "outcome", e)
+	case r.Wants("difference"):
+		if err := c.tryLast(r, e); err != nil {
+			return err
+		}
+		return r.Part("edit", "difference", e)
+	}
+	switch form.Get("do") {
+	case "save":
+		return c.save(r, e, form.Get("confirmed"))
+	case "download":
+		return c.download(r, e)
+	}
+	if err := c.tryEvent(r, e); err != nil {
+		return err
+	}
+	if e.Outcome != nil && e.Problem == nil {
+		if err := c.tryLast(r, e); err != nil {
+			return err
+		}
+	}
+	return c.showEditor(r, e)
+}
+
+// maxOffered bounds the events that the editor offers.
+const maxOffered = 20
+
+// showEditor shows the page with the events to choose from.
+func (c *Console) showEditor(r *page.Request, e *editor) error {
+	status := r.Status // of a refusal
+	var events view.Page[view.Event]
+	q := url.Values{"limit": {"100"}}
+	if e.Kind == "source" && !e.New {
+		q.Set("source", e.Name)
+	}
+	err := r.Together(
+		func() error { return r.Read("/v1/events", q, &events) },
+		func() error { return r.Read("/v1/event-types", nil, &e.Types) },
+	)
+	if err != nil {
+		return err
+	}
+	e.Events = e.asked(events.Data)
+	if e.Event == "" && len(e.Events) > 0 {
+		e.Event = e.Events[0].ID
+	}
+	if e.Event != "" && !strings.HasPrefix(e.Event, exampleOf) && !slices.ContainsFunc(e.Events, func(ev view.Event) bool { return ev.ID == e.Event }) {
+		e.Events = append(e.Events, view.Event{ID: e.Event, Type: "event"})
+	}
+	if e.IsCopy() && e.parse() {
+		e.AsFile = e.parsed.inFile(e)
+	}
+	r.Status = status
+	return r.Show("edit", e)
+}
+
+// asked returns the newest events that the document is asked about; all events, if none of the newest is one.
+func (e *editor) asked(all []view.Event) []view.Event {
+	if (e.Kind == "rule" || e.Kind == "webhook") && e.parse() {
+		types := e.parsed.events()
+		if some := slices.DeleteFunc(slices.Clone(all), func(ev view.Event) bool { return !matchesType(types, ev.Type) }); len(some) > 0 {
+			all = some
+		}
+	}
+	return all[:min(len(all), maxOffered)]
+}
+
+// matchesType reports whether a document that names these types is asked about one; without names, it is about the usual ones.
+func matchesType(types []string, is string) bool {
+	if len(types) == 0 {
+		types = []string{"response.completed"}
+	}
+	return slices.ContainsFunc(types, func(name string) bool {
+		head, open := strings.CutSuffix(name, "*")
+		return name == is || open && strings.HasPrefix(is, head)
+	})
+}
+
+// digest identifies a text that was confirmed.
+func digest(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:8])
+}
+
+func (c *Console) download(r *page.Request, e *editor) error {
+	if !e.parse() {
+		return c.showEditor(r, e)
+	}
+	r.Ctx.Set(fiber.HeaderContentType, "application/yaml; charset=utf-8")
+	r.Ctx.Set(fiber.HeaderContentDisposition, fmt.Sprintf("attachment; filename=%q", e.draftFile()))
+	r.Ctx.Set(fiber.HeaderXContentTypeOptions, "nosniff")
+	r.Ctx.Set(fiber.HeaderCacheControl, "no-store")
+	return r.Ctx.SendString(e.parsed.inFile(e))
+}
+
+// draftFile is the name of the file that is downloaded.
+func (e *editor) draftFile() string {
+	if access.ValidName(e.Name) {
+		return e.Name + ".yaml"
+	}
+	return e.Kind + ".yaml"
+}

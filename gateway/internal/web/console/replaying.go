@@ -1,0 +1,105 @@
+package console
+
+import (
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/surveygate/surveygate/gateway/internal/view"
+	"github.com/surveygate/surveygate/gateway/internal/web/answer"
+	"github.com/surveygate/surveygate/gateway/internal/web/page"
+)
+
+// typedAbove is how many deliveries can be replayed without typing their number.
+const typedAbove = 100
+
+// replaying is the page that counts what filters select before it is replayed.
+type replaying struct {
+	Would view.ReplayCount
+	// Counted: the filters can be used, and Would is what they select.
+	Counted bool
+	// Words are the filters; Query is them in an address.
+	Words [][2]string
+	Query string
+	// As, Rate, Reason and Typed are what was entered. Type: the number has to be typed.
+	As, Rate, Reason, Typed string
+	Type                    bool
+	Problem                 *page.Problem
+}
+
+func (c *Console) countReplay(r *page.Request) error {
+	return c.showReplay(r, filtersOf(r.Query), replaying{}, nil)
+}
+
+// showReplay shows how many deliveries the filters select.
+func (c *Console) showReplay(r *page.Request, filter url.Values, d replaying, problem *page.Problem) error {
+	d.Query, d.Problem = filter.Encode(), problem
+	for _, name := range deliveryFilters {
+		if value := filter.Get(name); value != "" {
+			d.Words = append(d.Words, [2]string{name, value})
+		}
+	}
+	var err error
+	if d.Would, err = wouldReplay(r, filter); err != nil {
+		if d.Problem = r.Refusal(err); d.Problem == nil {
+			return err
+		}
+	}
+	d.Counted = err == nil
+	d.Type = d.Would.Deliveries > typedAbove
+	return r.Show("replaying", d)
+}
+
+// replayOf returns what the filters select.
+func replayOf(filter url.Values) view.ReplayOf {
+	return view.ReplayOf{
+		Destination: filter.Get("destination"), State: filter.Get("state"), Verdict: filter.Get("verdict"), Status: filter.Get("status"), Failed: filter.Get("failed") == "true",
+		Rule: filter.Get("rule"), Type: filter.Get("type"), Source: filter.Get("source"), Since: filter.Get("since"), Until: filter.Get("until"),
+	}
+}
+
+func wouldReplay(r *page.Request, filter url.Values) (count view.ReplayCount, err error) {
+	if !replayable(filter) {
+		return count, answer.NewProblem(fiber.StatusUnprocessableEntity, view.Validation, "choose what is replayed by a filter of the list first, such as a state and a destination")
+	}
+	a, err := r.Ask(page.Ask{Method: fiber.MethodPost, Path: "/v1/replays", Body: view.ReplayRequest{Of: replayOf(filter), DryRun: true}, DryRun: true})
+	if err != nil {
+		return count, err
+	}
+	var would view.WouldReplay
+	err = a.Decode(&would)
+	return would.Would, err
+}
+
+func (c *Console) beginReplay(r *page.Request) error {
+	form, err := r.Form()
+	if err != nil {
+		return err
+	}
+	asked, _ := url.ParseQuery(form.Get("query"))
+	filter := filtersOf(asked.Get)
+	d := replaying{As: form.Get("as"), Rate: form.Get("rate"), Reason: form.Get("reason"), Typed: form.Get("typed")}
+	count, err := wouldReplay(r, filter)
+	if err == nil && count.Deliveries > typedAbove && strings.ReplaceAll(strings.TrimSpace(d.Typed), ",", "") != strconv.Itoa(count.Deliveries) {
+		msg := fmt.Sprintf("these are %d deliveries now: type that number, so that nobody replays many by mistake", count.Deliveries)
+		err = answer.NewProblem(fiber.StatusUnprocessableEntity, view.Validation, msg, "typed")
+	}
+	var a *page.Answer
+	if err == nil {
+		a, err = r.Ask(page.Ask{Method: fiber.MethodPost, Path: "/v1/replays", Body: view.ReplayRequest{Of: replayOf(filter), As: d.As, Rate: d.Rate, Reason: d.Reason}})
+	}
+	if err != nil {
+		if problem := r.Refusal(err); problem != nil {
+			return c.showReplay(r, filter, d, problem)
+		}
+		return err
+	}
+	var job view.Job
+	if err := a.Decode(&job); err != nil {
+		return err
+	}
+	return r.See("/replays/"+url.PathEscape(job.ID), "The replay has begun.")
+}

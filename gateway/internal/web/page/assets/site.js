@@ -1,0 +1,106 @@
+// What pages add where JavaScript runs: copying, local times, shortcuts, a pause of what is live, and 304 for what did not change.
+"use strict";
+(() => {
+  const root = document.documentElement, body = document.body;
+
+  // Copying, and boxes that choose all others.
+  const prepare = (within) => {
+    for (const b of within.querySelectorAll("[data-all][hidden]")) b.hidden = false;
+    for (const b of within.querySelectorAll("[data-copy][hidden]")) b.hidden = false;
+    if ("local" in root.dataset) for (const t of within.querySelectorAll("time[datetime]")) local(t);
+  };
+  const local = (t) => {
+    const at = new Date(t.dateTime);
+    if (isNaN(at)) return;
+    t.title = at.toLocaleString();
+    if (t.dataset.form === "clock") t.textContent = at.toDateString() === new Date().toDateString() ? at.toLocaleTimeString() : at.toLocaleString();
+  };
+  document.addEventListener("click", (e) => {
+    const b = e.target.closest("[data-copy]");
+    if (!b) return;
+    const text = b.parentElement.querySelector(".copied").textContent;
+    navigator.clipboard.writeText(text).then(() => { b.textContent = "Copied"; }, () => { b.textContent = "Select it to copy"; });
+  });
+
+  // A pause of what is live, on all pages of this tab.
+  const pause = document.getElementById("pause"), live = document.getElementById("live");
+  const paused = () => sessionStorage.getItem("paused") === "1";
+  const show = () => {
+    if (!pause) return;
+    pause.hidden = false;
+    pause.setAttribute("aria-pressed", String(paused()));
+    pause.querySelector(".word").textContent = paused() ? "paused" : "live";
+    pause.title = paused() ? "Continue (.)" : "Pause (.)";
+  };
+  const toggle = () => {
+    sessionStorage.setItem("paused", paused() ? "0" : "1");
+    show();
+    if (!paused() && live) htmx.trigger(live, "tick");
+  };
+  if (pause) pause.addEventListener("click", toggle);
+  for (const name of ["tick", "hold", "settings"]) {
+    document.addEventListener(name, (e) => { if (paused()) e.stopImmediatePropagation(); }, true);
+  }
+  // Where a proxy breaks streams, the page asks every five seconds instead.
+  let failed = 0, polling = 0;
+  document.addEventListener("htmx:sse:error", () => {
+    if (++failed >= 2 && !polling) polling = setInterval(() => { if (!document.hidden) htmx.trigger(live, "tick"); }, 5000);
+  });
+  document.addEventListener("htmx:sse:after:message", () => { failed = 0; clearInterval(polling); polling = 0; });
+
+  // A fragment that did not change is not sent again.
+  document.addEventListener("htmx:config:request", (e) => {
+    const tag = e.target.dataset && e.target.dataset.etag;
+    if (tag) e.detail.ctx.request.headers["If-None-Match"] = tag;
+  });
+  document.addEventListener("htmx:after:request", (e) => {
+    const tag = e.detail.ctx.response && e.detail.ctx.response.headers.get("ETag");
+    if (tag && e.target.dataset) e.target.dataset.etag = tag;
+  });
+  document.addEventListener("htmx:after:swap", () => prepare(body));
+
+  // Shortcuts, outside of fields.
+  let leading = 0;
+  const rows = () => [...document.querySelectorAll("[data-row]")];
+  const step = (by) => {
+    const all = rows();
+    if (!all.length) return;
+    const at = all.findIndex((r) => r.contains(document.activeElement));
+    const to = all[Math.max(0, Math.min(all.length - 1, at < 0 ? (by > 0 ? 0 : all.length - 1) : at + by))];
+    (to.querySelector("a[href]") || to).focus();
+  };
+  document.addEventListener("keydown", (e) => {
+    if ("nokeys" in root.dataset || e.ctrlKey || e.metaKey || e.altKey || e.target.closest("input, textarea, select, [contenteditable]")) return;
+    if (leading && Date.now() - leading < 1500) {
+      leading = 0;
+      const to = document.querySelector(`[data-key="${CSS.escape(e.key)}"]`);
+      if (to) { e.preventDefault(); to.click(); }
+      return;
+    }
+    switch (e.key) {
+    case "g": leading = Date.now(); return;
+    case "/": { const q = document.querySelector("[data-search]"); if (q) { e.preventDefault(); q.focus(); } return; }
+    case "j": step(1); return;
+    case "k": step(-1); return;
+    case "x": { const row = document.activeElement.closest("[data-row]"), box = row && row.querySelector("input[type=checkbox]"); if (box) box.click(); return; }
+    case "r": { const b = document.querySelector("[data-retry]"); if (b) { e.preventDefault(); b.focus(); b.click(); } return; }
+    case ".": if (pause) toggle(); return;
+    case "?": { const d = document.getElementById("keys"); if (d) d.showModal(); return; }
+    }
+  });
+  // What takes effect at once is asked first.
+  document.addEventListener("submit", (e) => {
+    const ask = (e.submitter && e.submitter.dataset.ask) || e.target.dataset.ask;
+    if (ask && !window.confirm(ask)) e.preventDefault();
+  });
+  document.addEventListener("change", (e) => {
+    const all = e.target.dataset.all;
+    if (all) for (const b of e.target.form.elements) if (b.name === all) b.checked = e.target.checked;
+  });
+  document.addEventListener("change", (e) => { if (e.target.matches("[data-submit]")) e.target.form.requestSubmit(); });
+
+  prepare(body);
+  show();
+  const problem = document.getElementById("problem");
+  if (problem) problem.focus();
+})();

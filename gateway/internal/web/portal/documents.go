@@ -1,0 +1,193 @@
+package portal
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/surveygate/surveygate/gateway/internal/access"
+	"github.com/surveygate/surveygate/gateway/internal/view"
+	"github.com/surveygate/surveygate/gateway/internal/web/page"
+)
+
+// kind is a kind of documents that the portal shows as text: connections and rules.
+type kind struct {
+	// one is `connection`, many `connections`, title `Connections`.
+	one, many, title string
+	needs            access.Capability
+	// example is what a new one begins with, about says what it is for.
+	example, about string
+}
+
+var (
+	connectionKind = kind{
+		one: "connection", many: "connections", title: "Connections", needs: access.CanConnections, about: "A connection is a product that events are sent to, with its credentials.",
+		example: "{\n  \"slack\": {\n    \"webhook\": \"https://hooks.slack.com/services/…\"\n  }\n}\n",
+	}
+	ruleKind = kind{
+		one: "rule", many: "rules", title: "Rules", needs: access.CanRules, about: "A rule decides which events are sent where.",
+		example: "{\n  \"events\": [\"response.completed\"],\n  \"when\": \"nps_score <= 6\",\n  \"send\": [\"…\"]\n}\n",
+	}
+)
+
+func (p *Portal) mountDocuments() {
+	for _, k := range []kind{connectionKind, ruleKind} {
+		path := "/" + k.many
+		p.get(k.needs, path, func(r *page.Request) error { return p.documents(r, k) })
+		p.get(k.needs, path+"/new", func(r *page.Request) error {
+			return r.Show("document", documentPage{visit: visited(r, nil), Kind: k.view(), New: true, Text: k.example})
+		})
+		p.post(k.needs, path+"/new", func(r *page.Request) error { return p.saveDocument(r, k, "") })
+		p.get(k.needs, path+"/:name", func(r *page.Request) error { return p.showDocument(r, k, r.Param("name"), nil, nil) })
+		p.post(k.needs, path+"/:name", func(r *page.Request) error { return p.saveDocument(r, k, r.Param("name")) })
+		p.post(k.needs, path+"/:name/switch", func(r *page.Request) error { return p.switchDocument(r, k) })
+		p.post(k.needs, path+"/:name/delete", func(r *page.Request) error {
+			return p.remove(r, k.one, r.Param("name"), func(name string) (string, error) { return name, nil })
+		})
+	}
+	p.post(access.CanConnections, "/connections/:name/test", p.testConnection)
+}
+
+// kindView is a kind as templates know it.
+type kindView struct{ One, Many, Title, About string }
+
+func (k kind) view() kindView { return kindView{k.one, k.many, k.title, k.about} }
+
+// documentView is what connections and rules have in common, and what only one of them has.
+type documentView struct {
+	view.Setting
+	Enabled bool        `json:"enabled"`
+	Product string      `json:"product"`
+	Events  []string    `json:"events"`
+	When    string      `json:"when"`
+	Send    []view.Step `json:"send"`
+}
+
+// Fixed reports whether the visitor cannot change it.
+func (d *documentView) Fixed() bool { return d.Provenance == "file" || d.Locked }
+
+type documents struct {
+	visit
+	Kind kindView
+	List []documentView
+	Next *string
+	Here string
+}
+
+func (p *Portal) documents(r *page.Request, k kind) error {
+	var list view.Page[documentView]
+	if err := r.Read("/v1/"+k.many, url.Values{"limit": {"50"}, "cursor": {r.Query("cursor")}}, &list); err != nil {
+		return err
+	}
+	return r.Show("documents", documents{visited(r, nil), k.view(), list.Data, list.Next, r.Base() + "/" + k.many + "?"})
+}
+
+type documentPage struct {
+	visit
+	Kind kindView
+	New  bool
+	documentView
+	// Text is the document in the form, Version that of the document which the form was filled from.
+	Text    string
+	Version uint64
+	// Sent is a test with its first attempt; nil before.
+	Sent *view.Tested
+}
+
+// Attempt is the first attempt of the test; nil where there was none yet.
+func (d documentPage) Attempt() *view.Attempt {
+	if d.Sent == nil || len(d.Sent.Log) == 0 {
+		return nil
+	}
+	return &d.Sent.Log[0]
+}
+
+// showDocument shows a document; with posted, the form as it was sent.
+func (p *Portal) showDocument(r *page.Request, k kind, name string, posted *documentPage, problem *page.Problem) error {
+	d := documentPage{visit: visited(r, problem), Kind: k.view()}
+	if err := r.Read(page.Path("/v1/"+k.many, name), nil, &d.documentView); err != nil {
+		return err
+	}
+	d.Text, d.Version = indented(d.Spec), d.Setting.Version
+	if posted != nil {
+		d.Sent = posted.Sent
+		if posted.Text != "" {
+			d.Text, d.Version = posted.Text, posted.Version
+		}
+	}
+	return r.Show("document", d)
+}
+
+// saveDocument writes a document as it stands in the form; name is empty for a new one, whose name is in the form.
+func (p *Portal) saveDocument(r *page.Request, k kind, name string) error {
+	form, err := r.Form()
+	if err != nil {
+		return err
+	}
+	isNew := name == ""
+	if isNew {
+		name = strings.TrimSpace(form.Get("name"))
+	}
+	posted := documentPage{visit: visited(r, nil), Kind: k.view(), New: isNew, Text: form.Get("text")}
+	posted.Name = name
+	posted.Version, _ = strconv.ParseUint(form.Get("version"), 10, 64) // 0 is no version
+	ask := page.Ask{Method: fiber.MethodPut, Path: page.Path("/v1/"+k.many, name), Raw: []byte(posted.Text), Type: fiber.MIMEApplicationJSON, NewOnly: isNew}
+	if posted.Version > 0 {
+		ask.Match = strconv.FormatUint(posted.Version, 10)
+	}
+	if _, err := r.Ask(ask); err != nil {
+		problem := r.Refusal(err)
+		switch {
+		case problem == nil:
+			return err
+		case isNew:
+			posted.Problem = problem
+			return r.Show("document", posted)
+		}
+		return p.showDocument(r, k, name, &posted, problem)
+	}
+	return r.See("/"+k.many+"/"+url.PathEscape(name), "The "+k.one+" is saved.")
+}
+
+// switchDocument switches a document on or off.
+func (p *Portal) switchDocument(r *page.Request, k kind) error {
+	form, err := r.Form()
+	if err != nil {
+		return err
+	}
+	name, on := r.Param("name"), form.Get("on") == "1"
+	ask := page.Ask{Method: fiber.MethodPatch, Path: page.Path("/v1/"+k.many, name), Body: map[string]bool{"enabled": on}}
+	if _, err := r.Ask(ask); err != nil {
+		if problem := r.Refusal(err); problem != nil && problem.Status != fiber.StatusNotFound {
+			return p.showDocument(r, k, name, nil, problem)
+		}
+		return err
+	}
+	note := "The " + k.one + " is on."
+	if !on {
+		note = "The " + k.one + " is off."
+	}
+	return r.See("/"+k.many+"/"+url.PathEscape(name), note)
+}
+
+func (p *Portal) testConnection(r *page.Request) error {
+	name := r.Param("name")
+	form, err := r.Form()
+	if err != nil {
+		return err
+	}
+	answer, err := r.Ask(page.Ask{Method: fiber.MethodPost, Path: page.Path("/v1/connections", name, "test"), Body: view.Test{Email: strings.TrimSpace(form.Get("email"))}})
+	if err != nil {
+		if problem := r.Refusal(err); problem != nil && problem.Status != fiber.StatusNotFound {
+			return p.showDocument(r, connectionKind, name, nil, problem)
+		}
+		return err
+	}
+	d := &documentPage{Sent: &view.Tested{}}
+	if err := answer.Decode(d.Sent); err != nil {
+		return err
+	}
+	return p.showDocument(r, connectionKind, name, d, nil)
+}

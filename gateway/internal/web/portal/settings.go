@@ -1,0 +1,203 @@
+package portal
+
+import (
+	"net/url"
+	"strconv"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/surveygate/surveygate/gateway/internal/access"
+	"github.com/surveygate/surveygate/gateway/internal/view"
+	"github.com/surveygate/surveygate/gateway/internal/web/page"
+)
+
+func (p *Portal) mountSettings() {
+	p.get(access.CanWebhooks, "/webhooks/:name/settings", p.settings)
+	p.post(access.CanWebhooks, "/webhooks/:name/settings", p.changeSettings)
+	p.get(access.CanWebhooks, "/webhooks/:name/secrets", p.secrets)
+	p.post(access.CanWebhooks, "/webhooks/:name/secrets", p.addSecret)
+	p.post(access.CanWebhooks, "/webhooks/:name/secrets/:id/delete", p.endSecret)
+	p.get(access.CanWebhooks, "/webhooks/:name/test", p.test)
+	p.post(access.CanWebhooks, "/webhooks/:name/test", p.sendTest)
+}
+
+type settingsPage struct {
+	visit
+	Hook   hook
+	Form   hookForm
+	Choice []eventChoice
+	Bodies []struct{ Value, Words string }
+}
+
+func (p *Portal) settings(r *page.Request) error { return p.showSettings(r, nil, nil) }
+
+// showSettings shows the form: as it was posted, where something was refused.
+func (p *Portal) showSettings(r *page.Request, posted *hookForm, problem *page.Problem) error {
+	var w view.Webhook
+	if err := r.Read(page.Path("/v1/webhooks", r.Param("name")), nil, &w); err != nil {
+		return err
+	}
+	s := settingsPage{visit: visited(r, problem), Hook: newHook(w), Form: formOf(&w), Bodies: bodies}
+	if posted != nil {
+		s.Form = *posted
+	}
+	var err error
+	if s.Choice, err = p.choices(r, &s.Form); err != nil {
+		return err
+	}
+	return r.Show("settings", s)
+}
+
+func (p *Portal) changeSettings(r *page.Request) error {
+	name := r.Param("name")
+	values, err := r.Form()
+	if err != nil {
+		return err
+	}
+	form := readForm(values)
+	var w view.Webhook
+	if err := r.Read(page.Path("/v1/webhooks", name), nil, &w); err != nil {
+		return err
+	}
+	was := formOf(&w)
+	if form.Body == "" {
+		form.Body = was.Body
+	}
+	patch := form.patch(&was)
+	ask := page.Ask{Method: fiber.MethodPatch, Path: page.Path("/v1/webhooks", name), Body: patch}
+	if form.Version > 0 {
+		ask.Match = strconv.FormatUint(form.Version, 10)
+	}
+	if _, err := r.Ask(ask); err != nil {
+		if problem := r.Refusal(err); problem != nil && problem.Status != fiber.StatusNotFound {
+			if problem.Status == fiber.StatusPreconditionFailed {
+				form.Version = w.Version // who saves once more has seen that
+			}
+			return p.showSettings(r, &form, problem)
+		}
+		return err
+	}
+	return r.See("/webhooks/"+url.PathEscape(name)+"/settings", "The settings are saved.")
+}
+
+type secretsPage struct {
+	visit
+	Hook    hook
+	Secrets []view.WebhookSecret
+	// Made is a new one, which is shown this once.
+	Made string
+	// Ending is the one that the visitor asked to end.
+	Ending *view.WebhookSecret
+}
+
+func (p *Portal) secrets(r *page.Request) error { return p.showSecrets(r, secretsPage{}) }
+
+func (p *Portal) showSecrets(r *page.Request, s secretsPage) error {
+	name := r.Param("name")
+	var w view.Webhook
+	var list view.Page[view.WebhookSecret]
+	err := r.Together(
+		func() error { return r.Read(page.Path("/v1/webhooks", name), nil, &w) },
+		func() error { return r.Read(page.Path("/v1/webhooks", name, "secrets"), nil, &list) })
+	if err != nil {
+		return err
+	}
+	s.visit, s.Hook, s.Secrets = visited(r, s.Problem), newHook(w), list.Data
+	for i := range s.Secrets {
+		if s.Ending != nil && s.Secrets[i].ID == s.Ending.ID {
+			s.Ending = &s.Secrets[i]
+		}
+	}
+	return r.Show("secrets", s)
+}
+
+func (p *Portal) addSecret(r *page.Request) error {
+	form, err := r.Form()
+	if err != nil {
+		return err
+	}
+	answer, err := r.Ask(page.Ask{Method: fiber.MethodPost, Path: page.Path("/v1/webhooks", r.Param("name"), "secrets"), Body: view.NewWebhookSecret{Overlap: form.Get("overlap")}})
+	if err != nil {
+		if problem := r.Refusal(err); problem != nil && problem.Status != fiber.StatusNotFound {
+			return p.showSecrets(r, secretsPage{visit: visit{Problem: problem}})
+		}
+		return err
+	}
+	var made view.WebhookSecret
+	if err := answer.Decode(&made); err != nil {
+		return err
+	}
+	return p.showSecrets(r, secretsPage{Made: made.Secret})
+}
+
+// endSecret ends a secret; without `sure` in the form, it asks first.
+func (p *Portal) endSecret(r *page.Request) error {
+	form, err := r.Form()
+	if err != nil {
+		return err
+	}
+	name, id := r.Param("name"), r.Param("id")
+	if form.Get("sure") != "1" {
+		return p.showSecrets(r, secretsPage{Ending: &view.WebhookSecret{ID: id}})
+	}
+	if _, err := r.Ask(page.Ask{Method: fiber.MethodDelete, Path: page.Path("/v1/webhooks", name, "secrets", id)}); err != nil {
+		if problem := r.Refusal(err); problem != nil {
+			return p.showSecrets(r, secretsPage{visit: visit{Problem: problem}})
+		}
+		return err
+	}
+	return r.See("/webhooks/"+url.PathEscape(name)+"/secrets", "The secret has ended.")
+}
+
+type testPage struct {
+	visit
+	Hook  hook
+	Types []view.EventType
+	// Type is the one that was chosen; empty: the type of tests.
+	Type string
+	// Sent is the test with its first attempt; nil before.
+	Sent *view.Tested
+}
+
+// Attempt is the first attempt of the test; nil where there was none yet.
+func (t *testPage) Attempt() *view.Attempt {
+	if t.Sent == nil || len(t.Sent.Log) == 0 {
+		return nil
+	}
+	return &t.Sent.Log[0]
+}
+
+func (p *Portal) test(r *page.Request) error { return p.showTest(r, testPage{Type: r.Query("type")}) }
+
+func (p *Portal) showTest(r *page.Request, t testPage) error {
+	var w view.Webhook
+	var types view.EventTypes
+	err := r.Together(
+		func() error { return r.Read(page.Path("/v1/webhooks", r.Param("name")), nil, &w) },
+		func() error { return r.Read("/v1/event-types", nil, &types) })
+	if err != nil {
+		return err
+	}
+	t.visit, t.Hook, t.Types = visited(r, t.Problem), newHook(w), types.Data
+	return r.Show("test", &t)
+}
+
+func (p *Portal) sendTest(r *page.Request) error {
+	form, err := r.Form()
+	if err != nil {
+		return err
+	}
+	t := testPage{Type: form.Get("type")}
+	answer, err := r.Ask(page.Ask{Method: fiber.MethodPost, Path: page.Path("/v1/webhooks", r.Param("name"), "test"), Body: view.Test{Type: t.Type}})
+	if err != nil {
+		if t.Problem = r.Refusal(err); t.Problem == nil || t.Problem.Status == fiber.StatusNotFound {
+			return err
+		}
+		return p.showTest(r, t)
+	}
+	t.Sent = &view.Tested{}
+	if err := answer.Decode(t.Sent); err != nil {
+		return err
+	}
+	return p.showTest(r, t)
+}
