@@ -279,8 +279,8 @@ func destinationCharts(stats *view.Stats[view.DestinationStat], over span) []tem
 	return []template.HTML{attempts.Stacked(), success.Lines(), took.Lines()}
 }
 
-// testing is the page of a test delivery.
-type testing struct {
+// testPage is the page of a test delivery.
+type testPage struct {
 	view.Destination
 	Types []view.EventType
 	// Type, Email and EventID are what was typed.
@@ -293,10 +293,10 @@ type testing struct {
 }
 
 func (c *Console) destinationTest(r *page.Request) error {
-	return c.showTest(r, testing{Type: r.Query("type"), Email: r.Query("email"), EventID: r.Query("event")})
+	return c.showTest(r, testPage{Type: r.Query("type"), Email: r.Query("email"), EventID: r.Query("event")})
 }
 
-func (c *Console) showTest(r *page.Request, t testing) error {
+func (c *Console) showTest(r *page.Request, t testPage) error {
 	t.MayWrite = r.May(access.Write)
 	var types view.EventTypes
 	err := r.Together(
@@ -336,7 +336,7 @@ func (c *Console) sendTest(r *page.Request) error {
 		return err
 	}
 	name := r.Param("name")
-	t := testing{Type: form.Get("type"), Email: strings.TrimSpace(form.Get("email")), EventID: strings.TrimSpace(form.Get("event"))}
+	t := testPage{Type: form.Get("type"), Email: strings.TrimSpace(form.Get("email")), EventID: strings.TrimSpace(form.Get("event"))}
 	var d view.Destination
 	if err := r.Read(page.Path("/v1/destinations", name), nil, &d); err != nil {
 		return err
