@@ -21,8 +21,8 @@ import (
 // destination is the page of one destination.
 type destination struct {
 	view.Destination
-	Webhook  *view.Webhook
-	Setting  *view.Setting // of the webhook, or of the connection
+	Webhook *view.Webhook
+	Setting *view.Setting // of the webhook, or of the connection
 	// Waits are those between attempts, in words.
 	Waits    []string
 	Tiles    []tile

@@ -94,9 +94,6 @@ type source struct {
 // role is what a question is, in all surveys of a source or in one.
 type role struct{ Survey, Question, Field string }
 
-// shownRequests is how many requests of a list are shown.
-const shownRequests = 20
-
 func (c *Console) source(r *page.Request) error { return c.showSource(r, &source{}) }
 
 // showSource asks five questions.
