@@ -36,7 +36,12 @@ type Sessions struct {
 // NewSession returns the session of a token.
 func (s *Sessions) NewSession(token []byte) *Session {
 	sum := sha256.Sum256(token)
-	return &Session{Token: hex.EncodeToString(sum[:]), Expires: s.Clock.Now().Add(SessionFor).Unix()}
+	return s.SessionOf(hex.EncodeToString(sum[:]))
+}
+
+// SessionOf returns the session of a token whose SHA-256 is given in hex.
+func (s *Sessions) SessionOf(sum string) *Session {
+	return &Session{Token: sum, Expires: s.Clock.Now().Add(SessionFor).Unix()}
 }
 
 // A cookie is sealed for this place, which no setting has.

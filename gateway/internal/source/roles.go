@@ -81,13 +81,37 @@ func (r *run) scores() {
 	}
 }
 
+// rolesOf returns the operator's roles for a survey: those of the survey, else those of the source.
+func (s *Source) rolesOf(survey string) map[string]Field {
+	if roles, ok := s.roles[survey]; ok {
+		return roles
+	}
+	return s.Roles
+}
+
+// RolesOf returns the names of the fields that the operator's roles fill with an answer of a survey, or with parts of it, sorted.
+func (s *Source) RolesOf(survey string, a *event.Answer) (fields []string) {
+	roles := s.rolesOf(survey)
+	field, ok := roles[a.QuestionID]
+	if !ok && a.Question != "" {
+		field, ok = roles[a.Question]
+	}
+	if ok {
+		return []string{field.Name}
+	}
+	for key, field := range roles {
+		if strings.HasPrefix(key, a.QuestionID+".") {
+			fields = append(fields, field.Name)
+		}
+	}
+	slices.Sort(fields)
+	return fields
+}
+
 // sourceRoles applies the operator's roles: those of the survey, else those of the source. They override the values of the
 // platform and the profile. The first matching answer counts.
 func (r *run) sourceRoles() {
-	roles, ok := r.source.roles[r.data.Survey.ID]
-	if !ok {
-		roles = r.source.Roles
-	}
+	roles := r.source.rolesOf(r.data.Survey.ID)
 	if len(roles) == 0 {
 		return
 	}

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/decide"
@@ -28,16 +29,29 @@ type Delivery struct {
 	Attempts int    `json:"attempts"`
 	Created  Time   `json:"created,omitzero"`
 	Updated  Time   `json:"updated,omitzero"`
-	// Due is when a waiting delivery is attempted next.
-	Due Time `json:"due,omitzero"`
+	// Due is when a waiting delivery is attempted next; DueAsked: the product asked for that time (Retry-After).
+	Due      Time `json:"due,omitzero"`
+	DueAsked bool `json:"due_asked,omitempty"`
 	// Hint is what a person can do about a dead letter, or about the failed attempts of a waiting delivery.
 	Hint string `json:"hint,omitempty"`
 	// EventHead is its event as in a list of events, without its content; where `include=event` asks for it.
 	EventHead *Event `json:"event_head,omitempty"`
 	// Hold is why its destination is on hold, of a waiting delivery that was asked for alone; absent in lists.
 	Hold *Hold `json:"hold,omitempty"`
+	// Last is its last attempt; absent where none is kept.
+	Last *LastAttempt `json:"last,omitempty"`
 	// Log are the attempts that are kept, of a delivery that was asked for alone.
 	Log []Attempt `json:"log,omitempty"`
+}
+
+// LastAttempt is an attempt without what was sent and answered.
+type LastAttempt struct {
+	At      Time    `json:"at"`
+	TookMS  float64 `json:"took_ms"`
+	Verdict string  `json:"verdict"`
+	// Status is that of the HTTP answer; 0 where there was none.
+	Status int    `json:"status"`
+	Reason string `json:"reason,omitempty"`
 }
 
 // Attempt is one try to send a delivery: a request that was sent or could not connect.
@@ -70,6 +84,11 @@ func NewDelivery(d *state.Delivery, plan *decide.Plan) Delivery {
 	if d.State == state.Waiting {
 		v.Due = Time{d.Due}
 	}
+	if n := len(d.Log); n > 0 {
+		a := &d.Log[n-1]
+		v.Last = &LastAttempt{At: Time{a.At}, TookMS: Milliseconds(a.Took), Verdict: a.Verdict, Status: a.Status, Reason: a.Reason}
+		v.DueAsked = d.State == state.Waiting && asksForTime(a.Response)
+	}
 	for i := range d.Log {
 		a := &d.Log[i]
 		v.Log = append(v.Log, Attempt{
@@ -78,6 +97,25 @@ func NewDelivery(d *state.Delivery, plan *decide.Plan) Delivery {
 		})
 	}
 	return v
+}
+
+// NewListedDelivery makes the view of a delivery in a list: without its attempts, whose bodies make a page long, and are not for everybody
+// who may list deliveries.
+func NewListedDelivery(d *state.Delivery, plan *decide.Plan) Delivery {
+	v := NewDelivery(d, plan)
+	v.Log = nil
+	return v
+}
+
+// asksForTime reports whether a response, as it is kept, says when to try again.
+func asksForTime(response []byte) bool {
+	head, _, _ := bytes.Cut(response, []byte("\n\n"))
+	for line := range bytes.Lines(head) {
+		if name, _, found := bytes.Cut(line, []byte(":")); found && bytes.EqualFold(bytes.TrimSpace(name), []byte("Retry-After")) {
+			return true
+		}
+	}
+	return false
 }
 
 // Milliseconds returns a duration in milliseconds, with microseconds behind the point.

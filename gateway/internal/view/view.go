@@ -13,6 +13,9 @@ type Page[T any] struct {
 	Next *string `json:"next"`
 	// SearchedBackTo is how far a search got within its budget; absent where it reached the end. Next continues there.
 	SearchedBackTo Time `json:"searched_back_to,omitzero"`
+	// SearchedBy is what a search with `q` found its text as: delivery, event, response or respondent; absent without `q`, and where nothing
+	// was found.
+	SearchedBy string `json:"searched_by,omitempty"`
 	// RespondentsSince is since when events are found by their respondent, where the key of that index was lost.
 	RespondentsSince Time `json:"respondents_since,omitzero"`
 }

@@ -165,3 +165,101 @@ func TestTenantsAreSearched(t *testing.T) {
 	}
 	r.does(t, ask{path: "/v1/tenants?q=glo", token: adminToken}, 403)
 }
+
+// A list of deliveries has the last attempt of each, and neither what was sent nor what was answered: a portal link that may list
+// deliveries may not see bodies.
+func TestListedDeliveriesHaveNoBodies(t *testing.T) {
+	t.Parallel()
+	onEngines(t, func(t *testing.T, r *rig) {
+		r.accept(t, pollqr("r1", 3))
+		r.decideAs(t, func(d *state.Delivery) {
+			d.State, d.Due, d.Reason = state.Waiting, noon.Add(time.Minute), "429 Too Many Requests"
+			d.Log[0].Verdict, d.Log[0].Status, d.Log[0].Reason = "retry", 429, "429 Too Many Requests"
+			d.Log[0].Request, d.Log[0].Response = []byte("POST [secret]\n\n{\"text\":\"slow\"}"), []byte("429\nretry-after: 60\n\nbusy")
+		})
+		got := r.does(t, ask{path: "/v1/deliveries", token: readToken}, 200)
+		d := decoded[view.Page[view.Delivery]](t, got).Data[0]
+		want := &view.LastAttempt{At: view.Time{Time: noon}, TookMS: 45, Verdict: "retry", Status: 429, Reason: "429 Too Many Requests"}
+		if diff := cmp.Diff(want, d.Last); diff != "" || !d.DueAsked || strings.Contains(got.body, "slow") || strings.Contains(got.body, "busy") || strings.Contains(got.body, `"log"`) {
+			t.Errorf("%s%s", diff, got.body)
+		}
+		if one := decoded[view.Delivery](t, r.does(t, ask{path: "/v1/deliveries/" + d.ID, token: readToken}, 200, "slow", "busy")); len(one.Log) != 1 || one.Last == nil {
+			t.Errorf("%+v", one)
+		}
+	})
+}
+
+// Deliveries are searched by what a person has at hand, through an index; the answer says which.
+func TestDeliveriesAreSearched(t *testing.T) {
+	t.Parallel()
+	onEngines(t, func(t *testing.T, r *rig) {
+		publish := func(tenant, response string) (event, delivery string) {
+			t.Helper()
+			body := `{"type":"response.completed","id":"` + response + `","nps_score":1,"email":"jo@example.com","response":{"id":"` + response + `"}}`
+			got := r.does(t, ask{method: "POST", path: "/v1/events?tenant=" + tenant, token: operatorToken, body: body}, 200)
+			r.clock.Advance(time.Second)
+			return ids.FindString(got.body), r.decide(t, state.Dead).Deliveries[0].ID
+		}
+		first, firstDelivery := publish("default", "r1")
+		_, secondDelivery := publish("default", "r2")
+		_, theirs := publish("acme", "r3")
+		search := func(query, token string) (found []string, by string) {
+			t.Helper()
+			p := decoded[view.Page[view.Delivery]](t, r.does(t, ask{path: "/v1/deliveries?" + query, token: token}, 200))
+			for i := range p.Data {
+				found = append(found, p.Data[i].ID)
+			}
+			return found, p.SearchedBy
+		}
+		for query, want := range map[string][]string{
+			"q=" + firstDelivery:                     {"delivery", firstDelivery},
+			"q=" + first:                             {"event", firstDelivery},
+			"q=r2":                                   {"response", secondDelivery},
+			"q=JO@example.com":                       {"respondent", secondDelivery, firstDelivery},
+			"q=jo@example.com&state=waiting":         {"respondent"},
+			"q=jo@example.com&status=5xx&limit=1":    {"respondent", secondDelivery, firstDelivery},
+			"q=nobody@example.com":                   {""},
+			"q=r3":                                   {""},
+			"q=" + theirs:                            {""},
+			"q=jo@example.com&destination=warehouse": {"respondent"},
+			"q=r1&include=event&type=response.completed": {"response", firstDelivery},
+		} {
+			found, by := search(query, readToken)
+			if got := append([]string{by}, found...); !slices.Equal(got, want) {
+				t.Errorf("%s: %q, want %q", query, got, want)
+			}
+		}
+		portal := withCookie(r.portalOf(t, "deliveries"))
+		for query, want := range map[string]int{"jo@example.com": 0, "r3": 0, theirs: 1, firstDelivery: 0} {
+			p := decoded[view.Page[view.Delivery]](t, r.does(t, ask{path: "/v1/deliveries?q=" + query, header: portal}, 200))
+			if len(p.Data) != want {
+				t.Errorf("a portal link without bodies finds %d by %s", len(p.Data), query)
+			}
+		}
+		r.does(t, ask{path: "/v1/deliveries?q=r1&event=" + first, token: readToken}, 422, `"loc":["q"]`)
+		r.does(t, ask{path: "/v1/deliveries?q=r1&tenant=*", token: platformWide}, 422, `"loc":["q"]`)
+		r.does(t, ask{path: "/v1/deliveries?q=r1&cursor=zz", token: readToken}, 422, `"loc":["cursor"]`)
+		r.does(t, ask{path: "/v1/deliveries?q=nobody&cursor=zz", token: readToken}, 422, `"loc":["cursor"]`)
+	})
+}
+
+// The questions of a survey are those of its newest events; the setting that is missing for one can be loaded as it is.
+func TestQuestions(t *testing.T) {
+	t.Parallel()
+	r := newRigOf(t, "sources:\n  pollqr: {profile: pollqr, secrets: ["+pollqrSecret+"], surveys: {s1: {roles: {\"1\": response.score.nps}}}}\nconnections: {alarms: {slack: {webhook: \"https://hooks.slack.com/services/T1/B1/abcdefghijkl\"}}}\n")
+	for i := range 3 {
+		r.accept(t, pollqr(fmt.Sprint("r", i), 3))
+	}
+	got := decoded[view.Questions](t, r.does(t, ask{path: "/v1/sources/pollqr/questions?survey=s1", token: readToken}, 200))
+	want := view.Questions{Source: "pollqr", Survey: "s1", Events: 3, Unread: 1, Data: []view.Question{
+		{ID: "1", Type: "nps", Answers: 3, Roles: []string{"response.score.nps"}},
+		{ID: "2", Answers: 3, Roles: []string{}, Missing: `surveys: {"s1": {roles: {"2": FIELD}}}`},
+	}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Fatal(diff)
+	}
+	load(t, "sources:\n  pollqr: {profile: pollqr, secrets: ["+pollqrSecret+"], "+strings.Replace(got.Data[1].Missing, "FIELD", "response.feedback", 1)+"}\n")
+	r.does(t, ask{path: "/v1/sources/pollqr/questions?survey=none", token: readToken}, 200, `"events":0`, `"data":[]`)
+	r.does(t, ask{path: "/v1/sources/pollqr/questions", token: readToken}, 422, `"loc":["survey"]`)
+	r.does(t, ask{path: "/v1/sources/none/questions?survey=s1", token: readToken}, 404)
+}

@@ -125,8 +125,9 @@ type App struct {
 	streams *sse.Streams
 	stop    context.CancelFunc
 	leaving atomic.Bool
-	scrapes [2]scrapes    // of what is public, and of everything
-	noise   *rate.Limiter // of log lines about answers of 503
+	listens atomic.Pointer[string] // the address of Serve
+	scrapes [2]scrapes             // of what is public, and of everything
+	noise   *rate.Limiter          // of log lines about answers of 503
 }
 
 // New returns a server that does not listen yet.
@@ -162,6 +163,7 @@ func New(o Options) *App {
 	a.manage = manage.New(manage.Options{
 		Store: o.Store, Plan: o.Plan, Access: o.Access, Tenants: o.Tenants, Links: links, Guard: a.guard, Book: o.Book, Clock: o.Clock, Log: o.Log,
 		Cascade: management.DeleteTenant, Jobs: o.Jobs, Version: o.Stats.Version(),
+		Logins: &access.LoginLinks{Store: o.Store, Clock: o.Clock}, Address: a.address,
 	})
 	routes := slices.Concat(
 		management.Bound(),
@@ -212,7 +214,18 @@ func (a *App) Remember(ctx context.Context, tenants ...string) error {
 func (a *App) WatchCaptures(ctx context.Context) { a.door.WatchCaptures(ctx) }
 
 // Serve answers on a TCP listener until Shutdown.
-func (a *App) Serve(ln net.Listener) error { return a.tcp.serve(ln) }
+func (a *App) Serve(ln net.Listener) error {
+	a.listens.Store(new(ln.Addr().String()))
+	return a.tcp.serve(ln)
+}
+
+// address is where Serve answers; empty before that.
+func (a *App) address() string {
+	if at := a.listens.Load(); at != nil {
+		return *at
+	}
+	return ""
+}
 
 // ServeSocket answers on a unix socket until Shutdown: without tokens, with every scope. The file mode of the socket decides
 // who may open it.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/state/statetest"
 	"github.com/surveygate/surveygate/rules/event"
 )
 
@@ -112,7 +113,7 @@ func TestKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 		// It is killed after a number of lines, so that the moment depends on its work and not on the machine's speed.
-		after := 200 + rand.IntN(3000)
+		after := 200 + rand.IntN(statetest.Few(3000, 1000))
 		lines := bufio.NewScanner(out)
 		for n := 0; lines.Scan(); n++ {
 			word, key, _ := strings.Cut(lines.Text(), " ")

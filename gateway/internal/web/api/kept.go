@@ -234,6 +234,16 @@ func (a *API) deliveries(c *route.Call) error {
 	if q.Since, q.Until, err = c.Span(a.Clock.Now()); err != nil {
 		return err
 	}
+	if text := c.Asked("q"); text != "" {
+		page, err := a.search(c, text, &q)
+		if err == nil && heads {
+			err = a.addHeads(c, page.Data)
+		}
+		if err != nil {
+			return err
+		}
+		return answer.JSON(c.Ctx, fiber.StatusOK, page)
+	}
 	all := c.Tenant == access.AnyTenant
 	plan := a.Plan()
 	return route.List(c, a.Tenants.IDs, func(c *route.Call, cursor string, limit int) (none view.Page[view.Delivery], err error) {
@@ -248,7 +258,7 @@ func (a *API) deliveries(c *route.Call) error {
 				return none, err
 			}
 		}
-		out := view.NewPage(p, func(d state.Delivery) view.Delivery { return view.NewDelivery(&d, plan) })
+		out := view.NewPage(p, func(d state.Delivery) view.Delivery { return view.NewListedDelivery(&d, plan) })
 		if heads {
 			err = a.addHeads(c, out.Data)
 		}

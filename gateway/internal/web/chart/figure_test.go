@@ -205,7 +205,7 @@ func TestMerged(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 	spark := &Spark{Values: wave(1440, 0, 9, 0), Merge: Max}
-	if merged := spark.merged(); len(merged) > maxSparks || slices.Max(merged) != 9 {
+	if merged := spark.merged(spark.Values); len(merged) > maxSparks || slices.Max(merged) != 9 {
 		t.Errorf("a spark line of %d values: %v", len(merged), merged)
 	}
 }

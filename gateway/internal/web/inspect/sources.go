@@ -32,6 +32,10 @@ func sourceRows() []row {
 			For: "how it would read a request of its platform: proof, events, and what is not mapped; nothing is kept",
 			In:  view.SourceTest{}, Out: view.SourceTested{}, Statuses: []int{fiber.StatusTooManyRequests, fiber.StatusRequestEntityTooLarge},
 		}},
+		{(*Inspection).questions, route.Route{
+			Method: fiber.MethodGet, Path: "/v1/sources/:name/questions", Scope: access.Read, Query: []string{"survey"}, Out: view.Questions{},
+			For: "the questions in the newest responses of a survey, and which of them no role of the source reads",
+		}},
 	}
 }
 

@@ -25,6 +25,10 @@ type Options struct {
 	// Tenants are those that there are, Links the portal links.
 	Tenants *access.Tenants
 	Links   *access.Links
+	// Logins are the login links.
+	Logins *access.LoginLinks
+	// Address is where the console is served, as 127.0.0.1:8080; empty: not yet.
+	Address func() string
 	// Jobs has the replays of tenants.
 	Jobs *job.Jobs
 	// Guard bounds logins.
@@ -56,7 +60,7 @@ type row struct {
 
 // table returns the rows of all resources.
 func table() []row {
-	return slices.Concat(documentRows(), secretRows(), enableRows(), tenantRows(), tokenRows(), linkRows(), transferRows(), meRows())
+	return slices.Concat(documentRows(), secretRows(), enableRows(), tenantRows(), tokenRows(), linkRows(), loginRows(), transferRows(), meRows())
 }
 
 // Routes returns all routes.

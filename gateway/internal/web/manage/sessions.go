@@ -19,8 +19,9 @@ import (
 
 // The paths of sessions. They are not part of the API: browsers use them.
 const (
-	LoginPath  = "/console/login"
-	logoutPath = "/console/logout"
+	LoginPath       = "/console/login"
+	logoutPath      = "/console/logout"
+	openConsolePath = "/console/open"
 )
 
 // MountSessions adds the routes that begin and end sessions of browsers.
@@ -28,7 +29,9 @@ func (m *Management) MountSessions(app *fiber.App) {
 	for _, r := range []struct {
 		method, path string
 		serve        fiber.Handler
-	}{{fiber.MethodPost, LoginPath, m.login}, {fiber.MethodPost, logoutPath, m.logout}} {
+	}{
+		{fiber.MethodPost, LoginPath, m.login}, {fiber.MethodPost, logoutPath, m.logout}, {fiber.MethodGet, openConsolePath, m.openConsole},
+	} {
 		app.Add(r.method, r.path, func(c *fiber.Ctx) error {
 			c.Set(answer.RequestIDHeader, answer.RequestID(c.Context()))
 			c.Set(fiber.HeaderCacheControl, "no-store")
@@ -41,7 +44,7 @@ func (m *Management) MountSessions(app *fiber.App) {
 // maxSecret bounds a token in a login.
 const maxSecret = 4096
 
-// login begins the session of a token: that of the field `token` in a form or in JSON.
+// login begins the session of a token: that of the field `token` in a form or in JSON. A form leads to the page in its field `to`.
 func (m *Management) login(c *fiber.Ctx) error {
 	if err := route.SameOrigin(&c.Request().Header, true); err != nil {
 		return err
@@ -53,12 +56,13 @@ func (m *Management) login(c *fiber.Ctx) error {
 	// Programs name the type of forms for JSON too, as curl does by itself.
 	form := strings.HasPrefix(string(c.Request().Header.ContentType()), fiber.MIMEApplicationForm) && !bytes.HasPrefix(bytes.TrimSpace(c.Body()), []byte("{"))
 	var asked view.Login
+	var to string
 	if form {
 		values, err := url.ParseQuery(string(c.Body()))
 		if err != nil {
 			return answer.NewProblem(fiber.StatusBadRequest, view.Validation, "the body is not a form")
 		}
-		asked.Token = values.Get("token")
+		asked.Token, to = values.Get("token"), values.Get("to")
 	} else if err := route.ReadJSON(c.Body(), &asked); err != nil {
 		return err
 	}
@@ -72,21 +76,11 @@ func (m *Management) login(c *fiber.Ctx) error {
 		return answer.NewProblem(fiber.StatusUnauthorized, view.Authentication, "this is no token that counts here", "token")
 	}
 	session := m.Guard.Callers.Sessions.NewSession([]byte(token))
-	if !grant.Expires.IsZero() {
-		session.Expires = min(session.Expires, grant.Expires.Unix())
-	}
-	if err := m.Guard.Callers.SetCookie(c, session, false); err != nil {
-		return Refusal(err)
-	}
-	by := audit.By{Name: grant.By(), RequestID: answer.RequestID(c.Context())}
-	if from.IsValid() {
-		by.IP = from.String()
-	}
-	if err := m.Book.Audit.Add(m.Guard.Context, grant.Tenant, audit.Line{By: by, Did: "session.login", Of: "token/" + grant.Name}); err != nil {
+	if err := m.begin(c, session, grant, "session.login"); err != nil {
 		return err
 	}
 	if form {
-		return c.Redirect("/console/", fiber.StatusSeeOther)
+		return c.Redirect(m.below()+consolePage(to), fiber.StatusSeeOther)
 	}
 	return answer.JSON(c, fiber.StatusOK, view.Session{
 		Token: grant.Name, Tenant: grant.Tenant, Scopes: grant.Scopes.Names(), Expires: view.Time{Time: time.Unix(session.Expires, 0)},
@@ -133,9 +127,5 @@ func (m *Management) OpenLink(c *fiber.Ctx) error {
 			return Refusal(err)
 		}
 	}
-	var below string // where a proxy serves the gateway below a path
-	if public, err := url.Parse(m.Plan().Config.PublicURL); err == nil {
-		below = public.Path
-	}
-	return c.Redirect(below+"/portal"+cmp.Or(link.At, "/")+"?opened="+url.QueryEscape(opened), fiber.StatusSeeOther)
+	return c.Redirect(m.below()+"/portal"+cmp.Or(link.At, "/")+"?opened="+url.QueryEscape(opened), fiber.StatusSeeOther)
 }

@@ -23,6 +23,7 @@ var tags = []tag{
 	{"settings", "All documents of a tenant at once, as one file: export and import."},
 	{"tenants", "Customers, whose events, settings and tokens are apart from each other."},
 	{"tokens", "Who may call the API, and what for."},
+	{"login-links", "Links that begin a session of a browser."},
 	{"stats", "What was counted of destinations, sources, rules and surveys, by minute, hour or day."},
 	{"health", "How a tenant stands: what waits, what failed, and what is on hold."},
 	{"overview", "What a person looks at first: figures of a day, and what needs attention."},

@@ -77,6 +77,7 @@ var parameters = []Parameter{
 	{Name: "owner", For: "Whose documents these are."},
 	{Name: "q", For: "Only those with this text in their name or title, whatever its case."},
 	{Name: "q", Under: "/v1/destinations", For: "Only those with this text in their name or product, whatever its case."},
+	{Name: "q", Under: "/v1/deliveries", For: "The id of a delivery, event or response, or the e-mail address, phone number or external id of the person who answered."},
 	{Name: "reason", For: "Why, for those who look at it later."},
 	{Name: "respondent", For: "The e-mail address, phone number or external id of the person who answered."},
 	{Name: "response", For: "The platform's id of a response."},
