@@ -2,7 +2,6 @@ package web
 
 import (
 	"fmt"
-	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -27,14 +26,6 @@ func ruleRig(t *testing.T) (r *rig, visitor map[string]string, ids []string) {
 		ids = append(ids, id[1])
 	}
 	return r, r.visitor(t, acmeAdminToken), ids
-}
-
-func form(pairs ...string) string {
-	v := url.Values{}
-	for i := 0; i < len(pairs); i += 2 {
-		v.Add(pairs[i], pairs[i+1])
-	}
-	return v.Encode()
 }
 
 func valueOf(t *testing.T, page, name string) string {
