@@ -2,11 +2,12 @@ package web
 
 import (
 	"fmt"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
 
-	"github.com/surveygate/surveygate/gateway/internal/web/browser"
+	"github.com/surveygate/surveygate/gateway/browser"
 )
 
 const editedRule = `{"when": "nps_score <= 6", "send": ["crm"], "tests": [{"given": {"nps_score": 3}, "expect": ["crm"]}]}`
@@ -26,6 +27,15 @@ func ruleRig(t *testing.T) (r *rig, visitor map[string]string, ids []string) {
 		ids = append(ids, id[1])
 	}
 	return r, r.visitor(t, acmeAdminToken), ids
+}
+
+// form is the body of a form: names and values in turn.
+func form(pairs ...string) string {
+	values := url.Values{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		values.Add(pairs[i], pairs[i+1])
+	}
+	return values.Encode()
 }
 
 func valueOf(t *testing.T, page, name string) string {
