@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -26,6 +27,15 @@ func ruleRig(t *testing.T) (r *rig, visitor map[string]string, ids []string) {
 		ids = append(ids, id[1])
 	}
 	return r, r.visitor(t, acmeAdminToken), ids
+}
+
+// form is the body of a form: names and values in turn.
+func form(pairs ...string) string {
+	values := url.Values{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		values.Add(pairs[i], pairs[i+1])
+	}
+	return values.Encode()
 }
 
 func valueOf(t *testing.T, page, name string) string {
