@@ -69,7 +69,7 @@ examples: ## play the examples and every block of the README
 	$(GO) test -count=1 -run 'TestExamples|TestReadme' ./cmd/surveygate
 
 needs: ## install what the tests start and is missing: Redis, its client for Python, a browser
-	@.ci/need redis-server redis-cli python3 python3-redis chromium
+	@.ci/need redis-server redis-cli python3 python3-redis chromium node php ruby
 
 assets: ## fetch the files of other projects that pages load, and compare their hashes
 	@.ci/assets

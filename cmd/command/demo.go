@@ -147,7 +147,7 @@ func (d *demo) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		d.printText("\nEvery delivery is shown here until you press Ctrl-C. The console, with a link that signs you in once:\n%s", link.URL)
+		d.printText("\nEvery delivery is shown here until you press Ctrl-C. The console is at this link,\nwhich signs you in once:\n%s", link.URL)
 		d.log.follow(ctx, func(r receiver.Received) {
 			d.printText("%s  %-11s %s", r.At.Format(time.TimeOnly), r.Path, signatureText(r))
 		})

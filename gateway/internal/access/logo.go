@@ -28,7 +28,8 @@ func IsLogo(text string) bool {
 func LogoOf(text string) (kind string, image []byte) {
 	kind, encoded, ok := strings.Cut(strings.TrimPrefix(text, "data:"), ";base64,")
 	is := logoTypes[kind]
-	if !ok || !strings.HasPrefix(text, "data:") || is == nil || base64.StdEncoding.DecodedLen(len(encoded)) > maxLogo+2 {
+	if !ok || !strings.HasPrefix(text, "data:") || is == nil || strings.ContainsAny(encoded, "\r\n") || // which the decoder would skip
+		base64.StdEncoding.DecodedLen(len(encoded)) > maxLogo+2 {
 		return "", nil
 	}
 	image, err := base64.StdEncoding.Strict().DecodeString(encoded)

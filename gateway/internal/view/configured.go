@@ -139,7 +139,7 @@ type Rule struct {
 	Delay string `json:"delay,omitempty"`
 	Once  bool   `json:"once,omitempty"`
 	Send  []Step `json:"send"`
-	// Tests are its own tests, of a rule that was asked for alone.
+	// Tests are its own tests, of a rule that was asked for alone, and in lists with `include=tests`.
 	Tests []RuleTest `json:"tests,omitempty"`
 	// RuleSeen is there of a rule that was asked for alone, and in lists with `include=seen`.
 	*RuleSeen

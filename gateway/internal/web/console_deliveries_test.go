@@ -73,6 +73,27 @@ func TestDeliveriesPage(t *testing.T) {
 	}
 }
 
+// A search says what it found its text as, and rows have the last attempt.
+func TestSearchOfDeliveries(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	who := r.visitor(t, everyToken)
+	id := r.decideOne(t, "r1", 3, dead)
+	other := r.decideOne(t, "r2", 3, delivered)
+	for text, as := range map[string]string{id: "found as the id of a delivery", state.EventID(id): "found as the id of an event", "r1": "found as the id of a response"} {
+		got := r.ask(t, ask{path: "/console/t/default/deliveries?q=" + url.QueryEscape(text), header: who})
+		if got.status != 200 || !strings.Contains(got.body, as) || !strings.Contains(got.body, id) || strings.Contains(got.body, other) {
+			t.Errorf("%s: %d %s", text, got.status, got.body)
+		}
+		for _, want := range []string{`<td class="num answer">404</td>`, "45 ms", `value="` + text + `"`} {
+			if !strings.Contains(got.body, want) {
+				t.Errorf("%s lacks %s: %s", text, want, got.body)
+			}
+		}
+	}
+	noMarkup(t, r.does(t, ask{path: "/console/t/default/deliveries?q=" + url.QueryEscape(hostile), header: who}, 200, "Nothing is known by that text."))
+}
+
 // The line above the list counts what is newer, and nothing moves by itself.
 func TestNewerDeliveries(t *testing.T) {
 	t.Parallel()

@@ -132,5 +132,16 @@ func TestSurveyPage(t *testing.T) {
 	r.does(t, ask{path: "/console/t/default/surveys/pollqr/s1", header: who}, 200, "Responses a day", "NPS by week", ">50<", "24.5", "53 scores", "show as table", "<td>few</td>")
 	r.does(t, ask{path: "/console/t/default/surveys/pollqr/s1?days=90", header: who}, 200, `aria-current="true">90 days`)
 	r.does(t, ask{path: "/console/t/default/surveys/pollqr/few", header: who}, 200, "<b>few</b>", "3 scores: too few for an NPS")
+	r.does(t, ask{path: "/console/t/default/surveys/gone/s1?questions=1", header: who}, 200, "Its source is not configured any more")
+	// Questions of what was received, with the line that would read them.
+	r.accept(t, pollqr("r1", 3))
+	r.does(t, ask{path: "/console/t/default/surveys/pollqr/s1", header: who}, 200, "Show its questions")
+	got := r.does(t, ask{path: "/console/t/default/surveys/pollqr/s1?questions=1", header: who}, 200, "<h1 class=\"long\">Onboarding</h1>", "in the newest 1 event")
+	if strings.Contains(got.body, "No answers are known") {
+		t.Errorf("no question: %s", got.body)
+	}
+	r.does(t, ask{path: "/console/t/default/surveys", header: who}, 200, "Onboarding", "/console/t/default/surveys/pollqr/few", "few, n 3")
+	r.does(t, ask{path: "/console/t/default/surveys?q=onboard", header: who}, 200, "Onboarding", `value="onboard"`)
+	noMarkup(t, r.does(t, ask{path: "/console/t/default/surveys?q=" + url.QueryEscape(hostile), header: who}, 200, "No survey is like that."))
 	noMarkup(t, r.ask(t, ask{path: "/console/t/default/surveys/pollqr/" + url.PathEscape(hostile), header: who}))
 }

@@ -55,5 +55,6 @@ func TestRuleTestsArePlayed(t *testing.T) {
 		`"tests":[{"given":{"nps_score":3},"expect":["crm"],"passed":false,"failure":"it expects [crm], and [] would be sent (no match: `,
 		`{"given":{"nps_score":9},"expect":[],"passed":true}]`)
 	r.does(t, ask{method: "PUT", path: "/v1/rules/low", token: acmeAdminToken, body: rule}, 201)
+	r.does(t, ask{method: "GET", path: "/v1/rules?include=tests", token: acmeAdminToken}, 200, `"tests":[{"given":{"nps_score":3},"expect":["crm"],"passed":true},`)
 	r.does(t, ask{method: "GET", path: "/v1/rules/low", token: acmeAdminToken}, 200, `"tests":[{"given":{"nps_score":3},"expect":["crm"],"passed":true},`)
 }

@@ -109,6 +109,7 @@ func (c *Console) postAll(path string, serve page.Handler) {
 // funcs are the functions of the console's templates.
 var funcs = template.FuncMap{
 	"states": func() []string { return []string{"waiting", "delivered", "skipped", "dead", "dropped"} },
+	"passed": passed, "depth": depth, "truth": truth, "verdict": verdictOf, "answer": answerOf, "rows": rowsOf,
 	"scopes": func() []choice { return scopeChoices }, "capabilities": func() []choice { return capabilityChoices },
 	"sinces": func() []since { return sinces },
 	"lesser": func() []string { return lesserFilters },

@@ -45,15 +45,23 @@ func otherSince(value string) string {
 	return value
 }
 
+// foundAs says what the text of a search was found as.
+var foundAs = map[string]string{
+	"delivery": "found as the id of a delivery", "event": "found as the id of an event", "response": "found as the id of a response",
+	"respondent": "found as a person",
+}
+
 // deliveriesAtOnce is how many rows a page has.
 const deliveriesAtOnce = 50
 
 // deliveries is a page of the list.
 type deliveries struct {
-	List   deliveryList
+	List   view.Page[view.Delivery]
 	Filter map[string]string
 	// Since is a span of the address that is none of the choices.
 	Since string
+	// Found is what the text of a search was found as.
+	Found string
 	// Here is the page's address without the cursor, up to where that is added; Query are its filters.
 	Here, Query string
 	// Replay is the address of the page that replays what the filters select; empty where they select nothing that can be replayed.
@@ -62,21 +70,6 @@ type deliveries struct {
 	Newer    string
 	MayWrite bool
 	Problem  *page.Problem
-}
-
-// deliveryList is a list of deliveries with the last attempt of each.
-type deliveryList struct {
-	view.Page[deliveryRow]
-	// SearchedBy is the index that found them.
-	SearchedBy string `json:"searched_by"`
-}
-
-type deliveryRow struct {
-	view.Delivery
-	Last *struct {
-		Status int     `json:"status"`
-		TookMS float64 `json:"took_ms"`
-	} `json:"last"`
 }
 
 // filtersOf returns the filters in an address or a form.
@@ -117,6 +110,7 @@ func (c *Console) deliveries(r *page.Request) error {
 			return err
 		}
 	}
+	d.Found = foundAs[d.List.SearchedBy]
 	d.Here = r.Base() + "/deliveries?"
 	if len(filter) > 0 {
 		d.Here += d.Query + "&"
@@ -124,7 +118,7 @@ func (c *Console) deliveries(r *page.Request) error {
 	if replayable(filter) && d.MayWrite && len(d.List.Data) > 0 {
 		d.Replay = r.Base() + "/deliveries/replay?" + d.Query
 	}
-	if cursor == "" && d.Problem == nil {
+	if cursor == "" && d.Problem == nil && !filter.Has("q") {
 		d.Newer = d.Here + "part=newer&top=" + url.QueryEscape(top(d.List.Data))
 	}
 	if r.Wants("rows") {
@@ -139,7 +133,7 @@ func replayable(filter url.Values) bool {
 }
 
 // top names the newest row as it is now.
-func top(rows []deliveryRow) string {
+func top(rows []view.Delivery) string {
 	if len(rows) == 0 {
 		return ""
 	}

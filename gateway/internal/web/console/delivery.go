@@ -27,7 +27,7 @@ type delivery struct {
 type moment struct {
 	At view.Time
 	// Attempt is nil of other things, which have a Text.
-	Attempt *attempt
+	Attempt *shownAttempt
 	Text    string
 	// Gap: nothing happened for so long.
 	Gap bool
@@ -35,8 +35,8 @@ type moment struct {
 	State string
 }
 
-// attempt is an attempt with what is shown of it.
-type attempt struct {
+// shownAttempt is an attempt with what is shown of it.
+type shownAttempt struct {
 	view.Attempt
 	// Open: its texts are shown at once.
 	Open bool
@@ -54,7 +54,7 @@ func (c *Console) showDelivery(r *page.Request, problem *page.Problem) error {
 		return err
 	}
 	open := d.State == "waiting" || d.State == "dead"
-	d.Retry, d.Replay, d.Drop = open, d.State != "waiting", open
+	d.Retry, d.Replay, d.Drop = open, !open, open
 	d.Line = timeLine(&d.Delivery)
 	if r.Wants("now") {
 		return r.Part("delivery", "now", d)
@@ -111,8 +111,8 @@ func headerOf(text, name string) string {
 	return ""
 }
 
-func newAttempt(a *view.Attempt, open bool) *attempt {
-	v := &attempt{Attempt: *a, Open: open, Curl: curl(a.Request)}
+func newAttempt(a *view.Attempt, open bool) *shownAttempt {
+	v := &shownAttempt{Attempt: *a, Open: open, Curl: curl(a.Request)}
 	if a.Request == "" {
 		v.NoRequest = "It was not kept. Of failures it is, and of successes too where the configuration says `capture: all`."
 	}

@@ -95,12 +95,12 @@ type editor struct {
 	Problem       *page.Problem
 	// Faults are those of the text, each with its line and a caret.
 	Faults     []string
-	Outcome    *outcome
+	Outcome    *trialOutcome
 	Difference *difference
 	// Confirm is the digest of a text that stops deliveries: it is saved if it is sent back.
 	Confirm string
 	Theirs  *theirs
-	// Part is the text as a part of a file.
+	// AsFile is the text as a part of a file.
 	AsFile string
 
 	parsed *parsed
@@ -128,7 +128,7 @@ func (e *editor) draftName() string {
 	return e.Name
 }
 
-// sections are the texts of the form, as the visitor sent them.
+// take reads what the visitor typed.
 func (e *editor) take(form url.Values) {
 	e.Text = strings.ReplaceAll(form.Get("text"), "\r\n", "\n")
 	e.Event, e.Sample = form.Get("event"), strings.TrimSpace(form.Get("sample"))
@@ -220,17 +220,22 @@ func (c *Console) serveEditor(r *page.Request, e *editor) error {
 		if err := c.tryEvent(r, e); err != nil {
 			return err
 		}
-		return r.Part("edit", "outcome", e)
+		return r.Part("edit", "typed", e)
 	case r.Wants("difference"):
 		if err := c.tryLast(r, e); err != nil {
 			return err
 		}
 		return r.Part("edit", "difference", e)
 	}
-	switch form.Get("do") {
-	case "save":
-		return c.save(r, e, form.Get("confirmed"))
-	case "download":
+	confirmed := form.Get("confirmed")
+	switch {
+	case r.Query("over") == "yes": // over the version that the page shows beside the text
+		versions := form["version"]
+		e.Version = versions[len(versions)-1]
+		return c.save(r, e, confirmed)
+	case form.Get("do") == "save" || confirmed != "":
+		return c.save(r, e, confirmed)
+	case form.Get("do") == "download":
 		return c.download(r, e)
 	}
 	if err := c.tryEvent(r, e); err != nil {

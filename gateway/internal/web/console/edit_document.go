@@ -169,4 +169,3 @@ func compareLines(from, to string) []changedLine {
 	}
 	return out
 }
-

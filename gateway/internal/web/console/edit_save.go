@@ -144,6 +144,8 @@ type deletion struct {
 	Waiting    int
 	Difference *difference
 	Problem    *page.Problem
+	// Refused: it cannot be deleted now, as Problem says.
+	Refused bool
 }
 
 // confirmDelete shows what the deletion of a document would stop.
@@ -167,11 +169,11 @@ func (c *Console) showDelete(r *page.Request, problem *page.Problem) error {
 			return err
 		}
 		d.Waiting = would.Waiting
-	case d.Problem == nil:
+	default:
 		if d.Problem = r.Refusal(err); d.Problem == nil {
 			return err
 		}
-		r.Status = fiber.StatusOK // the page says why it cannot be deleted
+		r.Status, d.Refused = status, true
 		return r.Show("delete", d)
 	}
 	a, err = r.Ask(page.Ask{Method: fiber.MethodPost, Path: "/v1/try", Body: view.Trial{

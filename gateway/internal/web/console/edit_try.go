@@ -2,6 +2,7 @@ package console
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -15,8 +16,8 @@ import (
 // exampleOf begins the choice of an example in place of an event that was received.
 const exampleOf = "example:"
 
-// outcome is what the text does with one event.
-type outcome struct {
+// trialOutcome is what the text does with one event.
+type trialOutcome struct {
 	view.Tried
 	// Rules are those that the document concerns, and of a source those that match.
 	Rules []view.ExplainedRule
@@ -111,7 +112,7 @@ func (c *Console) tryEvent(r *page.Request, e *editor) error {
 	if err != nil || tried == nil && !busy {
 		return err
 	}
-	e.Outcome = &outcome{Busy: busy}
+	e.Outcome = &trialOutcome{Busy: busy}
 	if busy {
 		return nil
 	}
@@ -161,13 +162,24 @@ func (e *editor) chosen(r *page.Request) (view.TrialEvents, error) {
 		}
 		for _, t := range e.Types.Data {
 			if t.Name == kind {
-				return view.TrialEvents{Body: t.Example}, nil
+				body, err := ownExample(t.Example)
+				return view.TrialEvents{Body: body}, err
 			}
 		}
 	case e.Event != "":
 		return view.TrialEvents{IDs: []string{e.Event}}, nil
 	}
 	return view.TrialEvents{Last: 1}, nil
+}
+
+// ownExample is the example of a type as an event of the tenant that asks.
+func ownExample(example json.RawMessage) (json.RawMessage, error) {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(example, &members); err != nil {
+		return nil, fmt.Errorf("read the example of a type: %w", err)
+	}
+	delete(members, "tenant")
+	return json.Marshal(members)
 }
 
 // tryLast compares what the newest events owe with and without the text.

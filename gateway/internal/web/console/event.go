@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/surveygate/surveygate/gateway/internal/access"
@@ -28,10 +29,15 @@ type eventPage struct {
 	Rules []explainedRule
 	// MoreRules is how many are not shown; Matched and Asked count all.
 	MoreRules, Matched, Asked int
-	Data                      eventData
-	Raw                       rawBody
-	MayWrite                  bool
-	Problem                   *page.Problem
+	// AllRules is `all` where all are asked for.
+	AllRules string
+	Data     eventData
+	Scores   []score
+	Context  []fact
+	Raw      rawBody
+	// MayWrite: the visitor may replay; MayEdit: may write rules.
+	MayWrite, MayEdit bool
+	Problem           *page.Problem
 }
 
 // eventData is what the page shows of a normalised event. Numbers stay as they are written.
@@ -75,7 +81,54 @@ type eventData struct {
 		Consent    *bool           `json:"consent"`
 		Params     json.RawMessage `json:"params"`
 	} `json:"respondent"`
-	Context map[string]any `json:"context"`
+	Context map[string]string `json:"context"`
+}
+
+// score is a score of a response; Group is that of an NPS.
+type score struct{ Name, Value, Group string }
+
+// fact is a line of the normalised event.
+type fact struct{ Name, Value string }
+
+// scoreNames and contextNames are the fields of an event, in the order in which they are shown.
+var (
+	scoreNames   = []fact{{"nps", "NPS"}, {"csat", "CSAT"}, {"ces", "CES"}, {"custom", "Score"}}
+	contextNames = []fact{
+		{"ip", "IP address"}, {"user_agent", "Browser"}, {"page_url", "Page"}, {"channel", "Channel"}, {"language", "Language"}, {"country", "Country"}, {"collector_id", "Collector"},
+	}
+)
+
+// scores returns the scores of a response.
+func (d *eventData) scores() (all []score) {
+	for _, name := range scoreNames {
+		value, there := d.Response.Score[name.Name]
+		if !there {
+			continue
+		}
+		s := score{Name: name.Value, Value: string(value)}
+		if n, err := strconv.ParseFloat(s.Value, 64); err == nil && name.Name == "nps" {
+			switch {
+			case n <= 6:
+				s.Group = "detractor"
+			case n >= 9:
+				s.Group = "promoter"
+			default:
+				s.Group = "passive"
+			}
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+// facts returns what is known of where a response was given.
+func (d *eventData) facts() (all []fact) {
+	for _, name := range contextNames {
+		if value := d.Context[name.Name]; value != "" {
+			all = append(all, fact{name.Value, value})
+		}
+	}
+	return all
 }
 
 // rawBody is the body as it was received.
@@ -98,7 +151,7 @@ type piece struct {
 func (c *Console) event(r *page.Request) error { return c.showEvent(r, nil) }
 
 func (c *Console) showEvent(r *page.Request, problem *page.Problem) error {
-	e := eventPage{Problem: problem, MayWrite: r.May(access.Write)}
+	e := eventPage{Problem: problem, MayWrite: r.May(access.Write), MayEdit: r.May(access.Settings)}
 	path := page.Path("/v1/events", r.Param("id"))
 	query := url.Values{"source": {r.Query("source")}} // it tells events apart that were published with the same id
 	err := r.Together(
@@ -114,7 +167,7 @@ func (c *Console) showEvent(r *page.Request, problem *page.Problem) error {
 	if err := json.Unmarshal(e.Envelope, &envelope); err == nil {
 		_ = json.Unmarshal(envelope.Data, &e.Data) // what does not fit is left out here, and is in the JSON
 	}
-	e.Title = eventTitle(&e.Event)
+	e.Title, e.Scores, e.Context = eventTitle(&e.Event), e.Data.scores(), e.Data.facts()
 	e.Raw = newRawBody(&e.Data, r.Query("raw"))
 	e.Way, e.Took = wayOf(&e.Explained, &e.Event)
 	e.Rules = explainedRules(&e.Explained)
@@ -122,9 +175,14 @@ func (c *Console) showEvent(r *page.Request, problem *page.Problem) error {
 		if e.Rules[i].Matched {
 			e.Matched++
 		}
+		if e.MayWrite && e.Rules[i].Matched && e.Rules[i].Kind != "test" {
+			e.Rules[i].Replay = e.ID
+		}
 	}
 	e.Asked = len(e.Rules)
-	if len(e.Rules) > maxRules && r.Query("rules") != "all" {
+	if r.Query("rules") == "all" {
+		e.AllRules = "all"
+	} else if len(e.Rules) > maxRules {
 		e.Rules, e.MoreRules = e.Rules[:maxRules], len(e.Rules)-maxRules
 	}
 	if r.Wants("state") {

@@ -54,7 +54,7 @@ func (c *Console) showEventReplay(r *page.Request, e *eventReplay) error {
 		return r.Show("eventreplay", e) // it is read again, and then decided
 	}
 	a, err := r.Ask(page.Ask{
-		Method: fiber.MethodPost, Path: "/v1/try",
+		Method: fiber.MethodPost, Path: "/v1/try", DryRun: true,
 		Body: view.Trial{Events: view.TrialEvents{IDs: []string{record.ID}}, Show: []string{"explain", "requests"}},
 	})
 	var tried view.Tried
@@ -167,7 +167,7 @@ func (c *Console) showEventNormalise(r *page.Request, e *eventNormalise) error {
 			return err
 		},
 		func() error {
-			a, err := r.Ask(page.Ask{Method: fiber.MethodPost, Path: eventPath(r) + "/replay", Query: q})
+			a, err := r.Ask(page.Ask{Method: fiber.MethodPost, Path: eventPath(r) + "/replay", Query: q, DryRun: true})
 			if err != nil {
 				if problem := r.Refusal(err); problem != nil && problem.Status != http.StatusNotFound {
 					if e.Problem == nil {

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -88,9 +89,7 @@ func (c *Console) events(r *page.Request) error {
 
 func withPage(filter url.Values, limit, cursor string) url.Values {
 	q := url.Values{"limit": {limit}, "cursor": {cursor}}
-	for name, values := range filter {
-		q[name] = values
-	}
+	maps.Copy(q, filter)
 	return q
 }
 
@@ -126,24 +125,30 @@ func (c *Console) search(r *page.Request, e *events) error {
 
 func readFound(r *page.Request, f *foundEvents, q string) error {
 	var p view.Page[view.Event]
-	if err := r.Read("/v1/events", url.Values{f.Of: {q}, "limit": {maxSearched}}, &p); err != nil && answer.FromError(err).Status != http.StatusUnprocessableEntity {
+	if err := r.Read("/v1/events", url.Values{f.Of: {q}, "limit": {maxSearched}}, &p); err != nil && !isNotThere(err) {
 		return err
 	}
 	f.List, f.More = p.Data, p.Next != nil
 	return nil
 }
 
-// eventByID returns the event with an id: its own, the one it was published with, or that of one of its deliveries; none if there is none.
+// eventByID returns the event with an id: its own, the one it was published with, or that of one of its deliveries; none if there is
+// none. It is an error if several sources have an event that was published with the id.
 func (c *Console) eventByID(r *page.Request, id string) ([]view.Event, error) {
-	var x view.Explanation
-	switch err := r.Read(page.Path("/v1/events", id)+"/explain", nil, &x); {
-	case err != nil && slices.Contains([]int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity}, answer.FromError(err).Status):
-		return nil, nil // a conflict: several sources have events with that id; those are found by their source
-	case err != nil:
-		return nil, err
+	if strings.HasPrefix(id, "dl_") {
+		var d view.Delivery
+		switch err := r.Read(page.Path("/v1/deliveries", id), nil, &d); {
+		case err == nil:
+			id = d.Event
+		case !isNotThere(err):
+			return nil, err
+		}
 	}
 	var record view.Record
-	if err := r.Read(page.Path("/v1/events", x.Event.ID), nil, &record); err != nil {
+	if err := r.Read(page.Path("/v1/events", id), nil, &record); err != nil {
+		if isNotThere(err) {
+			return nil, nil
+		}
 		return nil, err
 	}
 	record.Event.Deliveries = map[string]int{}
@@ -151,4 +156,10 @@ func (c *Console) eventByID(r *page.Request, id string) ([]view.Event, error) {
 		record.Event.Deliveries[record.Deliveries[i].State]++
 	}
 	return []view.Event{record.Event}, nil
+}
+
+// isNotThere reports whether the API knows nothing of the kind that was asked for.
+func isNotThere(err error) bool {
+	status := answer.FromError(err).Status
+	return status == http.StatusNotFound || status == http.StatusUnprocessableEntity
 }

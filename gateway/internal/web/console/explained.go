@@ -19,6 +19,8 @@ type explainedRule struct {
 	Say string
 	// Steps takes the place of ExplainedRule's.
 	Steps []explainedStep
+	// Replay is the id of the event, where the visitor may replay it by this rule.
+	Replay string
 }
 
 // partRow is a part of a condition that is true, false or unknown.
@@ -85,7 +87,7 @@ func partRows(parts []view.ConditionPart) []partRow {
 	for i := range parts {
 		p := &parts[i]
 		if p.Operand && len(rows) > 0 {
-			read = append(read, p.Text+" is "+p.Value)
+			read = append(read, readText(p))
 			rows[len(rows)-1].Read = strings.Join(read, ", ")
 			continue
 		}
@@ -103,5 +105,20 @@ func partRows(parts []view.ConditionPart) []partRow {
 		}
 		rows = append(rows, row)
 	}
+	if len(rows) < 2 {
+		return rows
+	}
+	rows = rows[1:] // the whole condition and its result are in the rule's head
+	for i := range rows {
+		rows[i].Depth = max(0, rows[i].Depth-1)
+	}
 	return rows
+}
+
+// readText is a name with its value.
+func readText(p *view.ConditionPart) string {
+	if p.Value == "absent" || p.Value == "unknown" && !strings.ContainsAny(p.Text, "( ") {
+		return p.Text + " is not there"
+	}
+	return p.Text + " is " + p.Value
 }

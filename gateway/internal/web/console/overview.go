@@ -171,6 +171,9 @@ func tiles(o *view.Overview) []tile {
 		one := tile{Name: "Response time", Figure: page.Milliseconds(p.Last24h), About: "p95 of " + plural(p.N, "answer", "answers"), Page: "/destinations"}
 		if p.Few {
 			one.Figure, one.About = "few", "too few answers for a p95"
+			if p.N == 0 {
+				one.Figure, one.About = "–", "no answers in 24 h"
+			}
 		}
 		s := spark("p95 of response times by hour, last 24 hours", chart.Milliseconds, optionals(p.Hourly))
 		s.Merge = chart.Max

@@ -91,7 +91,7 @@ func (c *Console) newReplay(r *page.Request) error {
 			return err
 		}
 	}
-	return c.showNewReplay(r, &n, r.Query("count") != "")
+	return c.showNewReplay(r, &n, r.Query("count") != "" && n.Problem == nil)
 }
 
 // sinceDelivery puts the time of a delivery's last change in the place of its id: all since this one.
@@ -134,7 +134,7 @@ func (c *Console) showNewReplay(r *page.Request, n *newReplay, count bool) error
 
 // count asks what the replay selects. A refusal is the form's problem.
 func (n *newReplay) count(r *page.Request) error {
-	a, err := r.Ask(page.Ask{Method: fiber.MethodPost, Path: "/v1/replays", Body: n.request(true)})
+	a, err := r.Ask(page.Ask{Method: fiber.MethodPost, Path: "/v1/replays", Body: n.request(true), DryRun: true})
 	if err != nil {
 		problem := r.Refusal(err)
 		if problem == nil {

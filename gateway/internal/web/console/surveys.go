@@ -6,7 +6,10 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/gofiber/fiber/v2"
+
 	"github.com/surveygate/surveygate/gateway/internal/view"
+	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/gateway/internal/web/chart"
 	"github.com/surveygate/surveygate/gateway/internal/web/page"
 )
@@ -24,12 +27,17 @@ type surveyRow struct {
 	Spark       template.HTML
 	// Change is how much its NPS changed, with its sign; Trend is up, down or empty.
 	Change, Trend string
+	// Last is the day of its last response.
+	Last string
 }
 
 func newSurveyRow(s view.Survey) surveyRow {
 	row := surveyRow{Survey: s, Label: s.Title, Page: page.Path("/surveys", s.Source, s.Survey)}
 	if row.Label == "" {
 		row.Label = s.Survey
+	}
+	if s.LastSeen != nil {
+		row.Last = s.LastSeen.Format("2 Jan 2006")
 	}
 	// A score says more than a count, but one week's score may be of few responses.
 	scored := 0
@@ -91,7 +99,9 @@ type survey struct {
 	Scores         int64
 	Few            bool
 	Responses, NPS template.HTML
-	Since          view.Time
+	// Questions are those of its newest responses, which are searched for when somebody asks; NoQuestions says why they are not known.
+	Questions   *view.Questions
+	NoQuestions string
 }
 
 // fewScores is below how many responses no score is shown, as everywhere in the API.
@@ -104,18 +114,51 @@ func (c *Console) survey(r *page.Request) error {
 			s.Days = days
 		}
 	}
-	s.Label = s.Survey
+	name := s.Source + "/" + s.Survey
 	var stats view.Stats[view.SurveyStat]
-	q := url.Values{"of": {"survey:" + s.Source + "/" + s.Survey}, "step": {"day"}, "since": {page.Number(s.Days-1) + "d"}}
-	if err := r.Read("/v1/stats", q, &stats); err != nil {
+	var like view.Page[view.Survey]
+	err := r.Together(
+		func() error {
+			return r.Read("/v1/stats", url.Values{"of": {"survey:" + name}, "step": {"day"}, "since": {page.Number(s.Days-1) + "d"}}, &stats)
+		},
+		func() error { return r.Read("/v1/surveys", url.Values{"q": {s.Survey}, "limit": {"200"}}, &like) },
+		func() error {
+			if r.Query("questions") == "" {
+				return nil
+			}
+			return s.readQuestions(r)
+		},
+	)
+	if err != nil {
 		return err
 	}
-	s.Total, s.Since = stats.Total, stats.Since
+	s.Label = s.Survey
+	for _, each := range like.Data {
+		if each.Name == name && each.Title != "" {
+			s.Label = each.Title
+		}
+	}
+	s.Total = stats.Total
 	s.Scores = scores(s.Total.NPS)
 	s.Few = s.Scores < fewScores
 	s.Responses = responsesChart(&stats)
 	s.NPS = npsChart(&stats)
 	return r.Show("survey", s)
+}
+
+// readQuestions asks for the questions. A survey whose source is no longer configured has none that are known.
+func (s *survey) readQuestions(r *page.Request) error {
+	var questions view.Questions
+	err := r.Read(page.Path("/v1/sources", s.Source)+"/questions", url.Values{"survey": {s.Survey}}, &questions)
+	if err == nil {
+		s.Questions = &questions
+		return nil
+	}
+	if problem := answer.FromError(err); problem.Status == fiber.StatusNotFound {
+		s.NoQuestions = "Its source is not configured any more: " + problem.Detail[0].Msg + "."
+		return nil
+	}
+	return err
 }
 
 func scores(n view.NPS) int64 { return n.Promoters + n.Passives + n.Detractors }

@@ -3,6 +3,7 @@ package console
 import (
 	"cmp"
 	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,7 +40,7 @@ func wayOf(x *view.Explanation, ev *view.Event) (way []wayStep, took string) {
 		received.Lines = append(received.Lines, "there: "+ev.OrigType)
 	}
 	way = append(way, received, verifiedStep(x.Event.Verified), normalisedStep(x), decidedStep(x))
-	tries := attempts(x)
+	tries := attemptSteps(x)
 	slices.SortStableFunc(tries, func(a, b wayStep) int {
 		if a.Ahead != b.Ahead {
 			return cmp.Compare(boolean(a.Ahead), boolean(b.Ahead))
@@ -49,7 +50,7 @@ func wayOf(x *view.Explanation, ev *view.Event) (way []wayStep, took string) {
 	last := x.DecidedAt
 	for i := range tries {
 		if !tries[i].Ahead && !last.IsZero() {
-			tries[i].After = "+" + page.Long(max(0, tries[i].At.Sub(last)))
+			tries[i].After = later(tries[i].At.Sub(last))
 			last = tries[i].At
 		}
 	}
@@ -61,6 +62,14 @@ func wayOf(x *view.Explanation, ev *view.Event) (way []wayStep, took string) {
 		tries = append(slices.Clone(tries[:kept]), wayStep{Class: "plain", Title: fmt.Sprintf("%d more", more+1), Lines: []string{"see the steps of each rule"}})
 	}
 	return append(way, tries...), took
+}
+
+// later writes how long after another a stage began; nothing if that cannot be told.
+func later(d time.Duration) string {
+	if d < time.Millisecond {
+		return ""
+	}
+	return "+" + page.Long(d)
 }
 
 func boolean(b bool) int {
@@ -113,7 +122,7 @@ func decidedStep(x *view.Explanation) wayStep {
 	}
 	s := wayStep{Class: "ok", Title: "Decided", At: x.DecidedAt}
 	if x.Event.Revision == 0 {
-		s.After = "+" + page.Long(max(0, x.DecidedAt.Sub(x.Event.Received)))
+		s.After = later(x.DecidedAt.Sub(x.Event.Received))
 	}
 	if x.State == "dead" {
 		s.Class, s.Title = "bad", "Dead letter"
@@ -154,9 +163,9 @@ func counted(n int, one, many string) string {
 	return page.Number(n) + " " + many
 }
 
-// attempts returns the attempts of all deliveries and when they are tried next. Of the failures between the first and the last
+// attemptSteps returns the attempts of all deliveries and when they are tried next. Of the failures between the first and the last
 // attempt of a delivery there is one stage.
-func attempts(x *view.Explanation) []wayStep {
+func attemptSteps(x *view.Explanation) []wayStep {
 	var all []wayStep
 	for i := range x.Rules {
 		for j := range x.Rules[i].Steps {
@@ -167,7 +176,7 @@ func attempts(x *view.Explanation) []wayStep {
 			}
 			tried := d.Log
 			if len(tried) > 3 {
-				all = append(all, attemptStage(s, &tried[0]), between(s, tried[1:len(tried)-1]), attemptStage(s, &tried[len(tried)-1]))
+				all = append(all, attemptStage(s, &tried[0]), betweenStep(s, tried[1:len(tried)-1]), attemptStage(s, &tried[len(tried)-1]))
 			} else {
 				for k := range tried {
 					all = append(all, attemptStage(s, &tried[k]))
@@ -205,13 +214,13 @@ func outcomeOf(a *view.ExplainedAttempt) string {
 		return a.Reason
 	}
 	if a.Status != 0 {
-		return strconv.Itoa(a.Status)
+		return strings.TrimSpace(strconv.Itoa(a.Status) + " " + http.StatusText(a.Status))
 	}
 	return ""
 }
 
-// between returns one stage of several attempts.
-func between(s *view.ExplainedStep, some []view.ExplainedAttempt) wayStep {
+// betweenStep returns one stage of several attempts.
+func betweenStep(s *view.ExplainedStep, some []view.ExplainedAttempt) wayStep {
 	first, last := &some[0], &some[len(some)-1]
 	w := wayStep{Class: classOf(last.Verdict), Title: fmt.Sprintf("%d more tries", len(some)), At: first.At, Delivery: s.Delivery.ID}
 	same := true

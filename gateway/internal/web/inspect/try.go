@@ -216,6 +216,9 @@ func draftOf(d *view.Draft) ([]settings.Change, error) {
 
 // inDraft puts the place of a document in front of what a refusal of it is about.
 func inDraft(refused, err error, draft []settings.Change) error {
+	if _, ofEvents := errors.AsType[*answer.Problem](err); ofEvents { // and has its own place
+		return refused
+	}
 	problem, ok := errors.AsType[*answer.Problem](refused)
 	if !ok || problem.Status != fiber.StatusUnprocessableEntity {
 		return refused

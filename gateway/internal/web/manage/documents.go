@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -78,6 +79,11 @@ func (k kind) list(m *Management, c *route.Call) error {
 		return answer.Invalid("secrets are shown of one tenant", "show_secrets")
 	}
 	include := c.Asked("include") != ""
+	seen, tests := k == sources, false
+	if k == ruleKind {
+		asked := strings.Split(c.Asked("include"), ",")
+		seen, tests = slices.Contains(asked, "seen"), slices.Contains(asked, "tests")
+	}
 	plan := m.Plan()
 	tenants := func() []string { return append([]string{access.AnyTenant}, m.Tenants.IDs()...) }
 	return route.List(c, tenants, func(c *route.Call, cursor string, limit int) (p view.Page[shown], err error) {
@@ -105,8 +111,11 @@ func (k kind) list(m *Management, c *route.Call) error {
 		case !include || len(p.Data) == 0 || c.Tenant == access.AnyTenant: // what was counted is of one tenant
 		case k.isDestination():
 			err = m.addStanding(c, plan, entries, p.Data)
-		default:
+		case seen:
 			err = m.addSeenToAll(c, k, p.Data)
+		}
+		if tests && c.Tenant != access.AnyTenant {
+			m.addTests(c, p.Data)
 		}
 		return p, err
 	})

@@ -37,13 +37,25 @@ func (m *Management) addSeen(c *route.Call, v shown) error {
 			return err
 		}
 		v.RuleSeen = view.NewRuleSeen(sum, last)
-		for _, r := range plan.Rules(c.Tenant) {
-			if r.Name == name && r.Match.Kind == rules.RuleKind {
-				v.Tests = view.NewRuleTests(settings.Play(plan, r, m.Clock.Now().UTC()))
-			}
-		}
+		m.addTests(c, []shown{v})
 	}
 	return nil
+}
+
+// addTests plays the own tests of rules.
+func (m *Management) addTests(c *route.Call, all []shown) {
+	plan, now := m.Plan(), m.Clock.Now().UTC()
+	tested := map[string]*config.Rule{}
+	for _, r := range plan.Rules(c.Tenant) {
+		if r.Match.Kind == rules.RuleKind && len(r.Tests) > 0 {
+			tested[r.Name] = r
+		}
+	}
+	for _, each := range all {
+		if v, ok := each.(*view.Rule); ok && tested[v.Name] != nil {
+			v.Tests = view.NewRuleTests(settings.Play(plan, tested[v.Name], now))
+		}
+	}
 }
 
 // matched returns how many events a rule matched.

@@ -2,6 +2,7 @@ package observe
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -67,8 +68,8 @@ func (o *Observer) addTitles(ctx context.Context, tenant string, surveys []view.
 	if err != nil {
 		return err
 	}
-	for i := len(page.Items) - 1; i >= 0; i-- { // the newest title counts
-		ev := page.Items[i].Event
+	for _, record := range slices.Backward(page.Items) { // the newest title counts
+		ev := record.Event
 		if title := ev.Data().Survey.Title; ev.SurveyID != "" && title != "" {
 			o.titles.put(surveyKey{tenant, since, ev.Source + "/" + ev.SurveyID}, title)
 		}

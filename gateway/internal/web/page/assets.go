@@ -14,7 +14,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-//go:embed assets/*.js
+//go:embed assets/*.js assets/*.css
 var assetFiles embed.FS
 
 // styleFiles are the parts of the one style sheet, in the order of their names.
@@ -48,7 +48,11 @@ var allAssets = sync.OnceValue(func() *assets {
 		if err != nil {
 			panic(err)
 		}
-		a.add(file.Name(), "text/javascript; charset=utf-8", body)
+		kind := "text/javascript; charset=utf-8"
+		if path.Ext(file.Name()) == ".css" {
+			kind = "text/css; charset=utf-8"
+		}
+		a.add(file.Name(), kind, body)
 	}
 	parts, err := fs.Glob(styleFiles, "style/*.css")
 	if err != nil {

@@ -30,6 +30,8 @@ type Frame struct {
 	Live string
 	// Theme is light, dark, or empty for the choice of the system. Accent is a colour of the site's own style sheet, as 2b6cb0.
 	Theme, Accent string
+	// Sheet is the file in assets of a style sheet that the site has beside the shared one; empty: none.
+	Sheet string
 	// Local shows times in the browser's time zone; Keys: shortcuts work.
 	Local, Keys bool
 	// Note is shown once.

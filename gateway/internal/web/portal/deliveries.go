@@ -3,6 +3,7 @@ package portal
 import (
 	"fmt"
 	"net/url"
+	"slices"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -98,16 +99,11 @@ type deliveryPage struct {
 	Event *view.Record
 }
 
-// Failed reports whether the last attempt failed.
-func (d *deliveryPage) Failed() bool {
-	return d.State == "dead" || d.State == "waiting" && len(d.Log) > 0
-}
-
 // Newest returns the attempts, newest first.
-func (d *deliveryPage) Newest() []view.Attempt {
-	all := make([]view.Attempt, 0, len(d.Log))
-	for i := len(d.Log) - 1; i >= 0; i-- {
-		all = append(all, d.Log[i])
+func (d *deliveryPage) Newest() []*view.Attempt {
+	all := make([]*view.Attempt, 0, len(d.Log))
+	for i := range slices.Backward(d.Log) {
+		all = append(all, &d.Log[i])
 	}
 	return all
 }

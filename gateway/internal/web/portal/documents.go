@@ -66,7 +66,7 @@ type documentView struct {
 }
 
 // Fixed reports whether the visitor cannot change it.
-func (d *documentView) Fixed() bool { return d.Provenance == "file" || d.Locked }
+func (d documentView) Fixed() bool { return d.Provenance == "file" || d.Locked }
 
 type documents struct {
 	visit

@@ -110,7 +110,7 @@ func (f *hookForm) events() []string {
 	if f.All {
 		return []string{"*"}
 	}
-	return slices.Sorted(maps.Keys(f.Events))
+	return append([]string{}, slices.Sorted(maps.Keys(f.Events))...) // an empty list is refused; null would be none
 }
 
 // patch is what the form changes of a document, as a merge patch.

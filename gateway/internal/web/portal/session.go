@@ -67,7 +67,7 @@ func (p *Portal) frames(r *page.Request) string {
 // prepare gives a page the look of the link.
 func (p *Portal) prepare(r *page.Request, f *page.Frame) {
 	f.Framed = strings.HasSuffix(r.Ctx.Get("Sec-Fetch-Dest"), "frame")
-	f.Brand, f.Title, f.Tenant, f.Who = "Webhooks", "Webhooks", "", ""
+	f.Brand, f.Title, f.Tenant, f.Who, f.Sheet = "Webhooks", "Webhooks", "", "", "portal.css"
 	link := p.link(r)
 	if link == nil {
 		return

@@ -36,10 +36,10 @@ type hook struct {
 }
 
 // Fixed reports whether the visitor cannot change it.
-func (h *hook) Fixed() bool { return h.Provenance == "file" || h.Locked }
+func (h hook) Fixed() bool { return h.Provenance == "file" || h.Locked }
 
 // Look is the state that the list shows: what keeps deliveries from it comes before that of its settings.
-func (h *hook) Look() string {
+func (h hook) Look() string {
 	switch {
 	case h.State == view.Broken || h.State == view.Disabled:
 		return h.State
@@ -221,8 +221,12 @@ func (p *Portal) readHook(r *page.Request, name string) (h hook, err error) {
 	asks := []func() error{func() error { return r.Read(page.Path("/v1/webhooks", name), nil, &w) }}
 	if can(r, access.CanDeliveries) {
 		asks = append(asks,
-			func() error { return missing(r.Read(page.Path("/v1/destinations", name), url.Values{"include": {"standing"}}, &at)) },
-			func() error { return missing(r.Read("/v1/stats", url.Values{"of": {"destination:" + name}, "step": {"hour"}}, &stats)) })
+			func() error {
+				return missing(r.Read(page.Path("/v1/destinations", name), url.Values{"include": {"standing"}}, &at))
+			},
+			func() error {
+				return missing(r.Read("/v1/stats", url.Values{"of": {"destination:" + name}, "step": {"hour"}}, &stats))
+			})
 	}
 	if err := r.Together(asks...); err != nil {
 		return h, err
@@ -335,4 +339,3 @@ func missing(err error) error {
 	}
 	return err
 }
-

@@ -93,4 +93,3 @@ func indented(document json.RawMessage) string {
 	}
 	return b.String()
 }
-

@@ -64,7 +64,7 @@ var parameters = []Parameter{
 	{Name: "include", For: "`standing` adds what waits, the dead letters and the hold.", Type: Word, Words: []string{"standing"}},
 	{Name: "include", Under: "/v1/destinations", For: "`standing` adds what waits, the dead letters and the hold; `trend` the attempts of 24 hours. Both: `standing,trend`.", Type: WordList, Words: []string{"standing", "trend"}},
 	{Name: "include", Under: "/v1/sources", For: "`seen` adds what it received, and whether it is silent.", Type: Word, Words: []string{"seen"}},
-	{Name: "include", Under: "/v1/rules", For: "`seen` adds what it matched.", Type: Word, Words: []string{"seen"}},
+	{Name: "include", Under: "/v1/rules", For: "`seen` adds what it matched, `tests` how its own tests end. Both: `seen,tests`.", Type: WordList, Words: []string{"seen", "tests"}},
 	{Name: "include", Under: "/v1/deliveries", For: "`event` adds the event's head, without its content.", Type: Word, Words: []string{"event"}},
 	{Name: "include", Under: "/v1/events", For: "`raw` is the raw body, which is always there.", Type: Word, Words: []string{"raw"}},
 	{Name: "limit", For: "The length of a page.", Type: Length},

@@ -3,9 +3,9 @@
 (() => {
   const root = document.documentElement, body = document.body;
 
-  // Copying.
+  // Copying, and boxes that choose all others.
   const prepare = (within) => {
-    for (const b of within.querySelectorAll("[data-copy][hidden]")) b.hidden = false;
+    for (const b of within.querySelectorAll("[data-all][hidden], [data-copy][hidden], [data-insert][hidden]")) b.hidden = false;
     if ("local" in root.dataset) for (const t of within.querySelectorAll("time[datetime]")) local(t);
   };
   const local = (t) => {
@@ -19,6 +19,17 @@
     if (!b) return;
     const text = b.parentElement.querySelector(".copied").textContent;
     navigator.clipboard.writeText(text).then(() => { b.textContent = "Copied"; }, () => { b.textContent = "Select it to copy"; });
+  });
+
+  // Inserting what a field has at the cursor of a text.
+  document.addEventListener("click", (e) => {
+    const b = e.target.closest("[data-insert] button");
+    if (!b) return;
+    const box = b.closest("[data-insert]"), field = box.querySelector("input"), text = document.getElementById(box.dataset.insert);
+    text.setRangeText(field.value, text.selectionStart, text.selectionEnd, "end");
+    field.value = "";
+    text.focus();
+    text.dispatchEvent(new Event("input", { bubbles: true }));
   });
 
   // A pause of what is live, on all pages of this tab.
@@ -91,6 +102,10 @@
   document.addEventListener("submit", (e) => {
     const ask = (e.submitter && e.submitter.dataset.ask) || e.target.dataset.ask;
     if (ask && !window.confirm(ask)) e.preventDefault();
+  });
+  document.addEventListener("change", (e) => {
+    const all = e.target.dataset.all;
+    if (all) for (const b of e.target.form.elements) if (b.name === all) b.checked = e.target.checked;
   });
   document.addEventListener("change", (e) => { if (e.target.matches("[data-submit]")) e.target.form.requestSubmit(); });
 
