@@ -29,7 +29,7 @@ var floors = [][]string{
 	{"connectors/all"},
 
 	{"gateway/internal/clock", "gateway/internal/redact", "gateway/internal/document", "gateway/internal/redis", "gateway/internal/socket", "gateway/internal/crashpoint", "gateway/internal/tenantmap"},
-	{"gateway/internal/leaktest", "gateway/redistest", "gateway/internal/redact/redacttest", "gateway/internal/web/browser"},
+	{"gateway/internal/leaktest", "gateway/redistest", "gateway/internal/redact/redacttest", "gateway/browser"},
 	{"gateway/signature", "gateway/internal/files", "gateway/internal/repeats"},
 	{"gateway/internal/source", "gateway/internal/state", "gateway/internal/outbound"},
 	{"gateway/internal/state/statetest", "gateway/internal/vault"},
@@ -61,7 +61,7 @@ var floors = [][]string{
 // testHelpers are imported by tests (and by each other) alone, whatever their floor.
 var testHelpers = []string{
 	"connectors/connectortest", "connectors/connectortest/contract", "connectors/connectortest/credentials", "gateway/internal/leaktest", "gateway/internal/redact/redacttest",
-	"gateway/internal/state/statetest", "gateway/internal/web/browser", "gateway/redistest",
+	"gateway/internal/state/statetest", "gateway/browser", "gateway/redistest",
 }
 
 // upward are the imports that run up, each with its reason. One that is no longer needed is an error.

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/surveygate/surveygate/gateway/internal/view"
-	"github.com/surveygate/surveygate/gateway/internal/web/browser"
+	"github.com/surveygate/surveygate/gateway/browser"
 )
 
 // customer is the receiver of a customer of the platform, which refuses everything while it is broken.

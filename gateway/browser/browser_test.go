@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/surveygate/surveygate/gateway/internal/leaktest"
-	"github.com/surveygate/surveygate/gateway/internal/web/browser"
+	"github.com/surveygate/surveygate/gateway/browser"
 )
 
 func TestMain(m *testing.M) { leaktest.Main(m) }
