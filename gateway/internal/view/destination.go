@@ -44,6 +44,8 @@ type Standing struct {
 	Hold          *Hold `json:"hold"`
 	Waiting       int   `json:"waiting"`
 	OldestWaiting Time  `json:"oldest_waiting,omitzero"`
+	// DeadFrom is when the oldest of them becomes a dead letter, if it is not delivered before; absent where nothing waits.
+	DeadFrom Time `json:"dead_from,omitzero"`
 	// Dead counts its dead letters.
 	Dead int `json:"dead"`
 }
@@ -114,11 +116,15 @@ func NewDestination(d *config.Destination, standing *state.Standing) Destination
 	return v
 }
 
-// NewStanding makes the view of the standing of a destination.
-func NewStanding(d *config.Destination, standing *state.Standing) *Standing {
-	return &Standing{
+// NewStanding makes the view of the standing of a destination. What waits longer than age becomes a dead letter; 0: nothing does.
+func NewStanding(d *config.Destination, standing *state.Standing, age time.Duration) *Standing {
+	v := &Standing{
 		Hold: NewHold(d, &standing.Hold), Waiting: standing.Waiting, OldestWaiting: Time{standing.OldestWaiting}, Dead: standing.Dead,
 	}
+	if age > 0 && !standing.OldestWaiting.IsZero() {
+		v.DeadFrom = Time{standing.OldestWaiting.Add(age)}
+	}
+	return v
 }
 
 // NewHold makes the view of why deliveries to a destination wait: it is broken, disabled, or on hold. It is nil where none is so.
@@ -163,9 +169,13 @@ func definedIn(d *config.Destination) string {
 	return fmt.Sprintf("%s:%d", d.At.File, d.At.Line)
 }
 
-// DocumentOf returns the name of the document that defines a destination.
+// DocumentOf returns the name of the document that defines a destination; empty and false for one of a file.
 func DocumentOf(d *config.Destination) (string, bool) {
-	return strings.CutPrefix(d.At.File, config.StorePrefix)
+	name, is := strings.CutPrefix(d.At.File, config.StorePrefix)
+	if !is {
+		return "", false
+	}
+	return name, true
 }
 
 func rateText(r config.Rate) string {

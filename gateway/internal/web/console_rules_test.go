@@ -2,10 +2,11 @@ package web
 
 import (
 	"fmt"
-	"net/url"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/surveygate/surveygate/gateway/internal/web/browser"
 )
 
 const editedRule = `{"when": "nps_score <= 6", "send": ["crm"], "tests": [{"given": {"nps_score": 3}, "expect": ["crm"]}]}`
@@ -13,7 +14,7 @@ const editedRule = `{"when": "nps_score <= 6", "send": ["crm"], "tests": [{"give
 // ruleRig is a server with a rule as a document, and events of the scores 0 to 9.
 func ruleRig(t *testing.T) (r *rig, visitor map[string]string, ids []string) {
 	t.Helper()
-	r = newRig(t)
+	r = newPort(t)
 	r.does(t, ask{method: "PUT", path: "/v1/rules/low", token: acmeAdminToken, body: editedRule}, 201)
 	for score := range 10 {
 		body := fmt.Sprintf(`{"type": "response.completed", "id": "e%d", "nps_score": %d, "survey": {"id": "s", "title": "<script>x</script>"}}`, score, score)
@@ -25,14 +26,6 @@ func ruleRig(t *testing.T) (r *rig, visitor map[string]string, ids []string) {
 		ids = append(ids, id[1])
 	}
 	return r, r.visitor(t, acmeAdminToken), ids
-}
-
-func form(pairs ...string) string {
-	v := url.Values{}
-	for i := 0; i < len(pairs); i += 2 {
-		v.Add(pairs[i], pairs[i+1])
-	}
-	return v.Encode()
 }
 
 func valueOf(t *testing.T, page, name string) string {
@@ -164,4 +157,34 @@ func TestEditorOfKinds(t *testing.T) {
 	if !regexp.MustCompile(`href="/console/t/acme/destinations/wh_[a-z0-9]+"`).MatchString(page) {
 		t.Errorf("the page does not lead to the webhook: %s", page)
 	}
+}
+
+// As a rule is typed, what it does is shown beside it: the text keeps the focus, and faults come and go.
+func TestEditorWhileTyping(t *testing.T) {
+	t.Parallel()
+	b := browser.Start(t)
+	r, _, _ := ruleRig(t)
+	conn, err := r.dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := "http://" + conn.RemoteAddr().String()
+	_ = conn.Close()
+	login := b.Page(t, browser.Look{})
+	login.Open(base + "/console/login")
+	login.Fill("[name=token]", acmeAdminToken)
+	login.Follow("=Sign in")
+	p := login.Tab(t, browser.Look{})
+	p.Open(base + "/console/t/acme/rules/low/edit")
+	p.WaitText("#outcome", "its condition is")
+	p.WaitText("#difference", "Of the last 10 events")
+	p.Fill("#text", "when: nps_scor <= 2\nsend: [crm]\n")
+	p.WaitText("#faultline", "rule:1:7")
+	if p.Attribute(":focus", "id") != "text" {
+		t.Errorf("the focus is at %s", p.Focused())
+	}
+	p.Fill("#text", "when: nps_score <= 2\nsend: [crm]\n")
+	p.WaitGone("#faults")
+	p.WaitText("#difference", "4 removed")
+	p.CheckLooks()
 }

@@ -27,15 +27,6 @@ func (r *rig) opened(t testing.TB, link string) (visitor map[string]string, at s
 
 const allOfPortal = `{"capabilities":["webhooks","deliveries","replay","bodies","connections","rules"],"actor":"jo@acme.example"}`
 
-// form is the body of a form: names and values in turn.
-func form(pairs ...string) string {
-	values := url.Values{}
-	for i := 0; i+1 < len(pairs); i += 2 {
-		values.Add(pairs[i], pairs[i+1])
-	}
-	return values.Encode()
-}
-
 var (
 	shownSecret = regexp.MustCompile(`whsec_[A-Za-z0-9+/=]{20,}`)
 	hiddenField = regexp.MustCompile(`name="version" value="(\d+)"`)

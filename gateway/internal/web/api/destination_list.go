@@ -183,7 +183,7 @@ func (a *API) viewDestinations(c *route.Call, with added, some ...*config.Destin
 	for i, d := range some {
 		all[i] = view.NewDestination(d, &standing[i])
 		if with.standing {
-			all[i].Standing = view.NewStanding(d, &standing[i])
+			all[i].Standing = view.NewStanding(d, &standing[i], a.Plan().Config.Retention.Waiting.Age)
 		}
 		if with.trend {
 			trend := view.NewTrend(trends[d.Name], from)

@@ -179,7 +179,7 @@ func versionOf(s *view.Setting) string {
 
 // document reads what the path names: of destinations, a webhook or a connection.
 func (c *Console) document(r *page.Request) (*editable, *view.Setting, error) {
-	part := strings.Split(strings.TrimPrefix(string(r.Ctx.Context().Path()), Root+"/t/"+r.Tenant+"/"), "/")[0]
+	part, _, _ := strings.Cut(strings.TrimPrefix(string(r.Ctx.Context().Path()), Root+"/t/"+r.Tenant+"/"), "/")
 	return documentOf(r, part, r.Param("name"))
 }
 

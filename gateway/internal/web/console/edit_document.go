@@ -144,9 +144,9 @@ func compareLines(from, to string) []changedLine {
 	for i := range common {
 		common[i] = make([]int, len(b)+1)
 	}
-	for i := len(a) - 1; i >= 0; i-- {
-		for j := len(b) - 1; j >= 0; j-- {
-			if a[i] == b[j] {
+	for i, own := range slices.Backward(a) {
+		for j, other := range slices.Backward(b) {
+			if own == other {
 				common[i][j] = common[i+1][j+1] + 1
 			} else {
 				common[i][j] = max(common[i+1][j], common[i][j+1])

@@ -165,7 +165,7 @@ func (m *Management) addStanding(c *route.Call, plan *decide.Plan, entries []set
 			d = compiledDestination(entries, names[i])
 		}
 		if d != nil {
-			v.Common().Standing = view.NewStanding(d, &standing[i])
+			v.Common().Standing = view.NewStanding(d, &standing[i], plan.Config.Retention.Waiting.Age)
 		}
 	}
 	return nil

@@ -70,8 +70,11 @@ type Snippet struct {
 }
 
 var languages = []Snippet{
-	{Key: "go", Name: "Go", File: "verify.go.txt"}, {Key: "node", Name: "JavaScript", File: "verify.js"}, {Key: "python", Name: "Python", File: "verify.py"},
-	{Key: "php", Name: "PHP", File: "verify.php"}, {Key: "ruby", Name: "Ruby", File: "verify.rb"},
+	{Key: "go", Name: "Go", File: "verify.go.txt"},
+	{Key: "node", Name: "JavaScript", File: "verify.js"},
+	{Key: "python", Name: "Python", File: "verify.py"},
+	{Key: "php", Name: "PHP", File: "verify.php"},
+	{Key: "ruby", Name: "Ruby", File: "verify.rb"},
 }
 
 // Snippets returns the snippets of all languages.

@@ -3,6 +3,7 @@ package portal
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -95,9 +96,7 @@ func TestSnippetsVerify(t *testing.T) {
 	otherSecret.Secret = other
 	unsigned.Headers = map[string]string{"webhook-id": "dl_ev_1_2", "webhook-timestamp": good.Headers["webhook-timestamp"]}
 	renamed.Headers = map[string]string{}
-	for name, value := range good.Headers {
-		renamed.Headers[name] = value
-	}
+	maps.Copy(renamed.Headers, good.Headers)
 	renamed.Headers["webhook-id"] = "dl_ev_1_3"
 	cases := []struct {
 		name    string
@@ -156,7 +155,7 @@ func TestSnippetsVerify(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				verify := exec.CommandContext(t.Context(), command[0], command[1:]...) //nolint:gosec // it is one of runners
+				verify := exec.CommandContext(t.Context(), command[0], command[1:]...)
 				verify.Dir, verify.Stdin = dir, bytes.NewReader(in)
 				out, _ := verify.CombinedOutput() // the code says what came of it
 				if got := verify.ProcessState.ExitCode(); got != c.code {
