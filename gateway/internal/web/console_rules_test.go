@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/surveygate/surveygate/gateway/internal/web/browser"
+	"github.com/surveygate/surveygate/gateway/browser"
 )
 
 const editedRule = `{"when": "nps_score <= 6", "send": ["crm"], "tests": [{"given": {"nps_score": 3}, "expect": ["crm"]}]}`
