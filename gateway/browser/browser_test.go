@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/surveygate/surveygate/gateway/internal/leaktest"
 	"github.com/surveygate/surveygate/gateway/browser"
+	"github.com/surveygate/surveygate/gateway/internal/leaktest"
 )
 
 func TestMain(m *testing.M) { leaktest.Main(m) }

@@ -20,7 +20,7 @@ var axe string
 var pictures = flag.String("pictures", "", "the folder into which each page that is checked is drawn")
 
 // Check finds what no page may have, as it is shown now:
-//   - a line in the console, an exception, a violation of its policy, a failed request, since the tab was opened;
+//   - a line in the console, an exception, a violation of its policy, a failed request, since the tab was opened, or since it was reported;
 //   - something serious or critical that axe finds: text of little contrast, a control without a name;
 //   - content wider than the window;
 //   - not exactly one h1; a style attribute.
@@ -41,6 +41,7 @@ func (p *Page) Check(expected ...string) {
 		}
 		if !known {
 			faults = append(faults, line)
+			p.recorder.forget(line)
 		}
 	}
 	for _, part := range expected {

@@ -99,6 +99,13 @@ func (r *recorder) lines() []string {
 	return slices.Clone(r.said)
 }
 
+// forget forgets a line that was reported, so that the next page is not blamed for it.
+func (r *recorder) forget(line string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.said = slices.DeleteFunc(r.said, func(said string) bool { return said == line })
+}
+
 // shown is an argument of console.log: a string as it is, anything else as the browser describes it.
 func shown(o *runtime.RemoteObject) string {
 	var text string

@@ -188,11 +188,18 @@ func TestStreamBounds(t *testing.T) {
 		return l
 	}
 	first := opened("a", http.StatusOK)
-	opened("a", http.StatusOK)
-	opened("a", http.StatusTooManyRequests)
+	second := opened("a", http.StatusOK)
+	opened("a", http.StatusOK) // in place of the first
+	<-f.ended
+	if _, err := io.Copy(io.Discard, first.lines); err != nil { // its client sees the end
+		t.Error(err)
+	}
+	if n := r.app.streams.Open(); n != 2 {
+		t.Errorf("%d streams are open", n)
+	}
 	opened("b", http.StatusOK)
 	opened("b", http.StatusServiceUnavailable)
-	if err := first.res.Body.Close(); err != nil {
+	if err := second.res.Body.Close(); err != nil {
 		t.Fatal(err)
 	}
 	<-f.ended

@@ -86,7 +86,7 @@ func (r *Request) Ask(ask Ask) (*Answer, error) {
 			}
 		}
 	}
-	if r.Tenant != "" && !r.site.Portal && !query.Has("tenant") {
+	if r.Tenant != "" && !r.site.Portal && !query.Has("tenant") && !strings.HasPrefix(ask.Path, "/v1/tenants") { // these name theirs in the path
 		query.Set("tenant", r.Tenant)
 	}
 	target := ask.Path

@@ -16,13 +16,13 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/surveygate/surveygate/gateway/internal/clock"
-	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 )
 
 // Options bound streams. WriteTimeout is required; zero values of the others mean their default.
 type Options struct {
-	// Max is how many streams may be open (default 256), MaxPerOwner how many of one session or token (default 8).
+	// Max is how many streams may be open (default 256), MaxPerOwner how many of one session or token (default 8): one more ends its
+	// oldest.
 	Max, MaxPerOwner int
 	// Lifetime is how long a stream lasts (default 5 minutes). Clients of server-sent events connect again by themselves.
 	Lifetime time.Duration
@@ -63,12 +63,14 @@ type Streams struct {
 	mu     sync.Mutex
 	open   map[*stream]struct{}
 	owners map[string]int // open streams of each owner
+	opened uint64         // how many there ever were
 	ended  bool
 }
 
 // stream is one open stream.
 type stream struct {
 	streams *Streams
+	number  uint64 // they are counted as they open
 	owner   string
 	conn    net.Conn
 	ctx     context.Context // ends with the stream
@@ -92,7 +94,7 @@ func New(o Options) *Streams {
 // its lifetime is over, the client has left, or End is called; then the context that open got ends. owner is the session or
 // token of the caller, which has a bound of its own. open runs before Serve returns; what it returns as an error is the answer.
 //
-// At a bound Serve returns a Problem: 429 for the owner's, 503 for that of all.
+// At the bound of the owner its oldest stream ends; at that of all Serve returns a Problem with 503.
 func (s *Streams) Serve(c *fiber.Ctx, owner string, open func(ctx context.Context) (<-chan Event, error)) error {
 	if c.Method() == fiber.MethodHead {
 		setHeader(c)
@@ -136,17 +138,41 @@ func (s *Streams) admit(owner string, conn net.Conn) (*stream, error) {
 	case s.ended:
 		return nil, answer.Unavailable("the gateway is stopping", answer.DefaultRetryAfter, nil)
 	case s.owners[owner] >= s.options.MaxPerOwner:
-		p := answer.NewProblem(fiber.StatusTooManyRequests, view.RateLimited, "too many streams of this token or session are open: close one first")
-		p.RetryAfter = answer.DefaultRetryAfter
-		return nil, p
+		s.giveWay(owner)
 	case len(s.open) >= s.options.Max:
 		return nil, answer.Unavailable("too many streams are open", answer.DefaultRetryAfter, nil)
 	}
-	st := &stream{streams: s, owner: strings.Clone(owner), conn: conn}
+	s.opened++
+	st := &stream{streams: s, owner: strings.Clone(owner), conn: conn, number: s.opened}
 	st.ctx, st.end = context.WithTimeout(s.ctx, s.options.Lifetime)
 	s.open[st] = struct{}{}
 	s.owners[st.owner]++
 	return st, nil
+}
+
+// giveWay ends the oldest stream of an owner; s.mu is held. A browser that goes from page to page leaves streams behind, which are only
+// noticed by a failing write: its next page must not be refused for them.
+func (s *Streams) giveWay(owner string) {
+	var oldest *stream
+	for st := range s.open {
+		if st.owner == owner && (oldest == nil || st.number < oldest.number) {
+			oldest = st
+		}
+	}
+	_ = oldest.conn.SetWriteDeadline(wall.Now().Add(endWithin)) // it may be in a write
+	s.remove(oldest)
+	oldest.end()
+}
+
+// remove frees the place of a stream; s.mu is held.
+func (s *Streams) remove(st *stream) {
+	if _, there := s.open[st]; !there {
+		return
+	}
+	delete(s.open, st)
+	if s.owners[st.owner]--; s.owners[st.owner] <= 0 {
+		delete(s.owners, st.owner)
+	}
 }
 
 // Open returns how many streams are open.
@@ -172,10 +198,7 @@ func (st *stream) close() {
 	s := st.streams
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.open, st)
-	if s.owners[st.owner]--; s.owners[st.owner] <= 0 {
-		delete(s.owners, st.owner)
-	}
+	s.remove(st)
 }
 
 // write writes events and heartbeats until the stream ends.
@@ -203,8 +226,8 @@ func (st *stream) write(w *bufio.Writer, events <-chan Event) {
 func (st *stream) flush(w *bufio.Writer, part []byte) error {
 	s := st.streams
 	s.mu.Lock()
-	err := errEnded // End has set the last deadline
-	if !s.ended {
+	err := errEnded // End or giveWay has set the last deadline
+	if _, open := s.open[st]; open && !s.ended {
 		err = st.conn.SetWriteDeadline(wall.Now().Add(s.options.WriteTimeout))
 	}
 	s.mu.Unlock()
