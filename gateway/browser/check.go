@@ -135,11 +135,12 @@ func (p *Page) axe() []string {
 	}))
 	var faults []string
 	for _, v := range found {
-		line := fmt.Sprintf("axe, %s: %s: %s", v.Impact, v.ID, v.Help)
+		var line strings.Builder
+		line.WriteString(fmt.Sprintf("axe, %s: %s: %s", v.Impact, v.ID, v.Help))
 		for _, node := range v.Nodes {
-			line += fmt.Sprintf("\n\t%s\n\t\t%s", node.HTML, node.Why)
+			line.WriteString(fmt.Sprintf("\n\t%s\n\t\t%s", node.HTML, node.Why))
 		}
-		faults = append(faults, line)
+		faults = append(faults, line.String())
 	}
 	return faults
 }

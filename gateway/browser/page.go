@@ -39,16 +39,16 @@ const world = "surveygate-test"
 // Page opens a tab with cookies and storage of its own. It is closed when the test has ended.
 func (b *Browser) Page(t testing.TB, look Look) *Page {
 	t.Helper()
-	return open(t, b.ctx, look, chromedp.WithNewBrowserContext())
+	return open(b.ctx, t, look, chromedp.WithNewBrowserContext())
 }
 
 // Tab opens another tab that shares cookies and storage with p.
 func (p *Page) Tab(t testing.TB, look Look) *Page {
 	t.Helper()
-	return open(t, p.ctx, look)
+	return open(p.ctx, t, look)
 }
 
-func open(t testing.TB, parent context.Context, look Look, options ...chromedp.ContextOption) *Page {
+func open(parent context.Context, t testing.TB, look Look, options ...chromedp.ContextOption) *Page {
 	t.Helper()
 	p := &Page{t: t, look: look, recorder: &recorder{asked: map[network.RequestID]string{}}}
 	options = append(options, chromedp.WithListener(p.recorder.take), chromedp.WithListener(p.answerDialog))

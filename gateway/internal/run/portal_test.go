@@ -10,8 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/browser"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 )
 
 // customer is the receiver of a customer of the platform, which refuses everything while it is broken.
@@ -38,7 +38,7 @@ func (s *site) portalLink(host, body string) string {
 		s.t.Fatal(err)
 	}
 	req.Header.Set("Authorization", "Bearer "+s.started.Token)
-	res, err := http.DefaultClient.Do(req) //nolint:forbidigo // a test asks as a platform does
+	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		s.t.Fatal(err)
 	}

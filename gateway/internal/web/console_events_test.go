@@ -240,8 +240,12 @@ func TestEventsSearch(t *testing.T) {
 	outcome := r.decide(t, state.Waiting)
 	r.does(t, ask{method: "POST", path: "/v1/events", token: everyToken, body: `{"type":"response.completed","id":"mine","email":"jo@example.com"}`}, 200)
 	for _, c := range []struct{ q, by string }{
-		{id, "Found by its id"}, {outcome.Deliveries[0].ID, "Found by its id"}, {"mine", "Found by its id"}, {"r1", "Found by its response"},
-		{"jo@example.com", "Found by its respondent"}, {" r1 ", "Found by its response"},
+		{id, "Found by its id"},
+		{outcome.Deliveries[0].ID, "Found by its id"},
+		{"mine", "Found by its id"},
+		{"r1", "Found by its response"},
+		{"jo@example.com", "Found by its respondent"},
+		{" r1 ", "Found by its response"},
 	} {
 		lacks(t, r.visits(t, every, "/events?q="+url.QueryEscape(c.q), 200, c.by), "Nothing was found")
 	}
@@ -272,8 +276,15 @@ func TestQuestionsOfEventPages(t *testing.T) {
 		path string
 		want int
 	}{
-		{"/events", 2}, {"/events?rule=detractor", 2}, {"/events?q=" + id, 4}, {"/events?part=newer&after=" + id, 1}, {"/events/" + id, 2}, {"/events/" + id + "?part=state", 2},
-		{"/events/" + id + "/drop", 1}, {"/replays", 1}, {"/replays/new", 1},
+		{"/events", 2},
+		{"/events?rule=detractor", 2},
+		{"/events?q=" + id, 4},
+		{"/events?part=newer&after=" + id, 1},
+		{"/events/" + id, 2},
+		{"/events/" + id + "?part=state", 2},
+		{"/events/" + id + "/drop", 1},
+		{"/replays", 1},
+		{"/replays/new", 1},
 	} {
 		before := left()
 		r.visits(t, every, c.path, 200)

@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding/base64"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -72,9 +73,7 @@ func TestPagesNeedASession(t *testing.T) {
 	r := newRig(t)
 	acme := r.visitor(t, acmeToken)
 	foreign := map[string]string{}
-	for name, value := range acme {
-		foreign[name] = value
-	}
+	maps.Copy(foreign, acme)
 	foreign["Sec-Fetch-Site"] = "cross-site"
 	routes := pageRoutes(r)
 	if len(routes) < 8 {
@@ -190,10 +189,19 @@ func TestLook(t *testing.T) {
 func TestLongTimes(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ got, want string }{
-		{page.Milliseconds(0.42), "0.4 ms"}, {page.Milliseconds(88), "88 ms"}, {page.Milliseconds(2100), "2.1 s"}, {page.Milliseconds(nil), "–"},
-		{page.Number(1234567), "1,234,567"}, {page.Number(-88), "−88"}, {page.Number(0.5), "0.5"},
-		{page.Percent(0.99999), "99.9 %"}, {page.Percent(1.0), "100 %"}, {page.Percent(0.0001), "0.1 %"}, {page.Percent(0.0), "0 %"},
-		{page.Bytes(598), "598 B"}, {page.Bytes(20 << 10), "20 KiB"},
+		{page.Milliseconds(0.42), "0.4 ms"},
+		{page.Milliseconds(88), "88 ms"},
+		{page.Milliseconds(2100), "2.1 s"},
+		{page.Milliseconds(nil), "–"},
+		{page.Number(1234567), "1,234,567"},
+		{page.Number(-88), "−88"},
+		{page.Number(0.5), "0.5"},
+		{page.Percent(0.99999), "99.9 %"},
+		{page.Percent(1.0), "100 %"},
+		{page.Percent(0.0001), "0.1 %"},
+		{page.Percent(0.0), "0 %"},
+		{page.Bytes(598), "598 B"},
+		{page.Bytes(20 << 10), "20 KiB"},
 	} {
 		if c.got != c.want {
 			t.Errorf("%q, not %q", c.got, c.want)

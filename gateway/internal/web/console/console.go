@@ -117,9 +117,15 @@ var funcs = template.FuncMap{
 
 // items are the entries of the menu.
 var items = []page.Item{
-	{Name: "Overview", Path: "/", Key: "o"}, {Name: "Deliveries", Path: "/deliveries", Key: "d"}, {Name: "Events", Path: "/events", Key: "e"},
-	{Name: "Destinations", Path: "/destinations", Key: "t"}, {Name: "Sources", Path: "/sources", Key: "s"}, {Name: "Rules", Path: "/rules", Key: "r"},
-	{Name: "Surveys", Path: "/surveys", Key: "v"}, {Name: "Replays", Path: "/replays", Key: "p"}, {Name: "Settings", Path: "/settings", Key: "c"},
+	{Name: "Overview", Path: "/", Key: "o"},
+	{Name: "Deliveries", Path: "/deliveries", Key: "d"},
+	{Name: "Events", Path: "/events", Key: "e"},
+	{Name: "Destinations", Path: "/destinations", Key: "t"},
+	{Name: "Sources", Path: "/sources", Key: "s"},
+	{Name: "Rules", Path: "/rules", Key: "r"},
+	{Name: "Surveys", Path: "/surveys", Key: "v"},
+	{Name: "Replays", Path: "/replays", Key: "p"},
+	{Name: "Settings", Path: "/settings", Key: "c"},
 }
 
 func (c *Console) menu(r *page.Request) []page.Item {

@@ -2,6 +2,7 @@ package console
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -86,9 +87,7 @@ func filtersOf(get func(string) string) url.Values {
 // asked returns the question to the API for a page of deliveries.
 func asked(filter url.Values, more ...string) url.Values {
 	q := url.Values{"include": {"event"}, "limit": {fmt.Sprint(deliveriesAtOnce)}}
-	for name, values := range filter {
-		q[name] = values
-	}
+	maps.Copy(q, filter)
 	for i := 0; i < len(more); i += 2 {
 		q.Set(more[i], more[i+1])
 	}
@@ -229,14 +228,15 @@ func acted(done int, what string, refused map[string]int) string {
 	if done == 1 {
 		is = "is "
 	}
-	note := plural(int64(done), "delivery ", "deliveries ") + is + what + "."
+	var note strings.Builder
+	note.WriteString(plural(int64(done), "delivery ", "deliveries ") + is + what + ".")
 	reasons := make([]string, 0, len(refused))
 	for reason := range refused {
 		reasons = append(reasons, reason)
 	}
 	slices.Sort(reasons)
 	for _, reason := range reasons {
-		note += fmt.Sprintf(" %d not: %s.", refused[reason], strings.TrimSuffix(reason, "."))
+		note.WriteString(fmt.Sprintf(" %d not: %s.", refused[reason], strings.TrimSuffix(reason, ".")))
 	}
-	return note
+	return note.String()
 }

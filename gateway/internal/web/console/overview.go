@@ -330,14 +330,15 @@ func (c *Console) sendSample(r *page.Request) error {
 	if err := a.Decode(&results); err != nil {
 		return err
 	}
-	for _, result := range results.Results {
-		if result.Error != nil {
-			err := answer.NewProblem(fiber.StatusUnprocessableEntity, view.Validation, result.Error.Msg, result.Error.Loc...)
-			return c.showSample(r, s, r.Refusal(err))
-		}
-		return r.See("/events/"+url.PathEscape(result.ID), "The event was published. Your rules decide it like any other.")
+	if len(results.Results) != 1 { // several events were sent
+		return r.See("/events", plural(int64(len(results.Results)), "event was ", "events were ")+"read. Invalid ones were left out.")
 	}
-	return r.See("/events", "The event was published.")
+	result := &results.Results[0]
+	if result.Error != nil {
+		err := answer.NewProblem(fiber.StatusUnprocessableEntity, view.Validation, result.Error.Msg, result.Error.Loc...)
+		return c.showSample(r, s, r.Refusal(err))
+	}
+	return r.See("/events/"+url.PathEscape(result.ID), "The event was published. Your rules decide it like any other.")
 }
 
 // spark is a spark line of 24 hours.

@@ -44,13 +44,21 @@ func mayOf(r *page.Request) may {
 type choice struct{ Name, For string }
 
 var scopeChoices = []choice{
-	{"read", "sees everything but secrets"}, {"write", "retries, replays, pauses and drops"}, {"publish", "sends events"}, {"secrets", "sees what is hidden otherwise"},
-	{"settings", "changes webhooks, connections, sources and rules"}, {"admin", "tenants, tokens, portal links, import and export"},
+	{"read", "sees everything but secrets"},
+	{"write", "retries, replays, pauses and drops"},
+	{"publish", "sends events"},
+	{"secrets", "sees what is hidden otherwise"},
+	{"settings", "changes webhooks, connections, sources and rules"},
+	{"admin", "tenants, tokens, portal links, import and export"},
 }
 
 var capabilityChoices = []choice{
-	{"webhooks", "makes and changes webhooks"}, {"connections", "makes and changes connections"}, {"rules", "makes and changes rules"},
-	{"deliveries", "sees deliveries"}, {"replay", "retries and recovers deliveries"}, {"bodies", "sees requests, responses and answers"},
+	{"webhooks", "makes and changes webhooks"},
+	{"connections", "makes and changes connections"},
+	{"rules", "makes and changes rules"},
+	{"deliveries", "sees deliveries"},
+	{"replay", "retries and recovers deliveries"},
+	{"bodies", "sees requests, responses and answers"},
 }
 
 // tokens is the list of tokens with the form that makes one.

@@ -61,7 +61,7 @@ func (r *Request) frame(page string, data any) *Frame {
 	if s.Menu != nil && r.Grant != nil {
 		f.Menu = s.Menu(r)
 	}
-	for _, choice := range strings.Split(r.Ctx.Cookies(lookCookie), ".") {
+	for choice := range strings.SplitSeq(r.Ctx.Cookies(lookCookie), ".") {
 		switch choice {
 		case "light", "dark":
 			f.Theme = strings.Clone(choice)
