@@ -3,6 +3,7 @@ package connectors
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -53,6 +54,12 @@ func Names() []string {
 	}
 	sort.Strings(names)
 	return names
+}
+
+// Products returns the names of all products that connections may have, sorted: no actions, and not the webhook, which has settings of its
+// own.
+func Products() []string {
+	return slices.DeleteFunc(Names(), func(name string) bool { return strings.Contains(name, ".") || name == "webhook" })
 }
 
 // Actions returns the sorted actions of a product, without the product's name. The product's main connector is not among them.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -151,6 +152,13 @@ func (p *Page) draw() {
 	if err := os.MkdirAll(*pictures, 0o750); err != nil {
 		p.t.Fatal(err)
 	}
-	name := strings.NewReplacer("/", "_", " ", "_").Replace(p.t.Name()) + "_" + p.look.String()
+	path := p.URL()
+	if u, err := url.Parse(path); err == nil {
+		path = u.Path
+	}
+	name := strings.NewReplacer("/", "_", " ", "_").Replace(p.t.Name() + path + "_" + p.look.String())
+	if len(name) > 200 { // file systems bound names
+		name = name[:100] + name[len(name)-100:]
+	}
 	p.Screenshot(filepath.Join(*pictures, name+".png"))
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
@@ -51,12 +52,20 @@ var editables = []editable{
 	},
 	{
 		Kind: "connection", Part: "destinations", keys: []string{"title", "enabled"},
-		starter: "slack:\n  webhook: https://hooks.slack.com/services/...\n",
+		starter: "PRODUCT:\n  SETTING: its value\n",
 	},
 	{
 		Kind: "source", Part: "sources", keys: []string{"title", "enabled", "profile", "secrets", "path_token", "unverified"},
 		starter: "profile: pollqr\nsecrets: [the secret that the platform shows]\n",
 	},
+}
+
+// beginning is the text of a new document; that of a connection names the products that there are.
+func (k *editable) beginning() string {
+	if k.Kind != "connection" {
+		return k.starter
+	}
+	return "# PRODUCT is one of " + strings.Join(connectors.Products(), ", ") + "\n" + k.starter
 }
 
 func editableOf(kind string) *editable {
@@ -153,7 +162,7 @@ func (c *Console) newDocument(r *page.Request) error {
 	if err := mayEdit(r); err != nil {
 		return err
 	}
-	e := &editor{editable: kind, New: true, Text: kind.starter, Event: r.Query("event"), Name: r.Query("name")}
+	e := &editor{editable: kind, New: true, Text: kind.beginning(), Event: r.Query("event"), Name: r.Query("name")}
 	return c.serveEditor(r, e)
 }
 

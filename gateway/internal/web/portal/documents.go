@@ -7,6 +7,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/page"
@@ -24,7 +25,7 @@ type kind struct {
 var (
 	connectionKind = kind{
 		one: "connection", many: "connections", title: "Connections", needs: access.CanConnections, about: "A connection is a product that events are sent to, with its credentials.",
-		example: "{\n  \"slack\": {\n    \"webhook\": \"https://hooks.slack.com/services/…\"\n  }\n}\n",
+		example: "{\n  \"PRODUCT\": {\n    \"SETTING\": \"…\"\n  }\n}\n",
 	}
 	ruleKind = kind{
 		one: "rule", many: "rules", title: "Rules", needs: access.CanRules, about: "A rule decides which events are sent where.",
@@ -53,7 +54,13 @@ func (p *Portal) mountDocuments() {
 // kindView is a kind as templates know it.
 type kindView struct{ One, Many, Title, About string }
 
-func (k kind) view() kindView { return kindView{k.one, k.many, k.title, k.about} }
+func (k kind) view() kindView {
+	v := kindView{k.one, k.many, k.title, k.about}
+	if k.one == connectionKind.one {
+		v.About += " The products are " + strings.Join(connectors.Products(), ", ") + "."
+	}
+	return v
+}
 
 // documentView is what connections and rules have in common, and what only one of them has.
 type documentView struct {
