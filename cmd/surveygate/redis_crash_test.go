@@ -75,9 +75,10 @@ func TestRedisGone(t *testing.T) {
 			away[0](server)
 			back := time.After(gone)
 			until(t, "intake refuses", func() bool { return l.refused.Load() > 0 })
-			if status, text := p.request(t, http.MethodGet, "/readyz"); status != http.StatusServiceUnavailable {
-				t.Errorf("ready without a store: %d %s", status, text)
-			}
+			until(t, "it is not ready", func() bool { // it looks once a second
+				status, _ := p.request(t, http.MethodGet, "/readyz")
+				return status == http.StatusServiceUnavailable
+			})
 			if status, _ := p.request(t, http.MethodGet, "/healthz"); status != http.StatusOK {
 				t.Errorf("a restart would mend nothing, and it asks for one: %d", status)
 			}

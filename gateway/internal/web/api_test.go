@@ -356,7 +356,7 @@ func TestExplain(t *testing.T) {
 	got := r.ask(t, ask{path: "/v1/events/" + id + "/explain", token: readToken})
 	for _, part := range []string{
 		`"state":"decided"`, `"summary":"1 delivery: 1 waiting"`, `"name":"detractor","matched":true`, `"name":"promoter","matched":false`,
-		`{"text":"nps_score","value":"3","depth":1}`, `"state":"waiting","reason":"503 Service Unavailable"`,
+		`{"text":"nps_score","value":"3","depth":1,"operand":true}`, `"state":"waiting","reason":"503 Service Unavailable"`,
 	} {
 		if !strings.Contains(got.body, part) {
 			t.Errorf("lacks %s: %s", part, got.body)
