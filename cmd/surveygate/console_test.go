@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,10 +17,13 @@ import (
 	"github.com/surveygate/surveygate/gateway/browser"
 )
 
-// demo is a running demo, with the link that signs a browser in.
-type demo struct{ address, link string }
+// demo is a running demo, with the link that signs a browser in and its token.
+type demo struct{ address, link, token string }
 
-var signInLink = regexp.MustCompile(`http://(127\.0\.0\.1:\d+)/console/open\?k=\S+`)
+var (
+	demoToken  = regexp.MustCompile(`sg_[A-Za-z0-9_-]{20,}`)
+	signInLink = regexp.MustCompile(`http://(127\.0\.0\.1:\d+)/console/open\?k=\S+`)
+)
 
 // startDemo runs the demo until its last line, which is the address of the console.
 func startDemo(t *testing.T) demo {
@@ -40,7 +44,7 @@ func startDemo(t *testing.T) demo {
 		defer close(ended)
 		for lines := bufio.NewScanner(out); lines.Scan(); {
 			if at := signInLink.FindStringSubmatch(lines.Text()); at != nil {
-				found <- demo{at[1], at[0]}
+				found <- demo{at[1], at[0], demoToken.FindString(said.String())}
 			}
 			said.WriteString(lines.Text() + "\n")
 		}
@@ -86,8 +90,11 @@ func kindOf(address string) string {
 // notPages are addresses under the console that answer with something else than a page.
 var notPages = regexp.MustCompile(`/settings/export|/download|/raw$|/docs`)
 
+var allLooks = flag.Bool("looks", false, "look at each page in both themes at both widths; else in each theme at one of them")
+
 // TestConsolePages visits one page of each kind that the console leads to, from the demo's own link on: in both themes and widths with
-// scripts, and on a phone without them. The browser's console stays empty, and axe finds nothing.
+// scripts, and on a phone without them. The browser's console stays empty, and axe finds nothing. What a theme changes does not depend on
+// the width, so that two looks find what four do; -looks takes all.
 func TestConsolePages(t *testing.T) {
 	t.Parallel()
 	d := startDemo(t)
@@ -96,6 +103,10 @@ func TestConsolePages(t *testing.T) {
 	p.Open(d.link)
 	p.WaitText("h1", "Overview")
 	plain := p.Tab(t, browser.Look{Width: browser.Narrow, NoScript: true})
+	looks := []browser.Look{{Width: browser.Wide}, {Width: browser.Narrow, Dark: true}}
+	if *allLooks {
+		looks = slices.DeleteFunc(browser.Looks(), func(l browser.Look) bool { return l.NoScript })
+	}
 	seen := map[string]bool{}
 	queue := []string{"/console/t/default/"}
 	visited := 0
@@ -109,7 +120,10 @@ func TestConsolePages(t *testing.T) {
 		visited++
 		url := "http://" + d.address + address
 		p.Open(url)
-		p.CheckLooks()
+		for _, look := range looks {
+			p.Look(look)
+			p.Check()
+		}
 		plain.Open(url)
 		plain.Check()
 		for _, next := range browser.Ask[[]string](p, links) {

@@ -137,9 +137,9 @@ func (p *Page) axe() []string {
 	var faults []string
 	for _, v := range found {
 		var line strings.Builder
-		line.WriteString(fmt.Sprintf("axe, %s: %s: %s", v.Impact, v.ID, v.Help))
+		_, _ = fmt.Fprintf(&line, "axe, %s: %s: %s", v.Impact, v.ID, v.Help)
 		for _, node := range v.Nodes {
-			line.WriteString(fmt.Sprintf("\n\t%s\n\t\t%s", node.HTML, node.Why))
+			_, _ = fmt.Fprintf(&line, "\n\t%s\n\t\t%s", node.HTML, node.Why)
 		}
 		faults = append(faults, line.String())
 	}

@@ -236,7 +236,7 @@ func acted(done int, what string, refused map[string]int) string {
 	}
 	slices.Sort(reasons)
 	for _, reason := range reasons {
-		note.WriteString(fmt.Sprintf(" %d not: %s.", refused[reason], strings.TrimSuffix(reason, ".")))
+		_, _ = fmt.Fprintf(&note, " %d not: %s.", refused[reason], strings.TrimSuffix(reason, "."))
 	}
 	return note.String()
 }

@@ -2,7 +2,6 @@ package console
 
 import (
 	"net/url"
-	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -12,7 +11,7 @@ import (
 // toLogin leads a visitor without a session to the page where one begins, and back afterwards.
 func (c *Console) toLogin(r *page.Request) error {
 	q := url.Values{}
-	if to := strings.TrimPrefix(string(r.Ctx.Request().RequestURI()), Root); r.Ctx.Method() == fiber.MethodGet && to != "/" && to != "" {
+	if to := string(r.Ctx.Request().RequestURI()); r.Ctx.Method() == fiber.MethodGet && to != Root+"/" {
 		q.Set("to", to)
 	}
 	path := "/login"
