@@ -50,7 +50,7 @@ func TestInjectedMarkupIsDead(t *testing.T) {
 	p.Click("=y")
 	p.Click("=good")
 	p.WaitText("#good", "answered") // what the page itself has works
-	if n := evil.Load(); n > 1 {     // an image of the same origin is shown
+	if n := evil.Load(); n > 1 {    // an image of the same origin is shown
 		t.Errorf("what was injected asked %d times", n)
 	}
 	if title := p.Title(); title != "Hole · surveygate" {

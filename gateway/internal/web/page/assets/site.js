@@ -70,7 +70,7 @@
   document.addEventListener("htmx:after:swap", () => prepare(body));
 
   // Shortcuts, outside of fields.
-  let leading = 0;
+  let leading = false;
   const rows = () => [...document.querySelectorAll("[data-row]")];
   const step = (by) => {
     const all = rows();
@@ -81,14 +81,14 @@
   };
   document.addEventListener("keydown", (e) => {
     if ("nokeys" in root.dataset || e.ctrlKey || e.metaKey || e.altKey || e.target.closest("input, textarea, select, [contenteditable]")) return;
-    if (leading && Date.now() - leading < 1500) {
-      leading = 0;
+    if (leading) {
+      leading = false;
       const to = document.querySelector(`[data-key="${CSS.escape(e.key)}"]`);
       if (to) { e.preventDefault(); to.click(); }
       return;
     }
     switch (e.key) {
-    case "g": leading = Date.now(); return;
+    case "g": leading = true; return;
     case "/": { const q = document.querySelector("[data-search]"); if (q) { e.preventDefault(); q.focus(); } return; }
     case "j": step(1); return;
     case "k": step(-1); return;
