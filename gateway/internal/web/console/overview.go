@@ -248,8 +248,8 @@ func newStart(r *page.Request) (*start, error) {
 	}
 	s.Address = strings.TrimSuffix(cmp.Or(me.PublicURL, r.Ctx.BaseURL()+strings.TrimSuffix(r.Root(), Root)), "/")
 	for i := range sources.Data {
-		if source := &sources.Data[i]; source.Path != "" {
-			s.Sources = append(s.Sources, startSource{source.Name, source.Profile, s.Address + source.Path})
+		if source := &sources.Data[i]; source.SourceSeen != nil && len(source.URLs) > 0 {
+			s.Sources = append(s.Sources, startSource{source.Name, source.Profile, source.URLs[0]})
 		}
 	}
 	s.MoreSources = sources.Next != nil
