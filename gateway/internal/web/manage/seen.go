@@ -191,5 +191,8 @@ func (m *Management) publicURL(c *route.Call) string {
 			return text
 		}
 	}
+	if own, err := onThisMachine(m.Address()); err == nil {
+		return own
+	}
 	return "http://" + configured.Listen
 }
