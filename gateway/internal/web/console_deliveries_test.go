@@ -211,7 +211,7 @@ func TestDeliveryPage(t *testing.T) {
 	}
 
 	lost := r.decideOne(t, "r2", 3, dead)
-	got = r.does(t, ask{path: page + lost, header: who}, 200, "Given up: 404 Not Found", "12345678901234567890", "surveygate dead replay", `href="/console/t/default/rules/detractor"`,
+	got = r.does(t, ask{path: page + lost, header: who}, 200, "Given up: 404 Not Found", "12345678901234567890", "to deliver it after all: <b>Try now</b>", `href="/console/t/default/rules/detractor"`,
 		"curl -X POST &#34;$URL&#34;", "-H &#39;X-Api-Key: &#39;&#34;$X_API_KEY&#34;", "Content-Type: application/json", `it&#39;\&#39;&#39;s 12345678901234567890`)
 	noMarkup(t, got)
 	r.does(t, ask{path: page + lost + "/drop", header: who}, 200, "Drop 1 delivery?", lost)

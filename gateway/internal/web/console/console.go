@@ -118,6 +118,7 @@ var funcs = template.FuncMap{
 	"passed": passed, "depth": depth, "truth": truth, "verdict": verdictOf, "answer": answerOf, "rows": rowsOf,
 	"scopes": func() []choice { return scopeChoices }, "capabilities": func() []choice { return capabilityChoices },
 	"sinces": func() []since { return sinces },
+	"hint":   hint,
 	"lesser": func() []string { return lesserFilters },
 }
 

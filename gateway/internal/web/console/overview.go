@@ -238,7 +238,9 @@ func newStart(r *page.Request) (*start, error) {
 	s := &start{}
 	err := r.Together(
 		func() error { return r.Read("/v1/me", nil, &me) },
-		func() error { return r.Read("/v1/sources", url.Values{"include": {"seen"}, "limit": {fmt.Sprint(startSources)}}, &sources) },
+		func() error {
+			return r.Read("/v1/sources", url.Values{"include": {"seen"}, "limit": {fmt.Sprint(startSources)}}, &sources)
+		},
 	)
 	if err != nil {
 		return nil, err
