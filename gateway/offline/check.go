@@ -35,8 +35,8 @@ type Report struct {
 	Destinations int                `json:"destinations"`
 	Rules        int                `json:"rules"`
 	// Console is the URL of the console; empty if there is none.
-	Console string `json:"console,omitempty"`
-	Warnings     []Fault            `json:"warnings"`
+	Console  string  `json:"console,omitempty"`
+	Warnings []Fault `json:"warnings"`
 	// Connections are the results of --live.
 	Connections []Connection `json:"connections,omitempty"`
 }
