@@ -71,7 +71,7 @@ func TestLoginLink(t *testing.T) {
 // Over the control socket a link begins a session of the tenant's token `console`, which is made once and ends the sessions when it is deleted.
 func TestLoginLinkOfTheSocket(t *testing.T) {
 	t.Parallel()
-	r := (&rig{port: true}).open(t)
+	r := (&rig{}).open(t)
 	link := func(query string) view.LoginLink {
 		return decoded[view.LoginLink](t, r.does(t, ask{method: "POST", path: "/v1/login-links" + query, socket: true, body: `{}`}, 201, `"token":"console"`))
 	}
