@@ -21,7 +21,7 @@ type Tried struct {
 // Try compiles changes as Apply does and changes nothing. Its errors are those of Apply: what Apply would refuse cannot be tried, but a
 // rule whose own tests fail.
 func (b *Book) Try(ctx context.Context, tenant string, changes []Change, by audit.By) (*Tried, error) {
-	p, err := b.plan(ctx, tenant, changes, How{By: by, Provenance: "api", DryRun: true, Untested: true})
+	p, err := b.plan(ctx, tenant, changes, How{By: by, Provenance: "api", DryRun: true, Untested: true, MakeSecrets: true})
 	if err != nil {
 		return nil, err
 	}

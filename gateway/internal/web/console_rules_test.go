@@ -51,7 +51,7 @@ func TestRulePages(t *testing.T) {
 	t.Parallel()
 	r, visitor, _ := ruleRig(t)
 	const base = "/console/t/acme"
-	r.does(t, ask{path: base + "/rules", header: visitor}, 200, `href="/console/t/acme/rules/low"`, "nps_score &lt;= 6", "1 passes", `href="/console/t/acme/rules/angry"`, "file <code>")
+	r.does(t, ask{path: base + "/rules", header: visitor}, 200, `href="/console/t/acme/rules/low"`, "nps_score &lt;= 6", "1 passes", `href="/console/t/acme/rules/angry"`, `surveygate.yaml:`)
 	r.does(t, ask{path: base + "/rules/low", header: visitor}, 200, "when: nps_score &lt;= 6", "Delete…", "Disable", "passed")
 	if page := r.does(t, ask{path: base + "/rules/angry", header: visitor}, 200, "Edit a copy").body; strings.Contains(page, "Delete…") {
 		t.Error("a file's rule can be deleted")

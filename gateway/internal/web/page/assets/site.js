@@ -112,6 +112,16 @@
   });
   document.addEventListener("change", (e) => { if (e.target.matches("[data-submit]")) e.target.form.requestSubmit(); });
 
+  // A menu that is wider than the screen begins at the page that is open.
+  const centre = () => {
+    for (const a of document.querySelectorAll("nav [aria-current=page]")) {
+      const menu = a.parentElement;
+      menu.scrollLeft = a.offsetLeft - menu.offsetLeft - (menu.clientWidth - a.offsetWidth) / 2;
+    }
+  };
+  centre();
+  window.addEventListener("resize", centre);
+
   prepare(body);
   show();
 
