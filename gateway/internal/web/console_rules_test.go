@@ -15,7 +15,7 @@ const editedRule = `{"when": "nps_score <= 6", "send": ["crm"], "tests": [{"give
 // ruleRig is a server with a rule as a document, and events of the scores 0 to 9.
 func ruleRig(t *testing.T) (r *rig, visitor map[string]string, ids []string) {
 	t.Helper()
-	r = newPort(t)
+	r = newRig(t)
 	r.does(t, ask{method: "PUT", path: "/v1/rules/low", token: acmeAdminToken, body: editedRule}, 201)
 	for score := range 10 {
 		body := fmt.Sprintf(`{"type": "response.completed", "id": "e%d", "nps_score": %d, "survey": {"id": "s", "title": "<script>x</script>"}}`, score, score)
