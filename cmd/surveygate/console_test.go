@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"flag"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -149,11 +148,8 @@ func kindOf(address string) string {
 // notPages are addresses under the console that answer with something else than a page.
 var notPages = regexp.MustCompile(`/settings/export|/download|/raw$|/docs`)
 
-var allLooks = flag.Bool("looks", false, "look at each page in both themes at both widths, with scripts and without; else in each of them once")
-
 // TestConsolePages visits one page of each kind that the console leads to, from the demo's own link on: at both widths, in both themes,
-// with scripts and without them. The browser's console stays empty, nothing is cut off, and axe finds nothing. What a theme changes does
-// not depend on the width, and what scripts add is looked at in both, so that axe looks at each page three times; -looks takes all eight.
+// with scripts and without them. The browser's console stays empty, nothing is cut off, and axe finds nothing.
 func TestConsolePages(t *testing.T) {
 	t.Parallel()
 	d := startDemo(t)
@@ -163,28 +159,12 @@ func TestConsolePages(t *testing.T) {
 	p.WaitText("h1", "Overview")
 	d.full(p)
 	plain := p.Tab(t, browser.Look{Width: browser.Narrow, NoScript: true})
-	site := "http://" + d.address
-	seen := p.Crawl(site, []string{"/console/t/default/"}, func(address string) string {
+	seen := p.Crawl("http://"+d.address, []string{"/console/t/default/"}, func(address string) string {
 		if !strings.HasPrefix(address, "/console/") || notPages.MatchString(address) {
 			return ""
 		}
 		return kindOf(address)
-	}, func(address string) {
-		plain.Open(site + address)
-		if *allLooks {
-			p.CheckLooks()
-			plain.CheckLooks()
-			return
-		}
-		p.Look(browser.Look{Width: browser.Wide})
-		p.Check()
-		p.Look(browser.Look{Width: browser.Narrow, Dark: true})
-		p.Check()
-		plain.Look(browser.Look{Width: browser.Wide, Dark: true})
-		plain.CheckWithoutAxe()
-		plain.Look(browser.Look{Width: browser.Narrow})
-		plain.Check()
-	})
+	}, func(address string) { p.CheckPage(plain, address) })
 	t.Logf("%d pages: %v", len(seen), seen)
 	for _, kind := range []string{
 		"/console/t/default/", "/console/t/default/deliveries", "/console/t/default/deliveries/*", "/console/t/default/events", "/console/t/default/events/*",

@@ -140,8 +140,9 @@ func TestHostileText(t *testing.T) {
 	b := browser.Start(t)
 	tab := b.Page(t, browser.Look{Width: browser.Narrow})
 	shown := map[string]bool{}
-	look := func(string) {
+	look := func(address string) {
 		t.Helper()
+		tab.Open(address)
 		tab.WaitFor(`!document.querySelector(".htmx-request")`) // what a page adds to itself is looked at too
 		tab.CheckWithoutAxe(allowed(tab.Status())...)
 		lookForHarm(t, tab, shown)
