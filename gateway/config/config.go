@@ -100,6 +100,9 @@ type Item struct {
 	At     document.Position
 	// Sum is a hash of the item's settings. For a secret, only its ${NAME} is hashed.
 	Sum uint64
+	// Spec is what the files define, as JSON: the settings as they are written, without name and tenant, and with a variable in place of
+	// each secret that is not one already. It is empty for what a document defines.
+	Spec string
 }
 
 // Source is an instance of a platform's profile.

@@ -260,9 +260,9 @@ func open(ctx context.Context, o Options) (_ *gateway, err error) {
 	})
 	g.leaving = g.newLeaving()
 	g.book = g.newBook()
-	replayer := &replay.Replayer{Options: replay.Options{Store: g.store, Plan: g.plan.Load, Clock: g.clock, Due: g.loop.Wake}}
+	replayer := &replay.Replayer{Options: replay.Options{Store: g.store, Plan: g.plan.Load, Clock: g.clock, Due: g.loop.Wake, Ended: g.countDropped}}
 	g.jobs = job.New(job.Options{Store: g.store, Clock: g.clock, Log: traffic, Holder: holder, Kinds: map[string]job.Kind{
-		replay.Kind: replayer.Work, deletion.Kind: g.newDeleter().Work,
+		replay.Kind: replayer.Work, replay.DropKind: replayer.Work, deletion.Kind: g.newDeleter().Work,
 	}})
 	g.web = web.New(web.Options{
 		Jobs: g.jobs, Replay: replayer,

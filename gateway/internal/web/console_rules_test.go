@@ -119,7 +119,7 @@ func TestEditor(t *testing.T) {
 	r.does(t, ask{path: "/v1/rules/low", token: acmeToken}, 200, `"when":"nps_score <= 9"`)
 
 	got := r.does(t, ask{method: "POST", path: path, header: visitor, body: form("do", "download", "text", "# why\nwhen: nps_score <= 9\nsend: [crm]\n")}, 200)
-	if want := "rules:\n  - name: low\n    # why\n    when: nps_score <= 9\n    send: [crm]\n"; got.body != want || !strings.Contains(got.header.Get("Content-Disposition"), `"low.yaml"`) {
+	if want := "rules:\n  - name: low\n    tenant: acme\n    # why\n    when: nps_score <= 9\n    send: [crm]\n"; got.body != want || !strings.Contains(got.header.Get("Content-Disposition"), `"low.yaml"`) {
 		t.Errorf("%s %q", got.header.Get("Content-Disposition"), got.body)
 	}
 }

@@ -210,9 +210,9 @@ func (r *rig) start(t testing.TB) *rig {
 		often := route.Rate{Burst: 1 << 30, Per: 1 << 30}
 		rates = route.Rates{Reads: often, Writes: often, Tests: often, Logins: often}
 	}
-	replayer := &replay.Replayer{Options: replay.Options{Store: r.store, Plan: r.plan.Load, Clock: timed{r.clock}, Due: func() {}}}
+	replayer := &replay.Replayer{Options: replay.Options{Store: r.store, Plan: r.plan.Load, Clock: timed{r.clock}, Due: func() {}, Ended: func(*state.Delivery) {}}}
 	jobs := job.New(job.Options{
-		Store: r.store, Clock: timed{r.clock}, Log: slog.New(slog.DiscardHandler), Kinds: map[string]job.Kind{replay.Kind: replayer.Work},
+		Store: r.store, Clock: timed{r.clock}, Log: slog.New(slog.DiscardHandler), Kinds: map[string]job.Kind{replay.Kind: replayer.Work, replay.DropKind: replayer.Work},
 	})
 	running, stop := context.WithCancel(context.Background())
 	var worker sync.WaitGroup

@@ -179,6 +179,26 @@ func TestTryADraft(t *testing.T) {
 	}
 }
 
+// TestTryVariables: the copy of what a file defines can be tried, though its variables have no value. What is written has none.
+func TestTryVariables(t *testing.T) {
+	t.Parallel()
+	r, ids := tryRig(t)
+	const draft = `"draft": {"webhooks": {"copy": {"url": "${HOOK}", "events": ["response.completed", "response.updated"], "when": "nps_score <= 2", "secrets": ["${HOOK_SECRET}"], "headers": {"Authorization": "Bearer ${TOKEN}"}}}}`
+	if _, got := r.try(t, editToken, `{`+draft+`, "events": {"last": 10}}`); got.status != 422 || !strings.Contains(got.body, "nothing is looked up") {
+		t.Errorf("without `variables`: %d %s", got.status, got.body)
+	}
+	v, got := r.try(t, editToken, `{`+draft+`, "variables": true, "events": {"ids": ["`+ids["2"]+`", "`+ids["3"]+`"]}}`)
+	if got.status != 200 || len(v.Draft) != 1 || v.Draft[0].State != "active" || v.Difference == nil || v.Difference.Added != 1 {
+		t.Errorf("with `variables`: %d %s", got.status, got.body)
+	}
+	if _, got := r.try(t, editToken, `{"draft": {"sources": {"copy": {"profile": "pollqr", "secrets": ["${POLLS}"], "path_token": "${PATH}"}}}, "variables": true, "events": {"source": "copy", "body": `+pollqr("x", 9)+`}}`); got.status != 200 || !strings.Contains(got.body, `"value":"9"`) || strings.Contains(got.body, "without secrets") {
+		t.Errorf("a source: %d %s", got.status, got.body)
+	}
+	if _, got := r.try(t, editToken, `{"draft": {"connections": {"copy": {"slack": {"token": "${SLACK}", "channel": "${CHANNEL}"}}}, "rules": {"low": {"when": "nps_score <= 6", "send": ["copy"]}}}, "variables": true, "events": {"ids": ["`+ids["2"]+`"]}}`); got.status != 200 || strings.Contains(got.body, `"state":"broken"`) {
+		t.Errorf("a connection: %d %s", got.status, got.body)
+	}
+}
+
 // TestTryWhatRuns: without a draft the running configuration is asked; a body need not be published.
 func TestTryWhatRuns(t *testing.T) {
 	t.Parallel()

@@ -139,6 +139,10 @@ func (c *Console) menu(r *page.Request) []page.Item {
 	menu := make([]page.Item, len(items))
 	for i, item := range items {
 		menu[i] = item
+		if item.Path == "/replays" && (path == "/drops" || strings.HasPrefix(path, "/drops/")) {
+			menu[i].Here = true
+			continue
+		}
 		menu[i].Here = r.Tenant != "" && (path == item.Path || item.Path != "/" && strings.HasPrefix(path, item.Path+"/") || item.Path == "/" && path == "")
 	}
 	return menu
