@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"flag"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -127,9 +126,6 @@ func TestConsoleCommand(t *testing.T) {
 	}
 }
 
-// links are the addresses of the pages that a page leads to, without what follows a #.
-const links = `[...document.querySelectorAll("main a[href], header a[href]")].filter(a => a.origin === location.origin && !a.hasAttribute("download")).map(a => a.pathname + a.search)`
-
 // kindOf is the kind of page of an address: its path with a mark in place of names and ids, so that one page of each kind is looked at.
 func kindOf(address string) string {
 	path, query, _ := strings.Cut(address, "?")
@@ -152,11 +148,8 @@ func kindOf(address string) string {
 // notPages are addresses under the console that answer with something else than a page.
 var notPages = regexp.MustCompile(`/settings/export|/download|/raw$|/docs`)
 
-var allLooks = flag.Bool("looks", false, "look at each page in both themes at both widths; else in each theme at one of them")
-
-// TestConsolePages visits one page of each kind that the console leads to, from the demo's own link on: in both themes and widths with
-// scripts, and on a phone without them. The browser's console stays empty, and axe finds nothing. What a theme changes does not depend on
-// the width, so that two looks find what four do; -looks takes all.
+// TestConsolePages visits one page of each kind that the console leads to, from the demo's own link on: at both widths, in both themes,
+// with scripts and without them. The browser's console stays empty, nothing is cut off, and axe finds nothing.
 func TestConsolePages(t *testing.T) {
 	t.Parallel()
 	d := startDemo(t)
@@ -166,49 +159,20 @@ func TestConsolePages(t *testing.T) {
 	p.WaitText("h1", "Overview")
 	d.full(p)
 	plain := p.Tab(t, browser.Look{Width: browser.Narrow, NoScript: true})
-	looks := []browser.Look{{Width: browser.Wide}, {Width: browser.Narrow, Dark: true}}
-	if *allLooks {
-		looks = slices.DeleteFunc(browser.Looks(), func(l browser.Look) bool { return l.NoScript })
-	}
-	seen := map[string]bool{}
-	queue := []string{"/console/t/default/"}
-	visited := 0
-	for len(queue) > 0 {
-		address := queue[0]
-		queue = queue[1:]
-		if seen[kindOf(address)] {
-			continue
+	seen := p.Crawl("http://"+d.address, []string{"/console/t/default/"}, func(address string) string {
+		if !strings.HasPrefix(address, "/console/") || notPages.MatchString(address) {
+			return ""
 		}
-		seen[kindOf(address)] = true
-		visited++
-		url := "http://" + d.address + address
-		p.Open(url)
-		for _, look := range looks {
-			p.Look(look)
-			p.Check()
-		}
-		plain.Open(url)
-		plain.Check()
-		for _, next := range browser.Ask[[]string](p, links) {
-			if strings.HasPrefix(next, "/console/") && !notPages.MatchString(next) {
-				queue = append(queue, next)
-			}
-		}
-	}
-	t.Logf("%d pages: %v", visited, slices.Sorted(func(yield func(string) bool) {
-		for kind := range seen {
-			if !yield(kind) {
-				return
-			}
-		}
-	}))
+		return kindOf(address)
+	}, func(address string) { p.CheckPage(plain, address) })
+	t.Logf("%d pages: %v", len(seen), seen)
 	for _, kind := range []string{
 		"/console/t/default/", "/console/t/default/deliveries", "/console/t/default/deliveries/*", "/console/t/default/events", "/console/t/default/events/*",
 		"/console/t/default/destinations", "/console/t/default/destinations/*", "/console/t/default/sources", "/console/t/default/sources/*",
 		"/console/t/default/rules", "/console/t/default/rules/*", "/console/t/default/surveys", "/console/t/default/replays",
 		"/console/t/default/settings/tokens", "/console/t/default/settings/audit", "/console/t/default/settings/transfer",
 	} {
-		if !seen[kind] {
+		if !slices.Contains(seen, kind) {
 			t.Errorf("no page leads to %s", kind)
 		}
 	}

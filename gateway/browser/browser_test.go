@@ -116,6 +116,20 @@ p { width: 500px } @media (prefers-color-scheme: dark) { h1 { color: #ddd } }</s
 	}
 }
 
+// A page is checked with scripts and without them, in both widths and themes.
+func TestCheckPage(t *testing.T) {
+	t.Parallel()
+	at := site(t, map[string]string{"/": `<h1>Here</h1><p>x</p><script nonce="n">console.log("left over")</script><style nonce="n">
+p { width: 500px } @media (prefers-color-scheme: dark) { h1 { color: #ddd } }</style>`})
+	b, found := browser.Start(t), &failing{TB: t}
+	b.Page(found, browser.Look{}).CheckPage(b.Page(found, browser.Look{NoScript: true}), at)
+	for want, times := range map[string]int{"px wide in a window of 360 px": 2, "color-contrast": 1, "left over": 1, "360-light-noscript": 1, "1280-dark-noscript": 0} {
+		if got := strings.Count(found.said, want); got != times {
+			t.Errorf("found %q %d times, want %d: %s", want, got, times, found.said)
+		}
+	}
+}
+
 // What a page has to say is no fault, and its absence is one.
 func TestCheckExpects(t *testing.T) {
 	t.Parallel()
@@ -153,8 +167,9 @@ func TestCrawl(t *testing.T) {
 		}
 		return address
 	}, func(address string) {
-		seen = append(seen, address)
+		p.Open(address)
 		p.CheckWithoutAxe()
+		seen = append(seen, strings.TrimPrefix(address, at))
 	})
 	if got, want := strings.Join(kinds, " "), "/ /last /list item"; got != want {
 		t.Errorf("kinds %s, want %s", got, want)

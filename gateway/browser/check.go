@@ -81,6 +81,30 @@ func (p *Page) CheckLooks(expected ...string) {
 	}
 }
 
+var allLooks = flag.Bool("looks", false, "run all checks in all eight looks of each page")
+
+// CheckPage opens an address and checks it in both widths, in both themes, with scripts and without them, for which p and plain are tabs.
+// What a theme changes does not depend on the width, and what scripts add is shown in both, so that axe, which takes most of the time,
+// looks at it three times; with -looks, in all eight looks. Both tabs stay on the page.
+func (p *Page) CheckPage(plain *Page, address string) {
+	p.t.Helper()
+	p.Open(address)
+	plain.Open(address)
+	if *allLooks {
+		p.CheckLooks()
+		plain.CheckLooks()
+		return
+	}
+	p.Look(Look{Width: Wide})
+	p.Check()
+	p.Look(Look{Width: Narrow, Dark: true})
+	p.Check()
+	plain.Look(Look{Width: Wide, Dark: true})
+	plain.CheckWithoutAxe()
+	plain.Look(Look{Width: Narrow})
+	plain.Check()
+}
+
 // layout looks at what the document is made of, and how wide it is.
 func (p *Page) layout() []string {
 	p.t.Helper()

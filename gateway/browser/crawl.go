@@ -12,8 +12,8 @@ func (p *Page) Links() []string {
 	return Ask[[]string](p, links)
 }
 
-// Crawl opens pages of a site, from some addresses on to whatever they lead to, and calls visit with the page open. Of each kind it opens
-// one: kind names the kind of an address (path and query), and is empty for one that is not opened. It returns the kinds, sorted.
+// Crawl visits pages of a site, from some addresses on to whatever they lead to: visit opens them in p. Of each kind it visits
+// one: kind names the kind of an address (path and query), and is empty for one that is not visited. It returns the kinds, sorted.
 func (p *Page) Crawl(site string, from []string, kind func(address string) string, visit func(address string)) []string {
 	p.t.Helper()
 	var kinds []string
@@ -24,8 +24,7 @@ func (p *Page) Crawl(site string, from []string, kind func(address string) strin
 			continue
 		}
 		kinds = append(kinds, is)
-		p.Open(site + address)
-		visit(address)
+		visit(site + address)
 		queue = append(queue, p.Links()...)
 	}
 	slices.Sort(kinds)

@@ -55,7 +55,7 @@ func (s *site) portalLink(host, body string) string {
 const everything = `"capabilities":["webhooks","deliveries","replay","bodies","connections","rules"],"name":"Lumen Surveys","accent":"#7c3aed"`
 
 // TestPortalStory: on a phone, a customer makes a webhook, tests one, breaks it, and has 100 deliveries sent again that failed meanwhile.
-// Then the pages with the most on them are looked at, in both widths and both themes.
+// Then the pages with the most on them are looked at, in both widths and both themes, with scripts and without them.
 func TestPortalStory(t *testing.T) {
 	t.Parallel()
 	s, mine := newSite(t), &customer{}
@@ -114,13 +114,13 @@ webhooks:
 	p.WaitText(".note", "sent again")
 	s.until("all are taken", func() bool { return mine.taken.Load() == before+many+1 })
 
+	plain := p.Tab(t, browser.Look{NoScript: true})
 	newest := call[view.Page[view.Delivery]](s, http.MethodGet, "/v1/deliveries?destination=hook&limit=1", "").Data[0].ID
 	hookPage := strings.TrimSuffix(made, "/test")
 	for _, path := range []string{
 		"/webhooks", "/webhooks/new", hookPage, hookPage + "/settings", hookPage + "/secrets", "/deliveries", "/deliveries/" + url.PathEscape(newest), "/event-types/verify", "/rules/new",
 	} {
-		p.Open(base + "/portal" + path)
-		p.CheckLooks()
+		p.CheckPage(plain, base+"/portal"+path)
 	}
 }
 
