@@ -65,6 +65,7 @@ type Config struct {
 	Listen string
 	// PublicURL is the address under which others reach the gateway, without a slash at its end; empty if it is not configured.
 	PublicURL string
+	Console   Console
 	// Drain is how long requests are still accepted after a stop was requested.
 	Drain time.Duration
 	// TrustedProxies are the networks whose X-Forwarded-For header is trusted.

@@ -137,6 +137,7 @@ func load(o Options, read func(path string) ([]byte, error), inputs []input) (*C
 	}
 	l.subscribe()
 	l.override()
+	l.checkConsole()
 	l.streams()
 	l.warn()
 	if len(l.faults) > 0 {

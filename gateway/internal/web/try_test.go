@@ -319,6 +319,11 @@ func TestTryAStoredDocument(t *testing.T) {
 	if _, got = r.try(t, editToken, draft("rules", "detractor", `{"send": ["alarms"]}`)); got.status != 403 || !strings.Contains(got.body, "defined_in_file") {
 		t.Errorf("what a file defines: %d %s", got.status, got.body)
 	}
+	// A webhook without secrets is given one when it is written, so it can be tried without.
+	bare := `{"url": "https://bare.example.com/", "events": ["response.completed"]}`
+	if v, got = r.try(t, editToken, draft("webhooks", "bare", bare)); got.status != 200 || v.Difference.Added != 10 || strings.Contains(got.body, "whsec_") {
+		t.Errorf("without secrets: %d %.500s", got.status, got.body)
+	}
 	both := `{"draft": {"webhooks": {"mine": null}, "rules": {"tomine": null}}, "events": {"last": 500}, "show": ["difference"]}`
 	if v, got = r.try(t, editToken, both); got.status != 200 || v.Difference.Removed != 13 || v.Difference.Now != 0 {
 		t.Errorf("%d %s", got.status, got.body)
