@@ -190,7 +190,7 @@ type loader struct {
 	sources      map[target]*document.Node            // keys
 	rules        map[string]map[string]*document.Node // names, by rule and tenant
 	webhooks     []*destination
-	written      []written // what the files define
+	written      []written           // what the files define
 	origins      map[string]*origins // by tenant; see originsOf
 
 	// base is what the files define in the tenant whose stored documents are loaded; nil when files are loaded.

@@ -28,7 +28,9 @@ func (l *loader) write(item *Item, kind string, node *document.Node) {
 // in the steps of rules.
 func (l *loader) spell() {
 	for _, w := range l.written {
-		settings := w.node.With(func(key string) bool { return key != "tenant" && (key != "name" || w.kind == kindConnection || w.kind == kindSource) })
+		settings := w.node.With(func(key string) bool {
+			return key != "tenant" && (key != "name" || w.kind == kindConnection || w.kind == kindSource)
+		})
 		of := w.kind + "/" + w.item.Name
 		w.item.Spec = string(settings.WithVariables(func(path string, all []string) string { return VariableName(w.item.Tenant, of, path, all) }).JSON())
 	}

@@ -129,11 +129,53 @@ func (b *Book) Get(ctx context.Context, tenant, name string) (*Entry, error) {
 
 // List returns at most n documents of a kind by name, from the first after a name on, and whether there are more.
 func (b *Book) List(ctx context.Context, tenant, kind, after string, n int) (entries []Entry, more bool, err error) {
+	return b.Search(ctx, tenant, kind, func(t Titled) bool { return t.Name > after }, n)
+}
+
+// Titled is what something is found by: its name, without its kind, the title of a webhook, and the profile of a source.
+type Titled struct {
+	Name    string `json:"-"`
+	Title   string `json:"title"`
+	Profile string `json:"profile"`
+}
+
+// Has reports whether one of them has a text, which is in small letters.
+func (t Titled) Has(text string) bool {
+	return slices.ContainsFunc([]string{t.Name, t.Title, t.Profile}, func(s string) bool { return strings.Contains(strings.ToLower(s), text) })
+}
+
+// Titles returns what all documents of a kind are found by. They are sorted by name.
+func (b *Book) Titles(ctx context.Context, tenant, kind string) ([]Titled, error) {
+	list, err := b.Writer.Store.List(ctx, tenant, state.KindDocument)
+	if err != nil {
+		return nil, err
+	}
+	var all []Titled
+	for _, setting := range list {
+		if Kind(setting.Name) == kind {
+			all = append(all, titled(setting))
+		}
+	}
+	slices.SortFunc(all, func(a, b Titled) int { return strings.Compare(a.Name, b.Name) })
+	return all, nil
+}
+
+func titled(setting state.Setting) Titled {
+	var s struct {
+		Doc Titled `json:"doc"`
+	}
+	_ = json.Unmarshal(setting.Value, &s) // one that cannot be read has a name alone
+	s.Doc.Name = Title(setting.Name)
+	return s.Doc
+}
+
+// Search returns at most n documents of a kind that are wanted, by name, and whether there are more.
+func (b *Book) Search(ctx context.Context, tenant, kind string, wanted func(Titled) bool, n int) (entries []Entry, more bool, err error) {
 	list, err := b.Writer.Store.List(ctx, tenant, state.KindDocument)
 	if err != nil {
 		return nil, false, err
 	}
-	list = slices.DeleteFunc(list, func(s state.Setting) bool { return Kind(s.Name) != kind || Title(s.Name) <= after })
+	list = slices.DeleteFunc(list, func(s state.Setting) bool { return Kind(s.Name) != kind || !wanted(titled(s)) })
 	slices.SortFunc(list, func(a, b state.Setting) int { return strings.Compare(a.Name, b.Name) })
 	if len(list) > n {
 		list, more = list[:n], true

@@ -197,12 +197,12 @@ func TestDeliveryPage(t *testing.T) {
 		d.Log = []state.Attempt{
 			{N: 1, At: at, Took: 88 * time.Millisecond, Verdict: "retry", Status: 503, Reason: "503 Service Unavailable", Sent: 1412, Response: []byte("503\nRetry-After: 120\n\nupstream busy\n")},
 			{N: 2, At: at.Add(2*time.Minute + 88*time.Millisecond), Took: 41 * time.Millisecond, Verdict: "retry", Reason: "connection refused"},
-			{N: 4, At: at.Add(9 * time.Minute), Took: 41 * time.Millisecond, Verdict: "retry", Status: 429, Reason: "429 Too Many Requests"},
+			{N: 4, At: at.Add(9 * time.Minute), Took: 41 * time.Millisecond, Verdict: "retry", Status: 429, Reason: "429 Too Many Requests", Response: []byte("429\n\n" + long(100) + "\n…")},
 		}
 	})
 	page := "/console/t/default/deliveries/"
 	got := r.does(t, ask{path: page + waits, header: who}, 200, "Next try in 4 min", "2 min, it asked for that", "1 attempt is no longer kept", "no answer", "There was no answer.",
-		"attempt 4", "It was not kept.", "1,412 B sent", "Try now", "Drop…")
+		"attempt 4", "The rest was too long to be kept.", "It was not kept.", "1,412 B sent", "Try now", "Drop…")
 	if strings.Contains(got.body, "Deliver again") {
 		t.Error("what waits is not delivered again")
 	}

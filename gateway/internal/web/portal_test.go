@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 )
@@ -291,4 +292,24 @@ func TestPortalLogoIsChecked(t *testing.T) {
 		r.does(t, ask{method: "POST", path: "/v1/tenants/acme/portal-links", token: acmeAdminToken, body: fmt.Sprintf(`{"capabilities":["webhooks"],"logo":%q}`, text)}, 201)
 	}
 	r.does(t, ask{method: "POST", path: "/v1/tenants/acme/portal-links", token: acmeAdminToken, body: `{"capabilities":["webhooks"],"name":"a\nb"}`}, 422, `"loc":["name"]`)
+}
+
+// The filter of deliveries offers all webhooks, however many there are, and a session of a portal link sees no variables of what files define.
+func TestPortalOffersAllWebhooks(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	var all []config.Document
+	for i := range 201 {
+		all = append(all, config.Document{Name: fmt.Sprintf("webhook/hook%03d", i), Spec: []byte(`{"url": "https://hook.example.com/in", "events": ["response.updated"], "signature": "none"}`)})
+	}
+	r.keep(t, "acme", all...)
+	jo, _ := r.opened(t, allOfPortal)
+	r.does(t, ask{path: "/portal/deliveries", header: jo}, 200, `value="hook000"`, `value="hook200"`)
+
+	shown := r.does(t, ask{path: "/v1/connections/crm", token: acmeToken}, 200).body
+	if !strings.Contains(shown, `"webhook":"${ACME_CONNECTION_CRM_SLACK_WEBHOOK}"`) || strings.Contains(shown, "abcdefghijkl") {
+		t.Error(shown)
+	}
+	r.does(t, ask{path: "/v1/connections/crm", header: jo}, 200, `"spec":{"slack":{}}`)
+	lacks(t, r.does(t, ask{path: "/v1/connections", header: jo}, 200), "${")
 }

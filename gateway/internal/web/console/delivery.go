@@ -126,15 +126,12 @@ func newAttempt(a *view.Attempt, open bool) *shownAttempt {
 	return v
 }
 
-// isCut reports whether the text of a request or an answer was too long to be kept whole.
-func isCut(text string) bool { return strings.HasSuffix(text, "\n…") }
-
 // curl writes the command that repeats a request. Each secret is a variable of the shell, as none is kept.
 func curl(request string) string {
 	head, body, _ := strings.Cut(request, "\n\n")
 	lines := strings.Split(strings.TrimRight(head, "\n"), "\n")
 	method, target, found := strings.Cut(lines[0], " ")
-	if !found || isCut(request) {
+	if !found || page.IsCut(request) {
 		return ""
 	}
 	var b strings.Builder

@@ -3,7 +3,6 @@ package console
 import (
 	"html/template"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -39,20 +38,6 @@ type destinationLine struct {
 	Spark template.HTML
 }
 
-// order is a column that the list can be sorted by.
-type order struct {
-	Name string
-	// Words say it in a menu: what comes first.
-	Words string
-	// By is the value of `sort` that it begins with: what needs attention first.
-	By string
-	// Sorted is ascending or descending, of the column that the list is sorted by.
-	Sorted string
-	// Href sorts by it, or turns the order.
-	Href    string
-	Numeric bool
-}
-
 // destinationOrders are the columns of the list, but for that of the state.
 var destinationOrders = []order{
 	{Name: "Name", Words: "name", By: "name"},
@@ -67,28 +52,16 @@ var destinationOrders = []order{
 
 // destinations is a page of the list.
 type destinations struct {
-	Rows    []destinationLine
-	Next    *string
-	Q, Sort string
-	Orders  []order
-	// Here is the page's address without the cursor. Live is that of its rows as they are now; empty where they would move.
-	Here, Live  string
+	listing
+	Rows        []destinationLine
+	Next        *string
 	MaySettings bool
 }
 
-// turned returns the opposite order.
-func turned(by string) string {
-	if name, down := strings.CutPrefix(by, "-"); down {
-		return name
-	}
-	return "-" + by
-}
-
 func (c *Console) destinations(r *page.Request) error {
-	d := destinations{Q: strings.TrimSpace(r.Query("q")), Sort: r.Query("sort"), MaySettings: r.May(access.Settings)}
-	q := url.Values{"include": {"standing,trend"}, "limit": {"50"}, "q": {d.Q}, "sort": {d.Sort}, "cursor": {r.Query("cursor")}}
+	d := destinations{listing: listingOf(r, "/destinations", destinationOrders), MaySettings: r.May(access.Settings)}
 	var list view.Page[view.Destination]
-	if err := r.Read("/v1/destinations", q, &list); err != nil {
+	if err := r.Read("/v1/destinations", d.query(r, "standing,trend"), &list); err != nil {
 		return err
 	}
 	d.Next = list.Next
@@ -98,36 +71,6 @@ func (c *Console) destinations(r *page.Request) error {
 			row.Spark = failures(row.Name, *row.Trend)
 		}
 		d.Rows = append(d.Rows, row)
-	}
-	at := func(by, cursor string) string {
-		here := url.Values{}
-		for name, value := range map[string]string{"q": d.Q, "sort": by, "cursor": cursor} {
-			if value != "" {
-				here.Set(name, value)
-			}
-		}
-		return r.Base() + "/destinations?" + here.Encode()
-	}
-	if d.Here = at(d.Sort, ""); !strings.HasSuffix(d.Here, "?") {
-		d.Here += "&"
-	}
-	if d.Sort == "" || d.Sort == "name" {
-		d.Live = at(d.Sort, r.Query("cursor")) + "&part=rows"
-	}
-	d.Orders = slices.Clone(destinationOrders)
-	for i := range d.Orders {
-		o := &d.Orders[i]
-		by := o.By
-		if d.Sort == o.By || d.Sort == "" && o.By == "name" || d.Sort == turned(o.By) {
-			o.Sorted = "ascending"
-			if strings.HasPrefix(d.Sort, "-") {
-				o.Sorted = "descending"
-			}
-			if d.Sort != turned(o.By) {
-				by = turned(o.By)
-			}
-		}
-		o.Href = at(by, "")
 	}
 	if r.Wants("rows") {
 		return r.Part("destinations", "rows", d)

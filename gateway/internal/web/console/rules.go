@@ -22,15 +22,27 @@ func (c *Console) mountRules() {
 
 // ruleList is a page of rules.
 type ruleList struct {
+	listing
 	List view.Page[view.Rule]
-	Here string
 	May  bool // make and change
 }
 
+// ruleOrders are the columns of the list.
+var ruleOrders = []order{
+	{Name: "Rule", Words: "name", By: "name"},
+	{Name: "State"},
+	{Name: "When"},
+	{Name: "Sends to"},
+	{Name: "Matched 24 h", Words: "most matched", By: "-matched", Numeric: true},
+	{Name: "Errors", Words: "most errors", By: "-errors", Numeric: true},
+	{Name: "Last match"},
+	{Name: "Tests"},
+	{Name: "Defined by"},
+}
+
 func (c *Console) rules(r *page.Request) error {
-	d := ruleList{Here: r.Base() + "/rules?", May: r.May(access.Settings)}
-	q := url.Values{"include": {"seen,tests"}, "limit": {"50"}, "cursor": {r.Query("cursor")}}
-	if err := r.Read("/v1/rules", q, &d.List); err != nil {
+	d := ruleList{listing: listingOf(r, "/rules", ruleOrders), May: r.May(access.Settings)}
+	if err := r.Read("/v1/rules", d.query(r, "seen,tests"), &d.List); err != nil {
 		return err
 	}
 	if r.Wants("rows") {

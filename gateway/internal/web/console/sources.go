@@ -34,20 +34,30 @@ type sourceRow struct {
 	Spark template.HTML
 }
 
+// sourceOrders are the columns of the list.
+var sourceOrders = []order{
+	{Name: "Name", Words: "name", By: "name"},
+	{Name: "State"},
+	{Name: "Proof"},
+	{Name: "Last event"},
+	{Name: "Events", Words: "most events", By: "-events", Numeric: true},
+	{Name: "Rejected", Words: "most rejected", By: "-refused", Numeric: true},
+	{Name: "24 h"},
+}
+
 // sources is a page of the list.
 type sources struct {
-	Rows       []sourceRow
-	Next       *string
-	Here, Live string
+	listing
+	Rows []sourceRow
+	Next *string
 	// MaySettings: the visitor may change settings.
 	MaySettings bool
 }
 
 func (c *Console) sources(r *page.Request) error {
-	s := sources{Here: r.Base() + "/sources?", MaySettings: r.May(access.Settings)}
-	q := url.Values{"include": {"seen"}, "limit": {"50"}, "cursor": {r.Query("cursor")}}
+	s := sources{listing: listingOf(r, "/sources", sourceOrders), MaySettings: r.May(access.Settings)}
 	var list view.Page[view.Source]
-	if err := r.Read("/v1/sources", q, &list); err != nil {
+	if err := r.Read("/v1/sources", s.query(r, "seen"), &list); err != nil {
 		return err
 	}
 	s.Next = list.Next
@@ -58,7 +68,6 @@ func (c *Console) sources(r *page.Request) error {
 		}
 		s.Rows = append(s.Rows, row)
 	}
-	s.Live = s.Here + url.Values{"cursor": {r.Query("cursor")}, "part": {"rows"}}.Encode()
 	if r.Wants("rows") {
 		return r.Part("sources", "rows", s)
 	}

@@ -27,8 +27,11 @@ func documentRows() []row {
 		if k == sources {
 			secret = []string{"show_secrets"}
 		}
-		listQuery := slices.Concat([]string{"limit", "cursor"}, secret)
+		listQuery := slices.Concat([]string{"q", "limit", "cursor"}, secret)
 		listQuery = append(listQuery, "include")
+		if k == sources || k == ruleKind {
+			listQuery = append(listQuery, "sort")
+		}
 		conflict := []int{fiber.StatusConflict, fiber.StatusRequestEntityTooLarge}
 		rows = append(rows,
 			row{k.list, route.Route{Method: fiber.MethodGet, Path: every, Scope: access.Read, AllTenants: true, Query: listQuery, For: "list " + string(k) + "s, of files and of documents", Out: k.page()}},
@@ -67,8 +70,8 @@ func showSecrets(c *route.Call) (bool, error) {
 	return asked, err
 }
 
-// list answers with what files and documents define, by name. A document that a file's shadows is shown within the file's. With
-// `tenant=*` the rules of every tenant come first, once.
+// list answers with what files and documents define, by name or by a figure. A document that a file's shadows is shown within the file's.
+// With `tenant=*` the rules of every tenant come first, once.
 func (k kind) list(m *Management, c *route.Call) error {
 	secrets, err := showSecrets(c)
 	if err != nil {
@@ -78,47 +81,15 @@ func (k kind) list(m *Management, c *route.Call) error {
 	if secrets && all {
 		return answer.Invalid("secrets are shown of one tenant", "show_secrets")
 	}
-	include := c.Asked("include") != ""
-	seen, tests := k == sources, false
-	if k == ruleKind {
-		asked := strings.Split(c.Asked("include"), ",")
-		seen, tests = slices.Contains(asked, "seen"), slices.Contains(asked, "tests")
+	l := listing{kind: k, m: m, plan: m.Plan(), secrets: secrets, all: all, text: strings.ToLower(c.Asked("q")), order: cmp.Or(c.Asked("sort"), "name")}
+	if l.order != "name" && all {
+		return answer.Invalid("of all tenants they are in the order of tenants and names: ask for one tenant", "sort")
 	}
-	plan := m.Plan()
 	tenants := func() []string { return append([]string{access.AnyTenant}, m.Tenants.IDs()...) }
-	return route.List(c, tenants, func(c *route.Call, cursor string, limit int) (p view.Page[shown], err error) {
-		after, err := route.After(cursor, func(name string) bool { return k.is(m, c, name) })
-		if err != nil {
-			return p, err
-		}
-		var entries []settings.Entry
-		var more bool
-		if c.Tenant != access.AnyTenant {
-			if entries, more, err = m.Book.List(c.Base, c.Tenant, string(k), after, limit+1); err != nil {
-				return p, Refusal(err)
-			}
-		}
-		filed := slices.DeleteFunc(k.ofFiles(plan, c.Tenant, "", secrets), func(v shown) bool {
-			return v.Common().Name <= after || all && v.Common().Tenant != c.Tenant
-		})
-		p.Data = k.merge(plan, c.Tenant, forCaller(c, filed), entries, secrets)
-		if more || len(p.Data) > limit {
-			p.Data = p.Data[:min(limit, len(p.Data))]
-			next := route.Next(p.Data[len(p.Data)-1].Common().Name)
-			p.Next = &next
-		}
-		switch {
-		case !include || len(p.Data) == 0 || c.Tenant == access.AnyTenant: // what was counted is of one tenant
-		case k.isDestination():
-			err = m.addStanding(c, plan, entries, p.Data)
-		case seen:
-			err = m.addSeenToAll(c, k, p.Data)
-		}
-		if tests && c.Tenant != access.AnyTenant {
-			m.addTests(c, p.Data)
-		}
-		return p, err
-	})
+	if l.order != "name" {
+		return route.List(c, tenants, l.ordered)
+	}
+	return route.List(c, tenants, l.byName)
 }
 
 // is reports whether a file or a document defines a name.

@@ -38,7 +38,7 @@ func (s *Site) funcs() template.FuncMap {
 		"long":  func(d any) string { return Long(length(d)) },
 		"ms":    Milliseconds, "num": Number, "percent": Percent, "bytes": Bytes,
 		"plural": plural, "join": strings.Join, "json": indented, "short": short, "lower": strings.ToLower,
-		"statusText": statusText, "look": lookOf, "icon": icon, "contains": contains, "basename": path.Base, "has": strings.Contains, "add": func(a, b int) int { return a + b },
+		"isCut": IsCut, "statusText": statusText, "look": lookOf, "icon": icon, "contains": contains, "basename": path.Base, "has": strings.Contains, "add": func(a, b int) int { return a + b },
 	}
 }
 
@@ -372,3 +372,6 @@ func icon(name string) template.HTML {
 	}
 	return template.HTML(`<svg width="10" height="10" viewBox="0 0 10 10" aria-hidden="true">` + icons[name] + `</svg>`) //nolint:gosec // it is one of icons
 }
+
+// IsCut reports whether the text of a request or an answer was too long to be kept whole.
+func IsCut(text string) bool { return strings.HasSuffix(text, "\n…") }

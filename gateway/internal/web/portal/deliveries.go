@@ -76,17 +76,22 @@ func (p *Portal) labels(r *page.Request) ([]hook, map[string]string, error) {
 	if !can(r, access.CanWebhooks) {
 		return nil, labels, nil
 	}
-	var list view.Page[view.Webhook]
-	if err := r.Read("/v1/webhooks", url.Values{"limit": {"200"}}, &list); err != nil {
-		return nil, nil, err
-	}
 	var hooks []hook
-	for _, w := range list.Data {
-		h := newHook(w)
-		hooks = append(hooks, h)
-		labels[w.Name] = h.Label
+	for cursor := ""; ; { // a tenant has at most config.MaxDocuments of its own
+		var list view.Page[view.Webhook]
+		if err := r.Read("/v1/webhooks", url.Values{"limit": {"200"}, "cursor": {cursor}}, &list); err != nil {
+			return nil, nil, err
+		}
+		for _, w := range list.Data {
+			h := newHook(w)
+			hooks = append(hooks, h)
+			labels[w.Name] = h.Label
+		}
+		if list.Next == nil {
+			return hooks, labels, nil
+		}
+		cursor = *list.Next
 	}
-	return hooks, labels, nil
 }
 
 type deliveryPage struct {

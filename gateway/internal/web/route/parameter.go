@@ -77,6 +77,9 @@ var parameters = []Parameter{
 	{Name: "owner", For: "Whose documents these are."},
 	{Name: "q", For: "Only those with this text in their name or title, whatever its case."},
 	{Name: "q", Under: "/v1/destinations", For: "Only those with this text in their name or product, whatever its case."},
+	{Name: "q", Under: "/v1/sources", For: "Only those with this text in their name or profile, whatever its case."},
+	{Name: "q", Under: "/v1/rules", For: "Only those with this text in their name, whatever its case."},
+	{Name: "q", Under: "/v1/connections", For: "Only those with this text in their name, whatever its case."},
 	{Name: "q", Under: "/v1/deliveries", For: "The id of a delivery, event or response, or the e-mail address, phone number or external id of the person who answered."},
 	{Name: "reason", For: "Why, for those who look at it later."},
 	{Name: "respondent", For: "The e-mail address, phone number or external id of the person who answered."},
@@ -87,6 +90,8 @@ var parameters = []Parameter{
 	{Name: "show_secrets", For: "Show path tokens; it needs the scope `secrets`.", Type: Flag},
 	{Name: "since", For: "From this time on: RFC 3339, or how long ago, as `15m`, `24h` or `7d`.", Type: Moment},
 	{Name: "sort", For: "The order; with `-` before it, the largest or latest first. Those without a value come last.", Type: Word, Words: DestinationOrders, Default: "name"},
+	{Name: "sort", Under: "/v1/sources", For: "The order: by name, or by the events accepted or the requests refused in 24 hours; with `-` before it, the largest first.", Type: Word, Words: SourceOrders, Default: "name"},
+	{Name: "sort", Under: "/v1/rules", For: "The order: by name, or by the events matched or the errors in 24 hours; with `-` before it, the largest first.", Type: Word, Words: RuleOrders, Default: "name"},
 	{Name: "source", For: "The name of a source; `api` is what is published here."},
 	{Name: "state", For: "The state of a delivery.", Type: Word, Words: []string{"waiting", "delivered", "skipped", "dead", "dropped"}},
 	{Name: "status", For: "The HTTP status of the last attempt: a number as `429`, a class as `5xx`, or `0` where there was no answer."},
@@ -101,6 +106,12 @@ var parameters = []Parameter{
 var DestinationOrders = []string{
 	"name", "-name", "attempts", "-attempts", "failed", "-failed", "success", "-success", "p95", "-p95", "waiting", "-waiting", "oldest", "-oldest", "dead", "-dead",
 }
+
+// SourceOrders and RuleOrders are those of lists of sources and of rules.
+var (
+	SourceOrders = []string{"name", "-name", "events", "-events", "refused", "-refused"}
+	RuleOrders   = []string{"name", "-name", "matched", "-matched", "errors", "-errors"}
+)
 
 // Parameters returns the declarations of a route's parameters, `tenant` last where the path does not name it. unknown are names of Query without a declaration.
 func (r *Route) Parameters() (all []Parameter, unknown []string) {
