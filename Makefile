@@ -68,7 +68,7 @@ docs-check: ## fail when a derived page is stale
 examples: ## play the examples and every block of the README
 	$(GO) test -count=1 -run 'TestExamples|TestReadme' ./cmd/surveygate
 
-needs: ## install what the tests start and is missing: Redis, its client for Python, a browser
+needs: ## install what tests start: Redis, Chromium, Python, Node, PHP, Ruby
 	@.ci/need redis-server redis-cli python3 python3-redis chromium node php ruby
 
 assets: ## fetch the files of other projects that pages load, and compare their hashes

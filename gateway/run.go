@@ -39,6 +39,8 @@ type Options struct {
 type Started struct {
 	// Address is host:port of the HTTP surface, with the port that was taken.
 	Address string `json:"address"`
+	// Console is host:port of the console, where it has an address of its own.
+	Console string `json:"console,omitempty"`
 	Socket  string `json:"socket"`
 	Data    string `json:"data"`
 	// Engine is the storage engine: embedded, in the folder Data, or Redis, under keys that begin with Prefix.

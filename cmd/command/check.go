@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -84,6 +85,7 @@ Exit code 1 means that something is missing or unreachable.`,
 				report.Destinations, plural(report.Destinations, "destination"),
 				report.Rules, plural(report.Rules, "rule"))
 			g.printf("state: %s\n", engineText[report.Engine])
+			g.printf("console: %s\n", cmp.Or(report.Console, "off, and so is the portal"))
 			for _, s := range report.Sources {
 				g.printf("  %-12s %-14s %s\n", owned(s.Tenant, s.Name), s.Profile, s.Where())
 			}

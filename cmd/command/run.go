@@ -125,6 +125,9 @@ func (g *globals) started(s gateway.Started) {
 	} else {
 		g.printf("listening on http://%s, storing everything in %s\n", s.Address, s.Data)
 	}
+	if s.Console != "" {
+		g.printf("the console is at http://%s/console/\n", s.Console)
+	}
 	for _, w := range s.Warnings {
 		g.printf("WARNING: %s\n", w)
 	}

@@ -4,6 +4,9 @@ import (
 	"bufio"
 	"context"
 	"flag"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -68,6 +71,59 @@ func startDemo(t *testing.T) demo {
 // full opens the overview until it shows figures: they are counted in memory first, and kept every few seconds.
 func (d demo) full(p *browser.Page) {
 	for p.Open("http://" + d.address + "/console/t/default/"); p.Count(".tile") < 6 || p.Count("main tbody tr") < 8; p.Reload() {
+	}
+}
+
+// The first page that the demo's link opens shows what the demo has sent, however soon it is opened.
+func TestDemoIsNotEmpty(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t)
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.link, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := (&http.Client{Jar: jar}).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	text, err := io.ReadAll(res.Body)
+	if err != nil || !strings.Contains(string(text), "<h1>Overview</h1>") || strings.Contains(string(text), "Nothing was received yet") {
+		t.Errorf("%v: %s", err, text)
+	}
+}
+
+// The commands say where the console is, or that there is none.
+func TestConsoleCommand(t *testing.T) {
+	t.Parallel()
+	const tokens = "tokens: [{name: test, secret: " + testToken + ", scopes: [read]}]\n"
+	for setting, want := range map[string]struct{ check, link, fault string }{
+		"":                                 {check: "console: http://127.0.0.1:8080/console/\n", link: `http://ADDRESS/console/open\?k=`},
+		"console: {listen: 127.0.0.1:0}\n": {check: "console: http://127.0.0.1:0/console/\n", link: `http://127\.0\.0\.1:\d+/console/open\?k=`},
+		"console: off\n":                   {check: "console: off, and so is the portal\n", fault: "this gateway has no console: `console` is `off` in its configuration"},
+	} {
+		t.Run(setting, func(t *testing.T) {
+			t.Parallel()
+			p := start(t, t.TempDir(), setting+tokens)
+			if out, errs, code := invoke(t, p.dir, nil, "check"); code != 0 || !strings.Contains(out, want.check) {
+				t.Errorf("check: exit %d\n%s%s", code, out, errs)
+			}
+			out, errs, code := invoke(t, p.dir, nil, "console", "--data", filepath.Join(p.dir, "data"))
+			if want.fault != "" {
+				if code != 1 || !strings.Contains(errs, want.fault) {
+					t.Errorf("console: exit %d\n%s%s", code, out, errs)
+				}
+				return
+			}
+			link := regexp.MustCompile(strings.ReplaceAll(want.link, "ADDRESS", regexp.QuoteMeta(p.address))).FindString(out)
+			if code != 0 || link == "" || strings.Contains(link, p.address) != (setting == "") {
+				t.Errorf("console: exit %d\n%s%s", code, out, errs)
+			}
+		})
 	}
 }
 

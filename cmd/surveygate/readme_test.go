@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -182,6 +183,7 @@ func TestReadmeCommands(t *testing.T) {
 		}
 	}
 	dir := t.TempDir()
+	env := append(slices.Clone(exampleEnv), "SURVEYGATE_DATA="+filepath.Join(dir, "data"))
 	p := start(t, dir, twelve+fmt.Sprintf("tokens: [{name: readme, secret: %q, scopes: [publish, read]}]\n", testToken), exampleEnv...)
 	for _, b := range all {
 		if b.language != "sh" || b.part == platformPart {
@@ -215,7 +217,7 @@ func TestReadmeCommands(t *testing.T) {
 					if args[0] == "run" {
 						return // p is it
 					}
-					if out, errs, code := invoke(t, dir, exampleEnv, args...); code != 0 {
+					if out, errs, code := invoke(t, dir, env, args...); code != 0 {
 						t.Errorf("exit %d\n%s%s", code, out, errs)
 					}
 				case "curl":

@@ -67,6 +67,7 @@ func TestCheck(t *testing.T) {
 		{name: "nameless", body: good + `<button></button>`, want: "axe, critical: button-name"},
 		{name: "unlabelled", body: good + `<input name="m">`, want: "axe, critical: label"},
 		{name: "wide", body: good + `<style nonce="n">p { width: 700px }</style>`, want: "px wide in a window of 360 px: <p>", narrow: true},
+		{name: "cut off", body: good + `<style nonce="n">section { overflow: hidden } section p { width: 700px }</style><section><p>x</p></section>`, want: "cut off at its side: 700 px in ", narrow: true},
 		{name: "scrolling", body: good + `<style nonce="n">div { overflow-x: auto } div p { width: 700px }</style><div tabindex="0"><p>x</p></div>`},
 		{name: "untitled", body: `<h2>Deliveries</h2>`, want: "0 h1 elements"},
 		{name: "titles", body: good + `<h1>Deliveries</h1>`, want: "2 h1 elements"},
@@ -126,12 +127,40 @@ func TestCheckExpects(t *testing.T) {
 		t.Errorf("status %d", p.Status())
 	}
 	p.Check("404 (Not Found)")
+	p.CheckWithoutAxe() // what was expected once is no fault later
 	if found.said != "" {
 		t.Error(found.said)
 	}
 	p.Check("404 (Not Found)", "never said")
 	if !strings.Contains(found.said, `it should say "never said"`) {
 		t.Errorf("found %q", found.said)
+	}
+}
+
+// A crawl opens one page of each kind that a site leads to, and nothing twice.
+func TestCrawl(t *testing.T) {
+	t.Parallel()
+	const links = `<h1>Here</h1><a href="/list">List</a> <a href="/item/1">1</a> <a href="/item/2?at=3">2</a> <a href="/out">Out</a> <a href="http://elsewhere.invalid/list">Elsewhere</a>`
+	at := site(t, map[string]string{"/": links, "/list": links + `<a href="/last">Last</a>`, "/item/1": links, "/last": links})
+	p := browser.Start(t).Page(t, browser.Look{})
+	var seen []string
+	kinds := p.Crawl(at, []string{"/"}, func(address string) string {
+		switch {
+		case address == "/out":
+			return ""
+		case strings.HasPrefix(address, "/item/"):
+			return "item"
+		}
+		return address
+	}, func(address string) {
+		seen = append(seen, address)
+		p.CheckWithoutAxe()
+	})
+	if got, want := strings.Join(kinds, " "), "/ /last /list item"; got != want {
+		t.Errorf("kinds %s, want %s", got, want)
+	}
+	if got, want := strings.Join(seen, " "), "/ /list /item/1 /last"; got != want {
+		t.Errorf("opened %s, want %s", got, want)
 	}
 }
 

@@ -23,21 +23,32 @@ var pictures = flag.String("pictures", "", "the folder into which each page that
 // Check finds what no page may have, as it is shown now:
 //   - a line in the console, an exception, a violation of its policy, a failed request, since the tab was opened, or since it was reported;
 //   - something serious or critical that axe finds: text of little contrast, a control without a name;
-//   - content wider than the window;
+//   - content wider than the window, or than an element that cuts it off;
 //   - not exactly one h1; a style attribute.
 //
 // Each of expected is part of a line that the page has to say, such as "404 (Not Found)"; one that is not said is a fault.
 // With -pictures=FOLDER it also draws the page.
 func (p *Page) Check(expected ...string) {
 	p.t.Helper()
-	faults := p.layout()
-	faults = append(faults, p.axe()...)
+	p.report(append(p.layout(), p.axe()...), expected)
+}
+
+// CheckWithoutAxe is Check without the part that takes most of its time: for tests of other things, on pages that others check.
+func (p *Page) CheckWithoutAxe(expected ...string) {
+	p.t.Helper()
+	p.report(p.layout(), expected)
+}
+
+// report adds what the page has said to its faults, and reports them.
+func (p *Page) report(faults, expected []string) {
+	p.t.Helper()
 	said := map[string]bool{}
 	for _, line := range p.recorder.lines() { // last: what came before the answers above is recorded
-		known := false
+		known := p.recorder.expects(line)
 		for _, part := range expected {
 			if strings.Contains(line, part) {
 				known, said[part] = true, true
+				p.recorder.expect(line)
 			}
 		}
 		if !known {
@@ -76,10 +87,11 @@ func (p *Page) layout() []string {
 	found := Ask[struct {
 		Width  int
 		Widest []string
+		Cut    []string
 		Titles int
 		Styled []string
 	}](p, `(width => {
-		const shown = e => e.outerHTML.slice(0, 160);
+		const shown = e => e.outerHTML.replace(/\s+/g, ' ').slice(0, 160);
 		const scrolls = e => { // whether something around e, itself included, has a scroll bar of its own
 			for (; e && e !== document.body; e = e.parentElement) if (getComputedStyle(e).overflowX !== 'visible') return true;
 			return false;
@@ -87,6 +99,11 @@ func (p *Page) layout() []string {
 		return {
 			Width: document.documentElement.scrollWidth,
 			Widest: [...document.body.querySelectorAll('*')].filter(e => e.getBoundingClientRect().right > width + 0.5 && !scrolls(e)).slice(0, 3).map(shown),
+			Cut: [...document.body.querySelectorAll(':not(input, select)')].filter(e => e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 1 &&
+				['hidden', 'clip'].includes(getComputedStyle(e).overflowX) && getComputedStyle(e).textOverflow !== 'ellipsis').slice(0, 3).map(e => {
+				const end = e.getBoundingClientRect().right, out = [...e.querySelectorAll('*')].filter(c => c.getBoundingClientRect().right > end + 0.5);
+				return e.scrollWidth + ' px in ' + e.clientWidth + ' px: ' + shown(e) + (out.length ? '\n\t' + shown(out[out.length - 1]) : '');
+			}),
 			Titles: document.querySelectorAll('h1').length,
 			Styled: [...document.querySelectorAll('[style]')].slice(0, 3).map(shown),
 		};
@@ -94,6 +111,9 @@ func (p *Page) layout() []string {
 	var faults []string
 	if found.Width > p.look.width() {
 		faults = append(faults, fmt.Sprintf("layout: %d px wide in a window of %d px: %s", found.Width, p.look.width(), strings.Join(found.Widest, "\n\t")))
+	}
+	for _, element := range found.Cut {
+		faults = append(faults, "layout: cut off at its side: "+element)
 	}
 	if found.Titles != 1 {
 		faults = append(faults, fmt.Sprintf("layout: %d h1 elements", found.Titles))
@@ -103,6 +123,13 @@ func (p *Page) layout() []string {
 	}
 	return faults
 }
+
+// axeOptions leave out the rules whose findings are less than serious, which take more than half of the time; and that axe fetches the
+// style sheets and media of the page once more, which no rule asks for that is run.
+const axeOptions = `{
+	resultTypes: ['violations'], iframes: false, preload: false,
+	rules: Object.fromEntries(axe._audit.rules.filter(r => r.impact === 'moderate' || r.impact === 'minor').map(r => [r.id, {enabled: false}])),
+}`
 
 // axe returns what axe finds that is serious or critical, each with up to three elements.
 func (p *Page) axe() []string {
@@ -129,7 +156,7 @@ func (p *Page) axe() []string {
 				return err
 			}
 		}
-		return p.ask(ctx, `axe.run(document, {resultTypes: ['violations'], iframes: false}).then(r => r.violations
+		return p.ask(ctx, `axe.run(document, `+axeOptions+`).then(r => r.violations
 			.filter(v => v.impact === 'serious' || v.impact === 'critical')
 			.map(v => ({ID: v.id, Impact: v.impact, Help: v.help, Nodes: v.nodes.slice(0, 3).map(n => ({
 				HTML: n.html.slice(0, 200), Why: n.failureSummary.replace(/\s+/g, ' ').slice(0, 300)}))})))`, &found)

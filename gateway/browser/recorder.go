@@ -16,6 +16,7 @@ import (
 // recorder keeps what a tab complains about, and what it was answered. Events come from a goroutine of chromedp.
 type recorder struct {
 	mu       sync.Mutex
+	expected map[string]bool              // lines of said that a check expected: they are no faults of the pages that follow
 	said     []string                     // lines of the console, exceptions, violations, failed requests
 	asked    map[network.RequestID]string // addresses, for failures, which name only the request
 	status   int64                        // of the newest document
@@ -97,6 +98,22 @@ func (r *recorder) lines() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.said)
+}
+
+// expect keeps a line from being a fault; expects reports whether it is kept so.
+func (r *recorder) expect(line string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.expected == nil {
+		r.expected = map[string]bool{}
+	}
+	r.expected[line] = true
+}
+
+func (r *recorder) expects(line string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.expected[line]
 }
 
 // forget forgets a line that was reported, so that the next page is not blamed for it.

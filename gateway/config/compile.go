@@ -103,7 +103,7 @@ func (o *overlay) read(d *compiling) {
 		o.fault(node.Fault(fmt.Sprintf("a document must be a mapping of settings, and is %s", node.Kind), "write settings as key: value"))
 		return
 	}
-	_, faults = node.Expand(document.Lookup{Refuse: true})
+	_, faults = node.Expand(document.Lookup{Refuse: !d.Variables})
 	o.fault(faults...)
 	for _, path := range slices.SortedFunc(maps.Keys(d.Secrets), func(a, b string) int {
 		return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b)) // secrets.2 before secrets.10

@@ -65,6 +65,7 @@ type Config struct {
 	Listen string
 	// PublicURL is the address under which others reach the gateway, without a slash at its end; empty if it is not configured.
 	PublicURL string
+	Console   Console
 	// Drain is how long requests are still accepted after a stop was requested.
 	Drain time.Duration
 	// TrustedProxies are the networks whose X-Forwarded-For header is trusted.
@@ -99,6 +100,9 @@ type Item struct {
 	At     document.Position
 	// Sum is a hash of the item's settings. For a secret, only its ${NAME} is hashed.
 	Sum uint64
+	// Spec is what the files define, as JSON: the settings as they are written, without name and tenant, and with a variable in place of
+	// each secret that is not one already. It is empty for what a document defines.
+	Spec string
 }
 
 // Source is an instance of a platform's profile.

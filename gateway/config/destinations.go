@@ -58,6 +58,7 @@ func (l *loader) addConnections(f *fileSettings) {
 			continue
 		}
 		d.Product, d.settings = product.Name, product.Node
+		l.write(&d.Item, kindConnection, s.Node)
 		connector, _ := connectors.New(d.Product)
 		l.connect(d, connector) // before delivery, because a product's limits may depend on its settings
 		l.delivery(d, e.Node, s.deliverySettings, "", connector)

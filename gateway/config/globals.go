@@ -50,6 +50,9 @@ func (l *loader) globals(f *fileSettings) {
 	if l.setOnce(f, "public_url") {
 		l.publicURL(f)
 	}
+	if l.setOnce(f, "console") {
+		l.console(f)
+	}
 	if l.setOnce(f, "drain") {
 		l.drain(f)
 	}

@@ -137,12 +137,14 @@ func load(o Options, read func(path string) ([]byte, error), inputs []input) (*C
 	}
 	l.subscribe()
 	l.override()
+	l.checkConsole()
 	l.streams()
 	l.warn()
 	if len(l.faults) > 0 {
 		return nil, l.faults.Sorted()
 	}
 	l.config.Warnings = l.config.Warnings.Sorted()
+	l.spell()
 	l.config.Kept = keep(l.config, l.digest())
 	l.config.Generation = generationOf(l.config.Kept)
 	l.config.index = &index{}
@@ -188,6 +190,7 @@ type loader struct {
 	sources      map[target]*document.Node            // keys
 	rules        map[string]map[string]*document.Node // names, by rule and tenant
 	webhooks     []*destination
+	written      []written // what the files define
 	origins      map[string]*origins // by tenant; see originsOf
 
 	// base is what the files define in the tenant whose stored documents are loaded; nil when files are loaded.

@@ -11,6 +11,8 @@ type Document struct {
 	Name string
 	// Spec is what a file would hold for this object, as JSON or YAML: the settings without the name.
 	Spec []byte
+	// Variables: Spec may have ${NAME}, without a value, because the document is only tried. Otherwise that is a fault.
+	Variables bool
 	// Secrets are values that Spec leaves out, by their path, such as headers.X-Api-Key.
 	Secrets map[string]connectors.Secret
 	// Faults are those found before compiling, such as a sealed value that no key opens. A document with faults is Broken.

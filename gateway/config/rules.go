@@ -80,6 +80,7 @@ func (l *loader) addRules(f *fileSettings) {
 			Delay: s.Delay, Once: s.Once != "",
 			Match: &rules.Rule{Tenant: tenant, Name: string(s.Name), Events: []string{completed}, When: s.When, Disabled: !enabled(s.Enabled)},
 		}
+		l.write(&r.Item, kindRule, s.Node)
 		if at := s.Node.Key("events"); at != nil {
 			if r.Match.Events = l.events(at, s.Events); at.Kind == document.List && len(at.Items) == 0 {
 				l.fault(at.Fault("`events` is empty", "name events, or remove the setting: the default is response.completed"))

@@ -60,6 +60,8 @@ func (s *schema) form(t reflect.Type) object {
 		return object{"not": object{}}
 	case reflect.TypeFor[redisSettings]():
 		return object{"anyOf": []any{object{"type": "string", "pattern": `^rediss?://|\$\{`, "writeOnly": true}, s.structure(t)}}
+	case reflect.TypeFor[consoleSettings]():
+		return object{"anyOf": []any{words(consoleOn, consoleOff), s.structure(t)}}
 	case reflect.TypeFor[time.Duration]():
 		return object{"type": "string", "pattern": durationPattern + `|\$\{`, "examples": []string{"30s", "5m", "7d"}}
 	case reflect.TypeFor[size]():

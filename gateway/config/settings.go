@@ -26,6 +26,12 @@ type fileSettings struct {
 	// with it. Without it, the API shows them under the address that its caller used, and `check` under `listen`.
 	PublicURL string `yaml:"public_url,omitempty"`
 
+	// Console is the site under `/console/` for those who run the gateway. `on`, the default, serves it under `listen`.
+	// `{listen: 127.0.0.1:8081}` serves it, with the API, on an address of its own and no longer under `listen`. `off` serves neither the
+	// console nor the portal. The portal is otherwise under `listen`, because a tenant's own users open it. A change takes effect at the
+	// next start.
+	Console consoleSettings `yaml:"console,omitempty"`
+
 	// Drain is how long the gateway still accepts requests after SIGTERM, while `/readyz` answers 503, so that a load balancer
 	// stops sending before the port closes; without it, 5s. 0s closes the port at once. The maximum is 10m.
 	Drain *time.Duration `yaml:"drain,omitempty"`
@@ -91,6 +97,14 @@ type redisSettings struct {
 
 	// Prefix begins every key, so that gateways can share a Redis; without it, `surveygate`.
 	Prefix entityName `yaml:"prefix,omitempty"`
+}
+
+// consoleSettings is the console's own address, or a word.
+type consoleSettings struct {
+	// Listen is the address of the console alone, such as `127.0.0.1:8081`.
+	Listen address `yaml:"listen"`
+
+	off bool
 }
 
 // sourceSettings is an instance of a platform's profile.

@@ -63,13 +63,17 @@ func (l *loader) addSources(f *fileSettings) {
 		if receiver == nil {
 			continue
 		}
-		for _, p := range receiver.Warnings() {
-			l.warning(at(e, p.Setting).Fault(p.Message, p.Remedy))
+		if !e.Node.HasUnset() {
+			for _, p := range receiver.Warnings() {
+				l.warning(at(e, p.Setting).Fault(p.Message, p.Remedy))
+			}
 		}
-		l.config.Sources = append(l.config.Sources, &Source{
+		made := &Source{
 			Item:    Item{Tenant: tenant, Name: e.Name, At: e.Key.At, Sum: l.sum(s.Node)},
 			Enabled: enabled(s.Enabled), Capture: s.Capture, Receiver: receiver, Stream: stream,
-		})
+		}
+		l.write(&made.Item, kindSource, s.Node)
+		l.config.Sources = append(l.config.Sources, made)
 	}
 }
 

@@ -26,6 +26,7 @@ func (l *loader) addWebhooks(f *fileSettings) {
 			Destination: l.origin(Item{Tenant: l.owner(f, s.Tenant), Name: string(s.Name), At: name.At, Sum: l.sum(s.Node)}),
 		}
 		d.Product = productWebhook
+		l.write(&d.Item, kindWebhook, s.Node)
 		if s.Name != "" && !l.register(d, productWebhook) {
 			continue
 		}

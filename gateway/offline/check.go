@@ -34,6 +34,8 @@ type Report struct {
 	Sources      []config.SourceURL `json:"sources"`
 	Destinations int                `json:"destinations"`
 	Rules        int                `json:"rules"`
+	// Console is the URL of the console; empty if there is none.
+	Console string `json:"console,omitempty"`
 	Warnings     []Fault            `json:"warnings"`
 	// Connections are the results of --live.
 	Connections []Connection `json:"connections,omitempty"`
@@ -56,6 +58,13 @@ func Check(o Options, base string) (*Report, error) {
 	r := &Report{
 		Generation: c.Generation, Engine: c.Engine(), Sources: c.SourceURLs(base, true), Destinations: len(c.Destinations),
 		Rules: rulesOf(c), Faults: []Fault{}, Warnings: append([]Fault{}, c.Warnings...),
+	}
+	switch at := c.Console; {
+	case at.Off:
+	case at.Listen != "":
+		r.Console = "http://" + at.Listen + "/console/"
+	default:
+		r.Console = base + "/console/"
 	}
 	return r, nil
 }

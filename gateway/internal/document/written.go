@@ -1,6 +1,11 @@
 package document
 
-import "strings"
+import (
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
 
 // Escaped returns a copy of the tree whose texts are as they are written where variables are expanded again. What was ${…} is written
 // so that its JSON has the same characters: without quotes, +1 would become 1.
@@ -96,3 +101,47 @@ func (n *Node) concealUnlessNumber() {
 
 // Guarded masks, in faults of the node's file, what a key means to be a secret.
 func (n *Node) Guarded(faults Faults) Faults { return n.file.guard(faults) }
+
+// WithVariables returns a copy of a tree that was bound, as it is written in its file: each ${…} stands as such. A secret that is written
+// otherwise becomes the variable that name returns for its path and the paths of all secrets like it.
+func (n *Node) WithVariables(name func(path string, all []string) string) *Node {
+	var all []string
+	n.inClear(nil, func(path string) { all = append(all, path) })
+	return n.withVariables(nil, func(path string) string { return name(path, all) })
+}
+
+// schemed matches a secret behind the scheme of an Authorization header.
+var schemed = regexp.MustCompile(`^(?i:basic|bearer|token|apikey) (\$\{[^{}]*\})+$`)
+
+// isInClear reports whether a scalar is a secret, or has one, that stands in its file.
+func (n *Node) isInClear() bool {
+	return n.secret && !n.isReference() && !(n.spans != nil && schemed.MatchString(n.Written()))
+}
+
+// inClear calls found with the path of each secret that stands in the file.
+func (n *Node) inClear(path []string, found func(path string)) {
+	if n.isInClear() {
+		found(JoinPath(path))
+	}
+	for i, item := range n.Items {
+		item.inClear(append(slices.Clip(path), strconv.Itoa(i)), found)
+	}
+	for _, p := range n.Pairs {
+		p.Value.inClear(append(slices.Clip(path), p.Key.Text), found)
+	}
+}
+
+func (n *Node) withVariables(path []string, name func(path string) string) *Node {
+	c := &Node{Kind: n.Kind, Style: n.Style, At: n.At, Text: n.Written(), file: n.file}
+	if n.isInClear() {
+		c.Style, c.Text = Double, "${"+name(JoinPath(path))+"}"
+	}
+	for i, item := range n.Items {
+		c.addItem(item.withVariables(append(slices.Clip(path), strconv.Itoa(i)), name))
+	}
+	for _, p := range n.Pairs {
+		key := &Node{Kind: Scalar, Style: p.Key.Style, Text: p.Key.Text, At: p.Key.At, file: n.file}
+		c.addPair(key, p.Value.withVariables(append(slices.Clip(path), p.Key.Text), name))
+	}
+	return c
+}

@@ -163,15 +163,15 @@ func (j *Jobs) put(ctx context.Context, job *Job) error {
 	return err
 }
 
-// List returns the jobs of a tenant of one kind, newest first.
-func (j *Jobs) List(ctx context.Context, tenant, kind string) ([]*Job, error) {
+// List returns the jobs of a tenant of some kinds, newest first.
+func (j *Jobs) List(ctx context.Context, tenant string, kinds ...string) ([]*Job, error) {
 	all, _, err := j.all(ctx, tenant)
 	if err != nil {
 		return nil, err
 	}
 	oldest := j.Clock.Now().Add(-KeptFor)
 	return slices.DeleteFunc(all, func(job *Job) bool {
-		return job.Kind != kind || job.State.Ended() && job.Ended.Before(oldest)
+		return !slices.Contains(kinds, job.Kind) || job.State.Ended() && job.Ended.Before(oldest)
 	}), nil
 }
 

@@ -22,21 +22,28 @@ type Options struct {
 	Clock clock.Clock
 	// Due tells the delivery loop of this process that deliveries have become due.
 	Due func()
+	// Ended counts a delivery that waited and was dropped.
+	Ended func(d *state.Delivery)
 }
 
-// Replayer counts and runs replays. It is safe for concurrent use.
+// Replayer counts and runs replays and drops. It is safe for concurrent use.
 type Replayer struct{ Options }
 
-// View makes the view of a job of this kind; one of another kind has no Of, As and Rate.
+// View makes the view of a job of these kinds; one of another kind has no Of, As and Rate.
 func View(j *job.Job) view.Job {
 	var spec Spec
-	if j.Kind != Kind || json.Unmarshal(j.Spec, &spec) != nil {
+	if j.Kind != Kind && j.Kind != DropKind || json.Unmarshal(j.Spec, &spec) != nil {
 		return view.NewJob(j, 0)
 	}
-	v := view.NewJob(j, spec.Rate)
-	v.Of, v.As, v.Rate, v.Reason = &spec.Of, string(spec.As), spec.RateText, spec.Reason
-	if !j.State.Ended() {
-		v.Cancel = "/v1/replays/" + j.ID + "/cancel"
+	var v view.Job
+	if j.Kind == Kind {
+		v = view.NewJob(j, spec.Rate)
+		v.As, v.Rate = string(spec.As), spec.RateText
+	} else {
+		v = view.NewJob(j, 0)
+	}
+	if v.Of, v.Reason = &spec.Of, spec.Reason; !j.State.Ended() {
+		v.Cancel = "/v1/" + j.Kind + "s/" + j.ID + "/cancel"
 	}
 	return v
 }
@@ -47,7 +54,7 @@ const (
 	countFor  = 2 * time.Second
 )
 
-// Count counts what a replay would select, within a budget.
+// Count counts what a replay or a drop would select, within a budget.
 func (r *Replayer) Count(ctx context.Context, tenant string, spec *Spec) (view.ReplayCount, error) {
 	c := counting{Replayer: r, tenant: tenant, spec: spec, began: r.Clock.Elapsed(), events: map[string]bool{}}
 	err := c.run(ctx)
@@ -86,7 +93,7 @@ func (c *counting) run(ctx context.Context) error {
 			return nil
 		}
 	}
-	if state.DeliveryState(c.spec.Of.State) != state.Dead || c.spec.ofEvents() {
+	if state.DeliveryState(c.spec.Of.State) != state.Dead || c.spec.ofEvents() || c.spec.As == dropped {
 		return nil
 	}
 	// Those that wait are tried anyway: the caller sees how many they are.

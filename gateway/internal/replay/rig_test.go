@@ -211,6 +211,7 @@ type process struct {
 	busy    atomic.Bool // destinations are attempting something else: nothing is delivered
 	onWait  func()      // called when time has passed
 	stop    func()
+	counted atomic.Int32  // deliveries that were counted as dropped
 	left    chan struct{} // receives when a job has left the index of those that have not ended
 }
 
@@ -292,9 +293,9 @@ func (r *rig) run(onWrite func(n int, what string) failure) *process {
 			p.onWait()
 		}
 	}}
-	p.replays = &Replayer{Options: Options{Store: p, Plan: r.plan.Load, Clock: passing, Due: deliver}}
+	p.replays = &Replayer{Options: Options{Store: p, Plan: r.plan.Load, Clock: passing, Due: deliver, Ended: func(*state.Delivery) { p.counted.Add(1) }}}
 	p.jobs = job.New(job.Options{
-		Store: p, Clock: passing, Log: slog.New(slog.DiscardHandler), Holder: "one", Kinds: map[string]job.Kind{Kind: p.replays.Work},
+		Store: p, Clock: passing, Log: slog.New(slog.DiscardHandler), Holder: "one", Kinds: map[string]job.Kind{Kind: p.replays.Work, DropKind: p.replays.Work},
 	})
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup

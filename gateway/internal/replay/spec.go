@@ -1,4 +1,5 @@
-// Package replay delivers many deliveries or events again, as a job that goes on until all of them are scheduled.
+// Package replay delivers many deliveries or events again, as a job that goes on until all of them are scheduled. It also drops many
+// deliveries, as a job that selects them in the same way: see NewDrop.
 //
 // A replay first writes down what it selects, and then schedules that, oldest first, a second ahead at a time and no faster than its
 // rate, nor than its destinations attempt it (pace). So what it does is fixed when it begins, and events of one respondent keep their order.
@@ -33,6 +34,9 @@ const (
 	Fresh As = "fresh"
 	Today As = "today"
 )
+
+// dropped is what becomes of what a drop selects.
+const dropped As = "drop"
 
 // Spec is what a replay was asked for.
 type Spec struct {
@@ -76,9 +80,6 @@ func New(of view.ReplayOf, since, until time.Time, as, rate, reason string) (*Sp
 	if !slices.Contains([]As{Same, Fresh, Today}, s.As) {
 		return nil, invalid("a replay is as `same`, `today` or `fresh`", "as")
 	}
-	if len(reason) > maxReason {
-		return nil, invalid("a reason has at most "+strconv.Itoa(maxReason)+" bytes", "reason")
-	}
 	var err error
 	if s.Rate, s.RateText, err = parseRate(rate); err != nil {
 		return nil, err
@@ -86,8 +87,21 @@ func New(of view.ReplayOf, since, until time.Time, as, rate, reason string) (*Sp
 	return s, s.check()
 }
 
+// NewDrop is New for a drop. It selects what waits, or dead letters: to say which of them is required, because a filter that was meant for
+// dead letters must not end what is still to be tried.
+func NewDrop(of view.ReplayOf, since, until time.Time, reason string) (*Spec, error) {
+	s := &Spec{Of: of, Since: since, Until: until, As: dropped, Rate: MaxRate, Reason: reason}
+	if is := state.DeliveryState(of.State); !is.Open() {
+		return nil, invalid("say what is dropped: what is `waiting`, or `dead`", "of", "state")
+	}
+	return s, s.check()
+}
+
 func (s *Spec) check() error {
 	of := &s.Of
+	if len(s.Reason) > maxReason {
+		return invalid("a reason has at most "+strconv.Itoa(maxReason)+" bytes", "reason")
+	}
 	switch state.DeliveryState(of.State) {
 	case "", state.Waiting, state.Delivered, state.Skipped, state.Dead, state.Dropped:
 	default:

@@ -62,7 +62,7 @@ type work struct {
 	saved   bool              // Intent is stored
 }
 
-// Work begins or resumes a job of this kind.
+// Work begins or resumes a job of these kinds.
 func (r *Replayer) Work(run *job.Run) (job.Work, error) {
 	w := &work{Replayer: r, run: run, last: map[string]string{}, held: map[string]string{}, saved: true}
 	if err := json.Unmarshal(run.Spec, &w.spec); err != nil {
@@ -75,7 +75,7 @@ func (r *Replayer) Work(run *job.Run) (job.Work, error) {
 	return w, nil
 }
 
-// Step selects a page, or schedules a batch.
+// Step selects a page, schedules a batch, or drops some.
 func (w *work) Step(ctx context.Context) (wait time.Duration, done bool, err error) {
 	switch {
 	case w.Clock.Now().Before(w.run.Created): // the clock of this replica is behind: what it schedules would look old
@@ -91,6 +91,9 @@ func (w *work) Step(ctx context.Context) (wait time.Duration, done bool, err err
 		if done, err := w.turnPage(ctx); done || err != nil {
 			return 0, done, err
 		}
+	}
+	if w.spec.As == dropped {
+		return w.drop(ctx)
 	}
 	return w.batch(ctx)
 }
@@ -123,7 +126,7 @@ func (w *work) selectSome(ctx context.Context) error {
 		}
 	}
 	if total > MaxUnits {
-		return &job.Failure{Reason: fmt.Sprintf("it selects more than %d: replay them in parts, by `since` and `until`", MaxUnits)}
+		return &job.Failure{Reason: fmt.Sprintf("it selects more than %d: do it in parts, by `since` and `until`", MaxUnits)}
 	}
 	for page := range slices.Chunk(ids, perPage) {
 		text, err := json.Marshal(page)
@@ -316,6 +319,8 @@ func (w *work) putAway(ctx context.Context, units []string) (time.Duration, erro
 	}
 	if names := slices.Sorted(maps.Keys(w.held)); len(names) > 0 {
 		w.run.Waits = holdText(names[0], w.held[names[0]])
+	} else if w.spec.As == dropped {
+		w.run.Waits = waitsForAttempt
 	}
 	w.putOff, w.held = 0, map[string]string{}
 	return heldFor, nil

@@ -20,9 +20,12 @@ func (g *gateway) newDeleter() *deletion.Deleter {
 	return &deletion.Deleter{Options: deletion.Options{
 		Store: g.store, First: []deletion.Part{g.deleteTokens, g.deleteLinks, g.cancelJobs, g.deleteDocuments},
 		Last:  []deletion.Part{g.deleteJobs, g.deleteRemains, g.deleteRecord},
-		Ended: func(d *state.Delivery) { g.stats.Ended(d, time.Time{}) },
+		Ended: g.countDropped,
 	}}
 }
+
+// countDropped counts a delivery that a job has dropped.
+func (g *gateway) countDropped(d *state.Delivery) { g.stats.Ended(d, time.Time{}) }
 
 func (g *gateway) deleteTokens(ctx context.Context, tenant string, _ audit.By) error {
 	if err := g.register.Load(ctx); err != nil { // another replica may have made one just now
@@ -50,10 +53,10 @@ func (g *gateway) deleteLinks(ctx context.Context, tenant string, _ audit.By) er
 	return nil
 }
 
-// cancelJobs ends the replays of a tenant, which would schedule what is about to be dropped. It fails until the last one has ended, and
+// cancelJobs ends the replays of a tenant, which would schedule what is about to be dropped, and its drops. It fails until the last one has ended, and
 // then is called again.
 func (g *gateway) cancelJobs(ctx context.Context, tenant string, _ audit.By) error {
-	all, err := g.jobs.List(ctx, tenant, replay.Kind)
+	all, err := g.jobs.List(ctx, tenant, replay.Kind, replay.DropKind)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ type descriptors struct {
 	outgoing int // connections to destinations
 	incoming int // connections to the port
 	control  int // connections to the control socket
+	console  int // connections to the console's own address; 0 if it has none
 }
 
 const (
@@ -28,12 +29,13 @@ const (
 	leastStoreFiles = 74
 	mostStoreFiles  = 512
 	mostOutgoing    = 4096
+	mostConsole     = 512
 	// fewConnections is the number of connections below which operators are warned.
 	fewConnections = 1000
 )
 
-// share divides the limit of the process among its parts.
-func share(limit int) (descriptors, error) {
+// share divides the limit of the process among its parts. console: the console has an address of its own.
+func share(limit int, console bool) (descriptors, error) {
 	d := descriptors{limit: limit, store: min(max(limit/4, leastStoreFiles), mostStoreFiles)}
 	if limit < leastDescriptors {
 		return d, fmt.Errorf("this process may open %d files and connections at once; it needs %d at least, and 65,536 serve many clients: raise the limit (`ulimit -n`, LimitNOFILE of systemd, --ulimit nofile of Docker)", limit, leastDescriptors)
@@ -42,7 +44,12 @@ func share(limit int) (descriptors, error) {
 	d.control = min(max(rest/16, 4), 64)
 	rest -= d.control
 	d.outgoing = min(max(2*rest/5, 8), mostOutgoing)
-	d.incoming = min(rest-d.outgoing, web.MaxConnections)
+	rest -= d.outgoing
+	if console { // its pages use a few connections for each visitor
+		d.console = min(max(rest/8, 4), mostConsole)
+		rest -= d.console
+	}
+	d.incoming = min(rest, web.MaxConnections)
 	return d, nil
 }
 

@@ -172,6 +172,7 @@ func (g *gateway) adopt(ctx context.Context, loaded *config.Config) view.Reloade
 	difference := differ(running, loaded)
 	for setting, differs := range map[string]bool{
 		"listen":   loaded.Listen != running.Listen,
+		"console":  loaded.Console != running.Console,
 		"data":     loaded.Data != running.Data,
 		"key_file": !loaded.Keys.Equal(running.Keys),
 	} {

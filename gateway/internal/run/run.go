@@ -60,6 +60,7 @@ type Options struct {
 // Started is gateway.Started, where it is documented.
 type Started struct {
 	Address  string             `json:"address"`
+	Console  string             `json:"console,omitempty"`
 	Socket   string             `json:"socket"`
 	Data     string             `json:"data"`
 	Engine   config.Engine      `json:"engine"`
@@ -74,7 +75,7 @@ func (o Options) load() (*config.Config, error) {
 	if env == nil {
 		env = os.LookupEnv //nolint:forbidigo // the façade is where the process's environment comes in by default
 	}
-	return config.Load(config.Options{Path: o.Config, Env: env, Redis: o.Redis, Files: o.files})
+	return config.Load(config.Options{Path: o.Config, Env: env, Listen: o.Listen, Redis: o.Redis, Files: o.files})
 }
 
 // gateway is everything between start and stop.
@@ -103,6 +104,7 @@ type gateway struct {
 	streams    *stream.Readers
 	web        *web.App
 	public     net.Listener
+	console    net.Listener // nil if the console has no address of its own
 	control    net.Listener
 
 	descriptors descriptors // how many files and connections each part may have
@@ -177,12 +179,12 @@ func open(ctx context.Context, o Options) (_ *gateway, err error) {
 	if err != nil {
 		return nil, err
 	}
-	g.data, g.listen = cmp.Or(o.Data, c.Data, config.DefaultData), cmp.Or(o.Listen, c.Listen, config.DefaultListen)
+	g.data, g.listen = cmp.Or(o.Data, c.Data, config.DefaultData), cmp.Or(c.Listen, config.DefaultListen)
 	limit, err := descriptorLimit()
 	if err != nil {
 		return nil, err
 	}
-	if g.descriptors, err = share(limit); err != nil {
+	if g.descriptors, err = share(limit, c.Console.Listen != ""); err != nil {
 		return nil, err
 	}
 	if g.store, err = g.openStore(ctx, c); err != nil {
@@ -202,7 +204,7 @@ func open(ctx context.Context, o Options) (_ *gateway, err error) {
 		g.newest = &newest{store: g.store, clock: g.clock}
 	}
 	// Before the first token is made: it is shown only once, and a start that failed afterwards would never show it.
-	if err = g.listenAll(ctx); err != nil {
+	if err = g.listenAll(ctx, c.Console.Listen); err != nil {
 		return nil, err
 	}
 	if err = g.begin(ctx, c, func() error { return g.openVault(ctx, c) }); err != nil {
@@ -258,18 +260,18 @@ func open(ctx context.Context, o Options) (_ *gateway, err error) {
 	})
 	g.leaving = g.newLeaving()
 	g.book = g.newBook()
-	replayer := &replay.Replayer{Options: replay.Options{Store: g.store, Plan: g.plan.Load, Clock: g.clock, Due: g.loop.Wake}}
+	replayer := &replay.Replayer{Options: replay.Options{Store: g.store, Plan: g.plan.Load, Clock: g.clock, Due: g.loop.Wake, Ended: g.countDropped}}
 	g.jobs = job.New(job.Options{Store: g.store, Clock: g.clock, Log: traffic, Holder: holder, Kinds: map[string]job.Kind{
-		replay.Kind: replayer.Work, deletion.Kind: g.newDeleter().Work,
+		replay.Kind: replayer.Work, replay.DropKind: replayer.Work, deletion.Kind: g.newDeleter().Work,
 	}})
 	g.web = web.New(web.Options{
 		Jobs: g.jobs, Replay: replayer,
-		Store: g.store, Plan: g.plan.Load, PlanOf: g.planOf, Access: g.access, Tenants: g.register.Tenants, Stats: g.stats, Clock: g.clock, Log: traffic,
-		Bounds: web.Bounds{Connections: g.descriptors.incoming, Control: g.descriptors.control, Bodies: maxBodies()},
+		Store: g.store, Plan: g.plan.Load, PlanOf: g.planOf, Access: g.access, Console: c.Console, Tenants: g.register.Tenants, Stats: g.stats, Clock: g.clock, Log: traffic,
+		Bounds: web.Bounds{Connections: g.descriptors.incoming, Control: g.descriptors.control, Console: g.descriptors.console, Bodies: maxBodies()},
 		Vault:  g.vault, Sender: g.sender, Book: g.book, Problems: g.problems, Reload: g.requestReload, Due: g.loop.Wake, HoldsChanged: g.loop.HoldsChanged,
 	})
 	g.log.Info("bounds of connections", "port", g.descriptors.incoming, "control_socket", g.descriptors.control,
-		"destinations", g.descriptors.outgoing, "file_descriptors", limit)
+		"console", g.descriptors.console, "destinations", g.descriptors.outgoing, "file_descriptors", limit)
 	for _, problem := range g.descriptors.Problems() {
 		g.log.Warn("few file descriptors", "err", problem)
 	}

@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -13,24 +14,40 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-// listenAll takes the port and the control socket, or neither.
-func (g *gateway) listenAll(ctx context.Context) error {
+// listenAll takes the port, the console's own address (empty: it has none) and the control socket, or none of them.
+func (g *gateway) listenAll(ctx context.Context, console string) (err error) {
+	defer func() {
+		if err != nil {
+			g.closeAll()
+		}
+	}()
 	var lc net.ListenConfig
-	public, err := lc.Listen(ctx, "tcp", g.listen)
-	if err != nil {
+	if g.public, err = lc.Listen(ctx, "tcp", g.listen); err != nil {
 		return err
 	}
-	control, err := socket.Listen(ctx, g.data)
-	if err != nil {
-		return errors.Join(err, public.Close())
+	if console != "" {
+		if g.console, err = lc.Listen(ctx, "tcp", console); err != nil {
+			return fmt.Errorf("the console: %w", err)
+		}
 	}
-	g.public, g.control = public, control
+	if g.control, err = socket.Listen(ctx, g.data); err != nil {
+		return err
+	}
 	g.life.add(part{name: "listeners", close: func(context.Context) error {
-		_, _ = public.Close(), control.Close() // the servers have closed them already, where they ran
+		g.closeAll() // the servers have done it already, where they ran
 		_ = os.Remove(filepath.Join(g.data, socket.Name))
 		return nil
 	}})
 	return nil
+}
+
+// closeAll closes the listeners that are open.
+func (g *gateway) closeAll() {
+	for _, l := range []net.Listener{g.public, g.console, g.control} {
+		if l != nil {
+			_ = l.Close()
+		}
+	}
 }
 
 // addParts adds what runs, in the order of its start.
@@ -80,12 +97,15 @@ func (g *gateway) deliver(ctx context.Context) error {
 	return err
 }
 
-// answer serves the port and the control socket until ctx ends, and then lets running requests finish.
+// answer serves the port, the console's own address and the control socket until ctx ends, and then lets running requests finish.
 func (g *gateway) answer(ctx context.Context) error {
-	ended := make(chan error, 2)
+	ended := make(chan error, 3)
 	var servers sync.WaitGroup
 	servers.Go(func() { ended <- g.web.Serve(g.public) })
 	servers.Go(func() { ended <- g.web.ServeSocket(g.control) })
+	if g.console != nil {
+		servers.Go(func() { ended <- g.web.ServeConsole(g.console) })
+	}
 	var err error
 	select {
 	case <-ctx.Done():
@@ -95,7 +115,7 @@ func (g *gateway) answer(ctx context.Context) error {
 		g.log.Warn("requests were given up that did not end in time", "err", late)
 	}
 	// A server that had not begun to serve when it was shut down would serve for ever.
-	_, _ = g.public.Close(), g.control.Close()
+	g.closeAll()
 	servers.Wait()
 	return err
 }

@@ -123,6 +123,9 @@ func (g *gateway) started(ctx context.Context) Started {
 		Engine: c.Engine(), Prefix: c.Redis.Prefix, Warnings: slices.Concat(g.folderProblems(), view.Sentences(g.keyProblems(), true), g.store.Health(ctx).Warnings),
 		Sources: c.SourceURLs(cmp.Or(c.PublicURL, "http://"+address), false),
 	}
+	if g.console != nil {
+		s.Console = g.console.Addr().String()
+	}
 	if g.firstToken != nil {
 		s.Token = g.firstToken.Text
 	}

@@ -62,6 +62,8 @@ type How struct {
 	MakeSecrets bool
 	// Later: Apply need not wait until the documents are in use. The caller does, with AwaitUse, or does not care.
 	Later bool
+	// variables: what is tried may have ${NAME} without a value. It cannot be stored.
+	variables bool
 }
 
 // Would is what a change does.
@@ -291,7 +293,7 @@ func (b *Book) plan(ctx context.Context, tenant string, changes []Change, how Ho
 			refused = append(refused, err)
 			continue
 		}
-		whole[c.Name] = &read{Document: config.Document{Name: c.Name, Spec: written, Version: c.version()}}
+		whole[c.Name] = &read{Document: config.Document{Name: c.Name, Spec: written, Version: c.version(), Variables: how.variables}}
 	}
 	p.overlay = config.Overlay(base, tenant, listed(whole))
 	if how.MakeSecrets {

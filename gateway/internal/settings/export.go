@@ -2,11 +2,8 @@ package settings
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -107,7 +104,7 @@ func (e *exporting) add(r *read) error {
 		e.sealed.WriteString("  " + r.Name + ":\n")
 	}
 	for i, path := range kept {
-		variable := variableName(e.tenant, r.Name, path, kept)
+		variable := config.VariableName(e.tenant, r.Name, path, kept)
 		at := path
 		if isWebhook(r.Name) && strings.HasPrefix(path, secretsKey+".") { // those that end are missing from the list
 			at = secretPath(i - slices.IndexFunc(kept, func(p string) bool { return strings.HasPrefix(p, secretsKey+".") }))
@@ -209,27 +206,4 @@ func (e *exporting) text() []byte {
 		b.WriteString("\n" + sealedKey + ":\n" + e.sealed.String())
 	}
 	return []byte(b.String())
-}
-
-var (
-	simpleName  = regexp.MustCompile(`^[a-z0-9]+$`)
-	notVariable = regexp.MustCompile(`[^A-Za-z0-9]+`)
-)
-
-// variableName returns the name of the variable for a secret. It depends on where the secret is alone, and no two secrets of any tenant
-// have the same: where capitals and underscores do not tell places apart, a digest does. paths are those of all secrets of the document.
-func variableName(tenant, name, path string, paths []string) string {
-	readable := func(path string) string {
-		return strings.ToUpper(notVariable.ReplaceAllString(tenant+"/"+name+"/"+path, "_"))
-	}
-	v := readable(path)
-	same := slices.ContainsFunc(paths, func(other string) bool { return other != path && readable(other) == v })
-	if same || !simpleName.MatchString(tenant) || !simpleName.MatchString(Title(name)) {
-		sum := sha256.Sum256([]byte(tenant + "\x00" + name + "\x00" + path))
-		v += "_" + strings.ToUpper(hex.EncodeToString(sum[:4]))
-	}
-	if v[0] >= '0' && v[0] <= '9' {
-		v = "T_" + v
-	}
-	return v
 }

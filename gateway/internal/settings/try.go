@@ -19,9 +19,9 @@ type Tried struct {
 }
 
 // Try compiles changes as Apply does and changes nothing. Its errors are those of Apply: what Apply would refuse cannot be tried, but a
-// rule whose own tests fail.
-func (b *Book) Try(ctx context.Context, tenant string, changes []Change, by audit.By) (*Tried, error) {
-	p, err := b.plan(ctx, tenant, changes, How{By: by, Provenance: "api", DryRun: true, Untested: true})
+// rule whose own tests fail. With variables, ${NAME} is no fault: what depends on its value is not checked.
+func (b *Book) Try(ctx context.Context, tenant string, changes []Change, by audit.By, variables bool) (*Tried, error) {
+	p, err := b.plan(ctx, tenant, changes, How{By: by, Provenance: "api", DryRun: true, Untested: true, MakeSecrets: true, variables: variables})
 	if err != nil {
 		return nil, err
 	}

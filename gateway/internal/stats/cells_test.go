@@ -49,7 +49,7 @@ func TestRunWrites(t *testing.T) {
 	<-c.Set()
 	s.Source("acme", "pollqr").Accepted(2, start)
 	s.Source("acme", "pollqr").Accepted(1, start.Add(time.Minute))
-	c.Advance(flushEvery)
+	c.Advance(flushLook)
 	one := counted(state.SourceStats, "acme", "pollqr", map[int]int64{state.EventsAccepted: 2})
 	two := counted(state.SourceStats, "acme", "pollqr", map[int]int64{state.EventsAccepted: 1})
 	two.At = two.At.Add(time.Minute)
@@ -57,6 +57,30 @@ func TestRunWrites(t *testing.T) {
 	if diff := cmp.Diff([]state.Count{total(one), total(two), one, two}, <-st.written); diff != "" {
 		t.Error(diff)
 	}
+	// What follows is written after ten seconds, and what follows a quiet time at once.
+	<-c.Set()
+	accepted := func(seconds int) {
+		t.Helper()
+		s.Source("acme", "pollqr").Accepted(1, start)
+		for range seconds - 1 {
+			c.Advance(flushLook)
+			<-c.Set()
+			select {
+			case <-st.written:
+				t.Fatal("statistics are written too early")
+			default:
+			}
+		}
+		c.Advance(flushLook)
+		if got := <-st.written; len(got) != 2 || got[0].Counts[state.EventsAccepted] != 1 {
+			t.Errorf("%+v", got)
+		}
+		<-c.Set()
+	}
+	accepted(10)
+	c.Advance(flushEvery)
+	<-c.Set()
+	accepted(1)
 	cancel()
 	<-ended
 }

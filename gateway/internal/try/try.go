@@ -63,6 +63,8 @@ type Ask struct {
 	By     audit.By
 	// Draft are changes of documents; none asks what runs.
 	Draft []settings.Change
+	// Variables: the draft may have ${NAME}, whose value is unknown.
+	Variables bool
 	// Last is how many of the newest events, at most MaxEvents; Type and Source narrow them. IDs are those of stored events. Read
 	// makes events of a body, with the configuration that is tried. One of the three selects the events.
 	Last         int
@@ -77,7 +79,7 @@ type Ask struct {
 func (t *Tryer) Try(ctx context.Context, ask Ask) (*view.Tried, error) {
 	r := &trial{Ask: ask, clock: t.Clock, now: t.Now(), after: t.Plan()}
 	if len(ask.Draft) > 0 {
-		tried, err := t.Book.Try(ctx, ask.Tenant, ask.Draft, ask.By)
+		tried, err := t.Book.Try(ctx, ask.Tenant, ask.Draft, ask.By, ask.Variables)
 		if err != nil {
 			return nil, err
 		}

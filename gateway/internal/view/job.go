@@ -6,15 +6,15 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/job"
 )
 
-// Job is work that takes longer than a request: a replay of many deliveries, the deletion of a tenant.
+// Job is work that takes longer than a request: a replay or a drop of many deliveries, the deletion of a tenant.
 type Job struct {
 	ID string `json:"id"`
-	// Kind is replay or tenant_deletion.
+	// Kind is replay, drop or tenant_deletion.
 	Kind   string `json:"kind"`
 	Tenant string `json:"tenant"`
 	// State is queued, running, done, failed or cancelled.
 	State string `json:"state"`
-	// Of, As and Rate are what a replay was asked for.
+	// Of, As and Rate are what a replay was asked for. A drop has Of alone.
 	Of   *ReplayOf `json:"of,omitempty"`
 	As   string    `json:"as,omitempty"`
 	Rate string    `json:"rate,omitempty"`
@@ -49,7 +49,7 @@ type JobAt struct {
 	By string `json:"by,omitempty"`
 }
 
-// ReplayOf selects what is replayed. Empty fields select everything; at least one is needed.
+// ReplayOf selects what is replayed or dropped. Empty fields select everything; at least one is needed.
 type ReplayOf struct {
 	Destination string `json:"destination,omitempty"`
 	// State is waiting, delivered, skipped, dead or dropped.
@@ -85,6 +85,16 @@ type ReplayRequest struct {
 	DryRun bool `json:"dry_run,omitempty"`
 }
 
+// DropRequest is the body of POST /v1/drops.
+type DropRequest struct {
+	// Of selects them; its state, waiting or dead, is required.
+	Of ReplayOf `json:"of"`
+	// Reason is kept with the job.
+	Reason string `json:"reason,omitempty"`
+	// DryRun counts, and drops nothing.
+	DryRun bool `json:"dry_run,omitempty"`
+}
+
 // RecoverRequest is the body of POST /v1/webhooks/NAME/recover.
 type RecoverRequest struct {
 	// Since is a time, how long ago, or the id of a delivery: then it is when that was last changed.
@@ -97,12 +107,12 @@ type RecoverRequest struct {
 	DryRun bool   `json:"dry_run,omitempty"`
 }
 
-// WouldReplay is what a replay would do.
+// WouldReplay is what a replay or a drop would do.
 type WouldReplay struct {
 	Would ReplayCount `json:"would"`
 }
 
-// ReplayCount counts what a replay selects.
+// ReplayCount counts what a replay or a drop selects.
 type ReplayCount struct {
 	Deliveries int `json:"deliveries"`
 	Events     int `json:"events"`

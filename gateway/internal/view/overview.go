@@ -21,7 +21,7 @@ type Overview struct {
 	// 28 days first. Both are empty for the whole gateway.
 	Destinations []OverviewDestination `json:"destinations"`
 	Surveys      []Survey              `json:"surveys"`
-	// Empty: nothing was received within 30 days, and nothing waits or is dead. It is absent for the whole gateway.
+	// Empty: nothing was received within 30 days and no event is kept, and nothing waits or is dead. It is absent for the whole gateway.
 	Empty bool `json:"empty,omitempty"`
 }
 

@@ -32,8 +32,9 @@ type Setting struct {
 	Warnings []SettingProblem `json:"warnings,omitempty"`
 	Created  *Written         `json:"created,omitempty"`
 	Updated  *Written         `json:"updated,omitempty"`
-	// Spec is the document as a file would hold it, with masks in place of secrets. Of what a file defines it has the settings that are
-	// also fields of the answer, and not those that are not shown.
+	// Spec is the document as a file would hold it, with masks in place of secrets. What a file defines is as it is written there, with
+	// ${NAME} in place of secrets: its own variables, and one that is made up for a secret that stands in the file. To the session of a
+	// portal link it has the settings that are also fields of the answer.
 	Spec json.RawMessage `json:"spec,omitempty"`
 	// Standing is there for destinations, where it was asked for.
 	Standing *Standing `json:"standing,omitempty"`
@@ -119,6 +120,9 @@ func ofFile(kind string, item config.Item, enabled bool) Setting {
 	}
 	if !enabled {
 		v.State = string(config.Disabled)
+	}
+	if item.Spec != "" {
+		v.Spec = json.RawMessage(item.Spec)
 	}
 	return v
 }

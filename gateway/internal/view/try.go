@@ -10,6 +10,9 @@ import (
 type Trial struct {
 	// Draft are documents as they would be written; absent: what runs is asked.
 	Draft *Draft `json:"draft,omitempty"`
+	// Variables: ${NAME} in the draft stands for a value that is not known, as in a file; what depends on it is not checked. Otherwise it
+	// is a fault.
+	Variables bool `json:"variables,omitempty"`
 	// Events are the events that are asked about.
 	Events TrialEvents `json:"events"`
 	// Show are explain, requests and difference; absent: explain and requests, and with a draft the difference.

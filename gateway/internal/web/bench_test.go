@@ -35,11 +35,11 @@ func BenchmarkIntake(b *testing.B) {
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			r := newRig(b)
-			r2 := (&rig{clock: r.clock, store: discard{r.store}, port: true}).start(b)
+			r2 := (&rig{clock: r.clock, store: discard{r.store}}).start(b)
 			benchmark(b, r2, c.path, c.token, c.header, c.pad)
 		})
 	}
-	b.Run("embedded", func(b *testing.B) { benchmark(b, newPort(b), "/in/pollqr", "", signed, 0) })
+	b.Run("embedded", func(b *testing.B) { benchmark(b, newRig(b), "/in/pollqr", "", signed, 0) })
 }
 
 func benchmark(b *testing.B, r *rig, path, token string, header func(string) map[string]string, pad int) {

@@ -23,6 +23,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/web/listener"
 	"github.com/surveygate/surveygate/gateway/internal/web/manage"
 	"github.com/surveygate/surveygate/gateway/internal/web/portal"
+	"github.com/surveygate/surveygate/gateway/internal/web/route"
 )
 
 const (
@@ -61,20 +62,20 @@ func (f *front) bodyLimit(h *fasthttp.RequestHeader) int {
 		return 0
 	}
 	path := pathOf(h)
-	if f.app.door.Takes(path, h.IsPost()) {
+	if f.entry != route.Apart && f.app.door.Takes(path, h.IsPost()) {
 		return intake.MaxRead
 	}
-	if h.IsPost() && string(path) == manage.LoginPath {
+	if f.console && h.IsPost() && string(path) == manage.LoginPath {
 		return smallBody
 	}
-	if isPage(path) && h.IsPost() && !f.open {
+	if f.hasPage(path) && h.IsPost() {
 		return f.formLimit(h, path)
 	}
 	if !isManaged(path) || h.IsGet() || h.IsHead() {
 		return 0
 	}
 	grant := access.Socket
-	if !f.open {
+	if f.entry != route.Socket {
 		var ok bool
 		if grant, ok = f.app.callers.Known(h); !ok {
 			return 0
@@ -92,9 +93,9 @@ func (f *front) bodyLimit(h *fasthttp.RequestHeader) int {
 	return smallBody
 }
 
-// isPage reports whether a path is one of the console or of the portal.
-func isPage(path []byte) bool {
-	return bytes.HasPrefix(path, []byte(console.Root+"/")) || bytes.HasPrefix(path, []byte(portal.Root+"/"))
+// hasPage reports whether a path is one of the console or of the portal, where the server has them.
+func (f *front) hasPage(path []byte) bool {
+	return f.console && bytes.HasPrefix(path, []byte(console.Root+"/")) || f.portal && bytes.HasPrefix(path, []byte(portal.Root+"/"))
 }
 
 // formLimit returns the size up to which a form of a page is read: a small one of anybody, and larger ones of who has a session.

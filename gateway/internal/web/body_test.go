@@ -60,7 +60,7 @@ func TestBodiesGrowWithWhatCame(t *testing.T) {
 		sent int
 		held int64 // beyond the room that every body has
 	}{{10 << 10, 12 << 10}, {100 << 10, 252 << 10}} {
-		r := newPort(t)
+		r := newRig(t)
 		stalled := r.talk(t, "POST /in/pollqr HTTP/1.1\r\nHost: x\r\nContent-Length: 2097152\r\n\r\n"+repeat("x", c.sent))
 		for end := time.Now().Add(time.Minute); r.app.tcp.connections.BodyBytes() != c.held; runtime.Gosched() {
 			if time.Now().After(end) {
@@ -120,7 +120,7 @@ func TestScrapesAreShared(t *testing.T) {
 // A stop does not wait for clients that say nothing, or do not come to an end.
 func TestStopEndsSlowConnections(t *testing.T) {
 	t.Parallel()
-	r := newPort(t)
+	r := newRig(t)
 	silent, half := r.talk(t, ""), r.talk(t, "GET /healthz HTTP/1.1\r\nX: ")
 	if got := r.ask(t, ask{path: "/healthz"}); got.status != 200 { // both are accepted by then
 		t.Fatal(got.body)

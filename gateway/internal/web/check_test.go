@@ -70,7 +70,7 @@ func newCheckingAt(t *testing.T, rates route.Rates, product http.HandlerFunc) (*
 	server := httptest.NewServer(product)
 	t.Cleanup(server.Close)
 	tokens := &kept{}
-	r := &rig{port: true, tokens: tokens, rates: rates}
+	r := &rig{tokens: tokens, rates: rates}
 	r.plan.Store(load(t, fmt.Sprintf(`
 outbound: {allow_addresses: ["127.0.0.0/8"], allow_http: true}
 connections:

@@ -47,7 +47,7 @@ func cloudEvent(t testing.TB, id string, score int) cloudevents.Event {
 // The official SDK publishes in each content mode, and each is the event it means.
 func TestCloudEventsSDK(t *testing.T) {
 	t.Parallel()
-	r := newPort(t)
+	r := newRig(t)
 	const url = "http://gateway/v1/events"
 	client, err := cloudevents.NewClientHTTP(cloudevents.WithTarget(url),
 		cehttp.WithRoundTripper(r.tcp.Transport), cehttp.WithHeader("Authorization", "Bearer "+publishToken))

@@ -51,7 +51,7 @@ func newCompat(t *testing.T, receiver http.HandlerFunc) *rig {
 	t.Helper()
 	proxy := httptest.NewServer(receiver)
 	t.Cleanup(proxy.Close)
-	r := &rig{port: true}
+	r := &rig{}
 	r.plan.Store(load(t, fmt.Sprintf(compatSettings, proxy.Listener.Addr())))
 	return r.open(t)
 }
@@ -429,7 +429,7 @@ func TestCompatibleTestsAreCounted(t *testing.T) {
 	t.Parallel()
 	proxy := httptest.NewServer(http.HandlerFunc(nobody))
 	t.Cleanup(proxy.Close)
-	r := &rig{port: true, rates: route.Rates{Tests: route.Rate{Burst: 2, Per: 0.001}}}
+	r := &rig{rates: route.Rates{Tests: route.Rate{Burst: 2, Per: 0.001}}}
 	r.plan.Store(load(t, fmt.Sprintf(compatSettings, proxy.Listener.Addr())))
 	r.open(t)
 	sends := ask{method: "POST", path: departments + "test-send", token: editorToken, body: `{"url": "http://receiver.example/in"}`}
@@ -446,7 +446,7 @@ func TestCompatibleTestsAreCounted(t *testing.T) {
 // also those that no handler of it makes.
 func TestCompatibleErrorForm(t *testing.T) {
 	t.Parallel()
-	r := &rig{port: true, rates: route.Rates{Tests: route.Rate{Burst: 1, Per: 0.001}}}
+	r := &rig{rates: route.Rates{Tests: route.Rate{Burst: 1, Per: 0.001}}}
 	r.plan.Store(load(t, fmt.Sprintf(compatSettings, "127.0.0.1:1")))
 	r.open(t)
 	refused := func(status int, problem string, a ask) {

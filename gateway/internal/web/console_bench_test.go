@@ -34,6 +34,10 @@ func (s *seeded) consolePages() map[string][]string {
 			"?q=" + s.delivery, "?q=" + s.event, "?q=" + s.respondent, "?q=" + s.response, "?q=nobody@customer.example",
 		},
 		"/deliveries/replay":   {"?state=dead&destination=" + destination},
+		"/deliveries/drop":     {"?state=dead&destination=" + destination},
+		"/drops":               {""},
+		"/drops/:id":           named(s.drop),
+		"/drops/:id/cancel":    named(s.drop),
 		"/deliveries/:id":      named(s.delivery, s.dead, s.waiting),
 		"/deliveries/:id/drop": named(s.waiting),
 		"/events": {

@@ -41,7 +41,7 @@ func lives(p *browser.Page) (n int) {
 // A page listens to one stream, which lasts longer than a write may; while its tab is hidden it has none; it reads anew when it is shown.
 func TestPageListens(t *testing.T) {
 	t.Parallel()
-	r := (&rig{port: true, writeTimeout: 500 * time.Millisecond, streams: sse.Options{Heartbeat: 50 * time.Millisecond}}).open(t)
+	r := (&rig{writeTimeout: 500 * time.Millisecond, streams: sse.Options{Heartbeat: 50 * time.Millisecond}}).open(t)
 	p, base := r.signedIn(t, everyToken)
 	open := func(n int) {
 		t.Helper()
@@ -81,7 +81,7 @@ func TestStopWithFiftyStreams(t *testing.T) {
 	t.Parallel()
 	var took []time.Duration
 	for range 3 { // on a machine with other work, the best
-		r := (&rig{port: true, streams: sse.Options{MaxPerOwner: 50}}).open(t)
+		r := (&rig{streams: sse.Options{MaxPerOwner: 50}}).open(t)
 		p, base := r.signedIn(t, everyToken)
 		for range 49 {
 			r.signalsOf(t, "", everyToken)

@@ -15,7 +15,7 @@ const editedRule = `{"when": "nps_score <= 6", "send": ["crm"], "tests": [{"give
 // ruleRig is a server with a rule as a document, and events of the scores 0 to 9.
 func ruleRig(t *testing.T) (r *rig, visitor map[string]string, ids []string) {
 	t.Helper()
-	r = newPort(t)
+	r = newRig(t)
 	r.does(t, ask{method: "PUT", path: "/v1/rules/low", token: acmeAdminToken, body: editedRule}, 201)
 	for score := range 10 {
 		body := fmt.Sprintf(`{"type": "response.completed", "id": "e%d", "nps_score": %d, "survey": {"id": "s", "title": "<script>x</script>"}}`, score, score)
@@ -51,7 +51,7 @@ func TestRulePages(t *testing.T) {
 	t.Parallel()
 	r, visitor, _ := ruleRig(t)
 	const base = "/console/t/acme"
-	r.does(t, ask{path: base + "/rules", header: visitor}, 200, `href="/console/t/acme/rules/low"`, "nps_score &lt;= 6", "1 passes", `href="/console/t/acme/rules/angry"`, "file <code>")
+	r.does(t, ask{path: base + "/rules", header: visitor}, 200, `href="/console/t/acme/rules/low"`, "nps_score &lt;= 6", "1 passes", `href="/console/t/acme/rules/angry"`, `surveygate.yaml:`)
 	r.does(t, ask{path: base + "/rules/low", header: visitor}, 200, "when: nps_score &lt;= 6", "Delete…", "Disable", "passed")
 	if page := r.does(t, ask{path: base + "/rules/angry", header: visitor}, 200, "Edit a copy").body; strings.Contains(page, "Delete…") {
 		t.Error("a file's rule can be deleted")
@@ -119,7 +119,7 @@ func TestEditor(t *testing.T) {
 	r.does(t, ask{path: "/v1/rules/low", token: acmeToken}, 200, `"when":"nps_score <= 9"`)
 
 	got := r.does(t, ask{method: "POST", path: path, header: visitor, body: form("do", "download", "text", "# why\nwhen: nps_score <= 9\nsend: [crm]\n")}, 200)
-	if want := "rules:\n  - name: low\n    # why\n    when: nps_score <= 9\n    send: [crm]\n"; got.body != want || !strings.Contains(got.header.Get("Content-Disposition"), `"low.yaml"`) {
+	if want := "rules:\n  - name: low\n    tenant: acme\n    # why\n    when: nps_score <= 9\n    send: [crm]\n"; got.body != want || !strings.Contains(got.header.Get("Content-Disposition"), `"low.yaml"`) {
 		t.Errorf("%s %q", got.header.Get("Content-Disposition"), got.body)
 	}
 }

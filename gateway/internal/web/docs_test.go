@@ -86,7 +86,7 @@ func TestDocs(t *testing.T) {
 // The document names the address that the caller used, and nothing that is no address.
 func TestDescriptionNamesItsServer(t *testing.T) {
 	t.Parallel()
-	r := newPort(t)
+	r := newRig(t)
 	for host, want := range map[string]string{
 		"gateway.example:8443": "http://gateway.example:8443",
 		"[::1]:8080":           "http://[::1]:8080",

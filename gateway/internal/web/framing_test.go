@@ -15,7 +15,7 @@ import (
 // client sees its connection closed while it still sends.
 func TestTooLargeIsReadFirst(t *testing.T) {
 	t.Parallel()
-	r := newPort(t)
+	r := newRig(t)
 	const size = intake.MaxRead + 1<<20
 	for _, head := range []string{
 		fmt.Sprintf("Content-Length: %d\r\n\r\n", size),
@@ -79,7 +79,7 @@ func TestDiscardIsBounded(t *testing.T) {
 // have read another end of it.
 func TestAmbiguousFramingCloses(t *testing.T) {
 	t.Parallel()
-	r := newPort(t)
+	r := newRig(t)
 	body := pollqr("r1", 3)
 	chunked := fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(body), body)
 	head := func(version string) string {

@@ -16,22 +16,29 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/web/route"
 )
 
-// front is one HTTP server over the routes: that of the port, or that of the control socket.
+// front is one HTTP server over the routes: that of the port, of the control socket, or of the console's own address.
 type front struct {
-	app         *App
-	open        bool // the control socket, where nobody needs a token
-	fiber       *fiber.App
-	connections *listener.Connections
-	routes      fasthttp.RequestHandler
+	app             *App
+	entry           route.Entry
+	console, portal bool // it serves their pages
+	fiber           *fiber.App
+	connections     *listener.Connections
+	routes          fasthttp.RequestHandler
 }
 
 // errNoRoom means that the server has no memory left to read the body of the request.
 var errNoRoom = errors.New("too many connections, or too many bodies are being read")
 
-func (a *App) front(routes []route.Bound, bounds listener.Options, open bool) *front {
+func (a *App) front(routes []route.Bound, bounds listener.Options, entry route.Entry) *front {
 	bounds.Log = a.options.Log
 	bounds.Refusal = func() []byte { return noRoom().ClosingResponse() }
-	f := &front{app: a, open: open, connections: listener.New(bounds)}
+	open := entry == route.Socket
+	at := a.options.Console
+	f := &front{
+		app: a, entry: entry, connections: listener.New(bounds),
+		console: entry == route.Apart || entry == route.Port && !at.Off && at.Listen == "",
+		portal:  entry == route.Port && !at.Off,
+	}
 	f.fiber = fiber.New(fiber.Config{
 		DisableStartupMessage: true,
 		CaseSensitive:         true,
@@ -51,11 +58,10 @@ func (a *App) front(routes []route.Bound, bounds listener.Options, open bool) *f
 		// A form is proved by its bytes: parsed and written again it would be another one.
 		DisablePreParseMultipartForm: true,
 	})
-	a.door.Mount(f.fiber)
-	a.guard.Mount(f.fiber, open, routes)
-	if !open {
-		a.manage.MountSessions(f.fiber)
+	if entry != route.Apart {
+		a.door.Mount(f.fiber)
 	}
+	a.guard.Mount(f.fiber, entry, routes)
 	docs.Mount(f.fiber, a.isProxy)
 	f.fiber.Get("/healthz", a.alive)
 	f.fiber.Get("/readyz", func(c *fiber.Ctx) error { return a.ready(c, a.whole(c, open)) })
@@ -63,9 +69,7 @@ func (a *App) front(routes []route.Bound, bounds listener.Options, open bool) *f
 
 	server := f.fiber.Server()
 	f.routes = server.Handler
-	if !open {
-		a.mountPages(f)
-	}
+	a.mountPages(f)
 	server.Handler = f.handle
 	server.HeaderReceived = f.headerReceived
 	server.ExpectHandler = f.expected

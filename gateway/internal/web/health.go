@@ -94,7 +94,11 @@ func (a *App) warnings(whole bool) []string {
 		problems = a.options.Problems()
 	}
 	problems = slices.Concat(problems, a.door.Problems())
-	return slices.Concat(a.options.Stats.Health(ctx).Warnings, a.tcp.connections.Problems(), a.socket.connections.Problems(), view.Sentences(problems, whole))
+	all := a.options.Stats.Health(ctx).Warnings
+	for _, f := range a.fronts() {
+		all = slices.Concat(all, f.connections.Problems())
+	}
+	return slices.Concat(all, view.Sentences(problems, whole))
 }
 
 func (a *App) metrics(c *fiber.Ctx, whole bool) error {

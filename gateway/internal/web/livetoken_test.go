@@ -15,7 +15,7 @@ import (
 // less. Streams of others go on.
 func TestLiveEndsWithItsToken(t *testing.T) {
 	t.Parallel()
-	r := newPort(t)
+	r := newRig(t)
 	ended := func(what string, lines <-chan string) {
 		t.Helper()
 		late := time.After(20 * time.Second)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/view"
+	"github.com/surveygate/surveygate/gateway/internal/web/route"
 )
 
 // opens returns the path and the query of a login link.
@@ -70,7 +71,7 @@ func TestLoginLink(t *testing.T) {
 // Over the control socket a link begins a session of the tenant's token `console`, which is made once and ends the sessions when it is deleted.
 func TestLoginLinkOfTheSocket(t *testing.T) {
 	t.Parallel()
-	r := (&rig{port: true}).open(t)
+	r := (&rig{}).open(t)
 	link := func(query string) view.LoginLink {
 		return decoded[view.LoginLink](t, r.does(t, ask{method: "POST", path: "/v1/login-links" + query, socket: true, body: `{}`}, 201, `"token":"console"`))
 	}
@@ -118,4 +119,58 @@ func TestLoginLeadsToAPage(t *testing.T) {
 			t.Errorf("%q leads to %q, want %q", asked, to, want)
 		}
 	}
+}
+
+// formOf are the headers of a form that a page of the gateway sends, with the cookie of a session.
+func formOf(cookie string) map[string]string {
+	return withCookie(cookie, "Sec-Fetch-Site", "same-origin", "Content-Type", "application/x-www-form-urlencoded")
+}
+
+// A logout by a form ends the session, and leads to the page where another begins, with a note; also where the session has ended already.
+func TestLogoutByAForm(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	cookie := r.session(t, everyToken)
+	for _, signedIn := range []string{cookie, "__Host-sg=ended"} {
+		out := r.does(t, ask{method: "POST", path: "/console/logout", header: formOf(signedIn)}, 303)
+		if to := out.header.Get("Location"); to != "/console/login" {
+			t.Errorf("it leads to %s", to)
+		}
+		set := strings.Join(out.header.Values("Set-Cookie"), "\n")
+		if !strings.Contains(set, "__Host-sg=; expires=") {
+			t.Errorf("the browser keeps its session: %s", set)
+		}
+		_, note, _ := strings.Cut(set, "sg-note=")
+		note, _, _ = strings.Cut(note, ";")
+		r.does(t, ask{path: "/console/login", header: withCookie("sg-note=" + note)}, 200, "You are signed out.", `name="token"`)
+	}
+	foreign := formOf(cookie)
+	foreign["Sec-Fetch-Site"] = "cross-site"
+	if out := r.does(t, ask{method: "POST", path: "/console/logout", header: foreign}, 403); out.header.Get("Set-Cookie") != "" {
+		t.Error("a page of another site ends a session")
+	}
+}
+
+// Who is refused by a form, or by a link, sees a page that says why, and where to go on. A program is answered as by the API.
+func TestRefusedLoginIsAPage(t *testing.T) {
+	t.Parallel()
+	r := (&rig{rates: route.Rates{Logins: route.Rate{Burst: 3, Per: 0.001}}}).open(t)
+	isPage := func(got told) {
+		t.Helper()
+		if kind := got.header.Get("Content-Type"); kind != "text/html; charset=utf-8" || !strings.Contains(got.body, `name="token"`) {
+			t.Errorf("%s: %s", kind, got.body)
+		}
+	}
+	wrong := url.Values{"token": {"<b>wrong</b>"}, "to": {"/console/deliveries?a=1"}}.Encode()
+	got := r.does(t, ask{method: "POST", path: "/console/login", header: formOf(""), body: wrong}, 401, "no token that counts here", `value="/console/deliveries?a=1"`)
+	isPage(got)
+	if strings.Contains(got.body, "wrong") {
+		t.Error("the page shows what was entered as a token")
+	}
+	isPage(r.does(t, ask{method: "POST", path: "/console/login", header: formOf(""), body: "token="}, 422, "a token is needed"))
+	isPage(r.does(t, ask{path: "/console/open?k=nothing"}, 410, "each opens once"))
+	for range 2 {
+		r.does(t, ask{method: "POST", path: "/console/login", body: `{"token":"wrong"}`}, 401, `"detail":[`)
+	}
+	isPage(r.does(t, ask{method: "POST", path: "/console/login", header: formOf(""), body: wrong}, 429))
 }

@@ -105,7 +105,7 @@ func TestFormsOfWrites(t *testing.T) {
 		}
 	}
 	holds(do("POST", "/v1/rules/detractor/disable", "", 403), "defined_in_file")
-	holds(do("GET", "/v1/rules/detractor", "", 200), `"provenance":"file"`, `"spec":{"events":["response.completed"],"send":["alarms"],"when":"nps_score <= 6"}`)
+	holds(do("GET", "/v1/rules/detractor", "", 200), `"provenance":"file"`, `"spec":{"when":"nps_score <= 6","send":["alarms"]}`)
 
 	// Lists have both, by name, page after page.
 	var names []string

@@ -257,7 +257,7 @@ func next(t *testing.T, lines <-chan string, name string) string {
 // The bound of streams is of one caller: those of another tenant's token of the same name do not count.
 func TestLiveOfTwoTenants(t *testing.T) {
 	t.Parallel()
-	r := (&rig{port: true, streams: sse.Options{MaxPerOwner: 1}}).open(t)
+	r := (&rig{streams: sse.Options{MaxPerOwner: 1}}).open(t)
 	one := r.makeToken(t, operatorToken, "acme", `{"name":"ci","scopes":["read"]}`)
 	other := r.makeToken(t, operatorToken, "default", `{"name":"ci","scopes":["read"]}`)
 	first := r.signalsOf(t, "", one)
@@ -274,7 +274,7 @@ func TestLiveOfTwoTenants(t *testing.T) {
 // Signals reach the tenant that they concern, and those who may listen to all.
 func TestLiveIsOfTheTenant(t *testing.T) {
 	t.Parallel()
-	r := newPort(t)
+	r := newRig(t)
 	r.accept(t, pollqr("r1", 3))
 	r.decide(t, state.Dead)
 	mine, acme, all := r.signalsOf(t, "", everyToken), r.signalsOf(t, "", acmeToken), r.signalsOf(t, "?tenant=*", platformWide)

@@ -17,6 +17,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state/redis"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/redistest"
+	"github.com/surveygate/surveygate/rules/event"
 )
 
 // engines makes a rig over each engine.
@@ -65,6 +66,32 @@ func about(all []view.Attention) (lines []string) {
 		lines = append(lines, strings.Join(strings.Fields(fmt.Sprint(a.Tenant, " ", a.Kind, " ", a.Severity, " ", a.Of, " ", a.Code, " ", a.Count, " ", a.Action, ": ", a.Msg)), " "))
 	}
 	return lines
+}
+
+// What has just arrived is not in the statistics yet, and is no empty tenant; the gateway's own notices are not received.
+func TestOverviewIsEmpty(t *testing.T) {
+	t.Parallel()
+	onEngines(t, func(t *testing.T, r *rig) {
+		notice, err := event.New(event.Header{
+			Tenant: "default", Source: event.NoticeSource, SourceKind: "gateway", Type: "gateway.settings.changed", Received: noon, DedupeKey: "settings.changed/1", Verified: "token",
+		}, &event.Data{}, event.Raw{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.store.Append(t.Context(), []*event.Event{notice}); err != nil {
+			t.Fatal(err)
+		}
+		if !r.overview(t, "", everyToken).Empty {
+			t.Error("a tenant with a notice is not empty")
+		}
+		r.accept(t, pollqr("first", 8))
+		if v := r.overview(t, "", everyToken); v.Empty || v.Tiles.Events.LastHour != 0 {
+			t.Errorf("after the first event: %+v", v)
+		}
+		if !r.overview(t, "", acmeToken).Empty {
+			t.Error("another tenant is not empty")
+		}
+	})
 }
 
 func TestOverview(t *testing.T) {

@@ -23,7 +23,6 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
-	"github.com/valyala/fasthttp/fasthttputil"
 	"go.uber.org/goleak"
 
 	_ "github.com/surveygate/surveygate/connectors/all"
@@ -110,7 +109,6 @@ type rig struct {
 	tcp    *http.Client
 	socket *http.Client
 	dial   func() (net.Conn, error) // over TCP
-	port   bool                     // tcp is a real port; streams need one: another connection's deadlines cannot be set while it is used
 	bounds Bounds
 	log    *slog.Logger
 	tokens outbound.Tokens
@@ -151,16 +149,10 @@ func newRig(t testing.TB) *rig {
 	return (&rig{}).open(t)
 }
 
-// newPort is a rig that listens on a real port.
-func newPort(t testing.TB) *rig {
-	t.Helper()
-	return (&rig{port: true}).open(t)
-}
-
-// newRigOf is a rig on a real port that runs sources of its own, with the tokens of every other.
+// newRigOf is a rig that runs sources of its own, with the tokens of every other.
 func newRigOf(t testing.TB, sources string) *rig {
 	t.Helper()
-	r := &rig{port: true}
+	r := &rig{}
 	r.plan.Store(load(t, sources+someSettings[strings.Index(someSettings, "tokens:"):]))
 	return r.open(t)
 }
@@ -218,9 +210,9 @@ func (r *rig) start(t testing.TB) *rig {
 		often := route.Rate{Burst: 1 << 30, Per: 1 << 30}
 		rates = route.Rates{Reads: often, Writes: often, Tests: often, Logins: often}
 	}
-	replayer := &replay.Replayer{Options: replay.Options{Store: r.store, Plan: r.plan.Load, Clock: timed{r.clock}, Due: func() {}}}
+	replayer := &replay.Replayer{Options: replay.Options{Store: r.store, Plan: r.plan.Load, Clock: timed{r.clock}, Due: func() {}, Ended: func(*state.Delivery) {}}}
 	jobs := job.New(job.Options{
-		Store: r.store, Clock: timed{r.clock}, Log: slog.New(slog.DiscardHandler), Kinds: map[string]job.Kind{replay.Kind: replayer.Work},
+		Store: r.store, Clock: timed{r.clock}, Log: slog.New(slog.DiscardHandler), Kinds: map[string]job.Kind{replay.Kind: replayer.Work, replay.DropKind: replayer.Work},
 	})
 	running, stop := context.WithCancel(context.Background())
 	var worker sync.WaitGroup
@@ -245,8 +237,8 @@ func (r *rig) start(t testing.TB) *rig {
 		t.Fatal(err)
 	}
 	r.apply(t, v)
-	r.tcp, r.dial = serveOn(t, r.app.Serve, r.port)
-	r.socket, _ = serveOn(t, r.app.ServeSocket, false)
+	r.tcp, r.dial = serveOn(t, r.app.Serve, "tcp", "127.0.0.1:0")
+	r.socket, _ = serveOn(t, r.app.ServeSocket, "unix", filepath.Join(t.TempDir(), "control.sock"))
 	if test, ok := t.(*testing.T); ok && !r.measured {
 		r.tcp.Transport, r.socket.Transport = conform{test, r.tcp.Transport}, conform{test, r.socket.Transport}
 	}
@@ -338,22 +330,18 @@ func newVault(t testing.TB, store state.Settings) *vault.Vault {
 	return vault.New(vault.Options{Keys: keys, Store: store})
 }
 
-func serveOn(t testing.TB, serve func(net.Listener) error, port bool) (*http.Client, func() (net.Conn, error)) {
+// serveOn serves on an address. It returns a client for it, and how to connect without one.
+func serveOn(t testing.TB, serve func(net.Listener) error, network, address string) (*http.Client, func() (net.Conn, error)) {
 	t.Helper()
-	memory := fasthttputil.NewInmemoryListener()
-	var ln net.Listener = memory
-	dial := memory.Dial
-	if port {
-		var lc net.ListenConfig
-		var err error
-		if ln, err = lc.Listen(context.Background(), "tcp", "127.0.0.1:0"); err != nil {
-			t.Fatal(err)
-		}
-		address := ln.Addr().String()
-		dial = func() (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(context.Background(), "tcp", address)
-		}
+	var lc net.ListenConfig
+	ln, err := lc.Listen(context.Background(), network, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address = ln.Addr().String()
+	dial := func() (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(context.Background(), network, address)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- serve(ln) }()

@@ -71,7 +71,7 @@ func (s size) configuration() string {
 type seeded struct {
 	*rig
 	size
-	event, delivery, dead, waiting, replay, rejected, captured, respondent, response string
+	event, delivery, dead, waiting, replay, drop, rejected, captured, respondent, response string
 	// ownWebhook is a webhook of the store, secret the id of its secret.
 	ownWebhook, secret string
 }
@@ -224,6 +224,9 @@ func (s *seeded) addSettings(t testing.TB) {
 		s.postInto(t, "/v1/replays", everyToken, `{"of":{"events":["`+s.event+`"],"state":"delivered"},"reason":"an outage of the receiver"}`, 202, &job)
 		s.replay = job.ID
 	}
+	var dropped view.Job
+	s.postInto(t, "/v1/drops", everyToken, `{"of":{"events":["`+s.event+`"],"state":"dead"},"reason":"the receiver is gone"}`, 202, &dropped)
+	s.drop = dropped.ID
 	one := "/v1/sources/" + sourceName(0)
 	s.does(t, ask{method: "POST", path: one + "/capture", token: adminToken, body: `{"for":"1h"}`}, 200)
 	for i := range 20 {

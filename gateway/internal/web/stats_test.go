@@ -195,7 +195,7 @@ func TestStatsByName(t *testing.T) {
 
 // What a request for statistics costs does not depend on how much was counted. It runs alone, as it measures memory.
 func TestStatsAreBounded(t *testing.T) { //nolint:paralleltest // it measures the memory of the process
-	r := (&rig{port: true, measured: true}).open(t)
+	r := (&rig{measured: true}).open(t)
 	const destinations, minutes = 200, 120
 	for m := range minutes {
 		var list []state.Count

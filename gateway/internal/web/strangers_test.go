@@ -79,7 +79,7 @@ func isNoRoom(got told) bool {
 // fresh client is served.
 func TestNoRoomForConnections(t *testing.T) {
 	t.Parallel()
-	r := (&rig{port: true, bounds: Bounds{Connections: 8}}).open(t)
+	r := (&rig{bounds: Bounds{Connections: 8}}).open(t)
 	var slow []*talk
 	for range 7 {
 		held := r.app.tcp.connections.BodyBytes()
@@ -107,7 +107,7 @@ func TestNoRoomForConnections(t *testing.T) {
 // none can, it is the new one that is asked to come back.
 func TestNoRoomForBodies(t *testing.T) {
 	t.Parallel()
-	r := (&rig{port: true, bounds: Bounds{Bodies: 1 << 20}}).open(t)
+	r := (&rig{bounds: Bounds{Bodies: 1 << 20}}).open(t)
 	head := func(length int) string {
 		return fmt.Sprintf("POST /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n", publishToken, length)
 	}
@@ -138,7 +138,7 @@ func TestNoRoomForBodies(t *testing.T) {
 // Nothing is read where there is no use for a body: the answer comes without it, and the connection ends.
 func TestUnwantedBodies(t *testing.T) {
 	t.Parallel()
-	r := newPort(t)
+	r := newRig(t)
 	for _, c := range []struct {
 		request string
 		want    int
@@ -167,7 +167,7 @@ func TestUnwantedBodies(t *testing.T) {
 // What is wanted is read however it comes, and the connection is kept.
 func TestWantedBodies(t *testing.T) {
 	t.Parallel()
-	r := newPort(t)
+	r := newRig(t)
 	body := pollqr("r1", 3)
 	large := strings.Replace(pollqr("r2", 3), "slow", repeat("slow", 50_000), 1)
 	headers := func(path, body string) string {
@@ -215,7 +215,7 @@ func TestWantedBodies(t *testing.T) {
 // Events keep the body that came: what comes next must not be written over it.
 func TestBodiesAreKept(t *testing.T) {
 	t.Parallel()
-	r := newPort(t)
+	r := newRig(t)
 	c := r.talk(t, "")
 	bodies := map[string]string{}
 	for i := range 8 {
@@ -238,7 +238,7 @@ func TestBodiesAreKept(t *testing.T) {
 // A client that sends all of a body that is too large, before it reads, hears so; and it is kept that it was refused.
 func TestTooLargeArrives(t *testing.T) {
 	t.Parallel()
-	r := newPort(t)
+	r := newRig(t)
 	for _, head := range []string{
 		fmt.Sprintf("Content-Length: %d\r\n\r\n", 8<<20),
 		fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n", 8<<20),

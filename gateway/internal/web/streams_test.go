@@ -117,7 +117,7 @@ func (l *listening) rest() (string, error) {
 func TestStreamOutlivesTheWriteTimeout(t *testing.T) {
 	t.Parallel()
 	f := newFeed()
-	r := (&rig{port: true, routes: f.routes, writeTimeout: 100 * time.Millisecond, streams: sse.Options{Heartbeat: 20 * time.Millisecond}}).open(t)
+	r := (&rig{routes: f.routes, writeTimeout: 100 * time.Millisecond, streams: sse.Options{Heartbeat: 20 * time.Millisecond}}).open(t)
 	l := r.listen(t, "a")
 	for range 50 { // a second
 		l.until(":")
@@ -141,7 +141,7 @@ func TestStreamOutlivesTheWriteTimeout(t *testing.T) {
 func TestStreamClientLeft(t *testing.T) {
 	t.Parallel()
 	f := newFeed()
-	r := (&rig{port: true, routes: f.routes, streams: sse.Options{Heartbeat: 10 * time.Millisecond}}).open(t)
+	r := (&rig{routes: f.routes, streams: sse.Options{Heartbeat: 10 * time.Millisecond}}).open(t)
 	l := r.listen(t, "a")
 	if err := l.res.Body.Close(); err != nil {
 		t.Fatal(err)
@@ -154,7 +154,7 @@ func TestStreamClientLeft(t *testing.T) {
 func TestStreamLifetime(t *testing.T) {
 	t.Parallel()
 	f := newFeed()
-	r := (&rig{port: true, routes: f.routes, streams: sse.Options{Lifetime: 50 * time.Millisecond}}).open(t)
+	r := (&rig{routes: f.routes, streams: sse.Options{Lifetime: 50 * time.Millisecond}}).open(t)
 	if _, err := r.listen(t, "a").rest(); err != nil {
 		t.Errorf("it ended with %v", err)
 	}
@@ -165,7 +165,7 @@ func TestStreamLifetime(t *testing.T) {
 func TestStreamBounds(t *testing.T) {
 	t.Parallel()
 	f := newFeed()
-	r := (&rig{port: true, routes: f.routes, streams: sse.Options{Heartbeat: 10 * time.Millisecond, Max: 3, MaxPerOwner: 2}}).open(t)
+	r := (&rig{routes: f.routes, streams: sse.Options{Heartbeat: 10 * time.Millisecond, Max: 3, MaxPerOwner: 2}}).open(t)
 	f.fail = errors.New("cannot look")
 	for range 4 {
 		if l := r.listen(t, "a"); l.res.StatusCode != http.StatusInternalServerError || l.res.Header.Get("Content-Type") == "text/event-stream" {
@@ -211,7 +211,7 @@ func TestStreamBounds(t *testing.T) {
 func TestStreamIsNotEvicted(t *testing.T) {
 	t.Parallel()
 	f := newFeed()
-	r := (&rig{port: true, routes: f.routes, bounds: Bounds{Connections: 8}, streams: sse.Options{Heartbeat: 10 * time.Millisecond}}).open(t)
+	r := (&rig{routes: f.routes, bounds: Bounds{Connections: 8}, streams: sse.Options{Heartbeat: 10 * time.Millisecond}}).open(t)
 	l := r.listen(t, "a")
 	for range 30 {
 		conn, err := r.dial()
@@ -229,7 +229,7 @@ func TestStreamIsNotEvicted(t *testing.T) {
 func TestShutdownEndsStreams(t *testing.T) {
 	t.Parallel()
 	f := newFeed()
-	r := (&rig{port: true, routes: f.routes}).open(t)
+	r := (&rig{routes: f.routes}).open(t)
 	var all []*listening
 	for i := range 40 {
 		all = append(all, r.listen(t, fmt.Sprint("owner", i/8)))

@@ -64,7 +64,7 @@ func (l *lines) String() string {
 func newFetching(t *testing.T) (r *rig, said *lines) {
 	t.Helper()
 	said = &lines{}
-	r = &rig{port: true, log: slog.New(slog.NewTextHandler(said, nil))}
+	r = &rig{log: slog.New(slog.NewTextHandler(said, nil))}
 	r.plan.Store(load(t, fetching+someSettings[strings.Index(someSettings, "tokens:"):]))
 	return r.open(t), said
 }

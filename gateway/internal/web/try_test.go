@@ -179,6 +179,26 @@ func TestTryADraft(t *testing.T) {
 	}
 }
 
+// TestTryVariables: the copy of what a file defines can be tried, though its variables have no value. What is written has none.
+func TestTryVariables(t *testing.T) {
+	t.Parallel()
+	r, ids := tryRig(t)
+	const draft = `"draft": {"webhooks": {"copy": {"url": "${HOOK}", "events": ["response.completed", "response.updated"], "when": "nps_score <= 2", "secrets": ["${HOOK_SECRET}"], "headers": {"Authorization": "Bearer ${TOKEN}"}}}}`
+	if _, got := r.try(t, editToken, `{`+draft+`, "events": {"last": 10}}`); got.status != 422 || !strings.Contains(got.body, "nothing is looked up") {
+		t.Errorf("without `variables`: %d %s", got.status, got.body)
+	}
+	v, got := r.try(t, editToken, `{`+draft+`, "variables": true, "events": {"ids": ["`+ids["2"]+`", "`+ids["3"]+`"]}}`)
+	if got.status != 200 || len(v.Draft) != 1 || v.Draft[0].State != "active" || v.Difference == nil || v.Difference.Added != 1 {
+		t.Errorf("with `variables`: %d %s", got.status, got.body)
+	}
+	if _, got := r.try(t, editToken, `{"draft": {"sources": {"copy": {"profile": "pollqr", "secrets": ["${POLLS}"], "path_token": "${PATH}"}}}, "variables": true, "events": {"source": "copy", "body": `+pollqr("x", 9)+`}}`); got.status != 200 || !strings.Contains(got.body, `"value":"9"`) || strings.Contains(got.body, "without secrets") {
+		t.Errorf("a source: %d %s", got.status, got.body)
+	}
+	if _, got := r.try(t, editToken, `{"draft": {"connections": {"copy": {"slack": {"token": "${SLACK}", "channel": "${CHANNEL}"}}}, "rules": {"low": {"when": "nps_score <= 6", "send": ["copy"]}}}, "variables": true, "events": {"ids": ["`+ids["2"]+`"]}}`); got.status != 200 || strings.Contains(got.body, `"state":"broken"`) {
+		t.Errorf("a connection: %d %s", got.status, got.body)
+	}
+}
+
 // TestTryWhatRuns: without a draft the running configuration is asked; a body need not be published.
 func TestTryWhatRuns(t *testing.T) {
 	t.Parallel()
@@ -298,6 +318,11 @@ func TestTryAStoredDocument(t *testing.T) {
 	}
 	if _, got = r.try(t, editToken, draft("rules", "detractor", `{"send": ["alarms"]}`)); got.status != 403 || !strings.Contains(got.body, "defined_in_file") {
 		t.Errorf("what a file defines: %d %s", got.status, got.body)
+	}
+	// A webhook without secrets is given one when it is written, so it can be tried without.
+	bare := `{"url": "https://bare.example.com/", "events": ["response.completed"]}`
+	if v, got = r.try(t, editToken, draft("webhooks", "bare", bare)); got.status != 200 || v.Difference.Added != 10 || strings.Contains(got.body, "whsec_") {
+		t.Errorf("without secrets: %d %.500s", got.status, got.body)
 	}
 	both := `{"draft": {"webhooks": {"mine": null}, "rules": {"tomine": null}}, "events": {"last": 500}, "show": ["difference"]}`
 	if v, got = r.try(t, editToken, both); got.status != 200 || v.Difference.Removed != 13 || v.Difference.Now != 0 {

@@ -1,7 +1,7 @@
 // Package web is the gateway's HTTP server: intake from platforms, the API, health and metrics.
 //
 // It listens on TCP, where the API needs a token, and on a unix socket, where everybody who can open the socket may do
-// everything. Both serve the same routes.
+// everything. Both serve the same routes. The console is served on TCP: with everything else, or with the API on an address of its own.
 package web
 
 import (
@@ -19,6 +19,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"golang.org/x/time/rate"
 
+	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
@@ -55,8 +56,9 @@ const (
 // Bounds limit what all clients together can occupy. Zero fields have a default.
 type Bounds struct {
 	// Connections bounds the connections of the port (default MaxConnections), Control those of the control socket (default 64).
-	// The socket has its own bound so that clients of the port cannot lock the operator out.
-	Connections, Control int
+	// The socket has its own bound so that clients of the port cannot lock the operator out; so has the console's own address, with
+	// Console (default maxConsole).
+	Connections, Control, Console int
 	// Bodies bounds the bytes of request bodies in memory (default MaxBodies).
 	Bodies int64
 }
@@ -66,6 +68,7 @@ const (
 	MaxConnections = 10_000
 	MaxBodies      = 64 << 20
 	maxControl     = 64
+	maxConsole     = 512
 )
 
 // perAddress is the share of the connections that one address may have, streamsShare the one that streams may have.
@@ -82,6 +85,8 @@ type Options struct {
 	Plan   func() *decide.Plan
 	PlanOf func(ctx context.Context, tenant, generation string) (*decide.Plan, error)
 	Access *access.Access
+	// Console says where the console is. It is that of the start: a reload changes no listener.
+	Console config.Console
 	// Tenants are those that there are: see NewTenants.
 	Tenants *access.Tenants
 	Stats   *stats.Stats
@@ -122,10 +127,12 @@ type App struct {
 	manage  *manage.Management
 	tcp     *front
 	socket  *front
+	console *front // the console's own address; nil if it has none
 	streams *sse.Streams
 	stop    context.CancelFunc
 	leaving atomic.Bool
 	listens atomic.Pointer[string] // the address of Serve
+	apart   atomic.Pointer[string] // the address of ServeConsole
 	scrapes [2]scrapes             // of what is public, and of everything
 	noise   *rate.Limiter          // of log lines about answers of 503
 }
@@ -163,7 +170,7 @@ func New(o Options) *App {
 	a.manage = manage.New(manage.Options{
 		Store: o.Store, Plan: o.Plan, Access: o.Access, Tenants: o.Tenants, Links: links, Guard: a.guard, Book: o.Book, Clock: o.Clock, Log: o.Log,
 		Cascade: management.DeleteTenant, Jobs: o.Jobs, Version: o.Stats.Version(),
-		Logins: &access.LoginLinks{Store: o.Store, Clock: o.Clock}, Address: a.address,
+		Logins: &access.LoginLinks{Store: o.Store, Clock: o.Clock}, Console: o.Console, Address: func() string { return text(&a.listens) }, ConsoleAddress: func() string { return text(&a.apart) },
 	})
 	routes := slices.Concat(
 		management.Bound(),
@@ -180,19 +187,29 @@ func New(o Options) *App {
 	bounds := o.Bounds.orDefaults()
 	a.options.writeTimeout = cmp.Or(o.writeTimeout, writeTimeout)
 	o.streams.WriteTimeout = a.options.writeTimeout
-	o.streams.Max = min(cmp.Or(o.streams.Max, sse.DefaultMax), max(bounds.Connections/streamsShare, 1))
+	own := o.Console.Listen != "" && !o.Console.Off
+	shows := bounds.Connections // of the address that shows the console, whose pages the streams are for
+	if own {
+		shows = bounds.Console
+	}
+	o.streams.Max = min(cmp.Or(o.streams.Max, sse.DefaultMax), max(shows/streamsShare, 1))
 	a.streams = sse.New(o.streams)
 	a.tcp = a.front(routes, listener.Options{
 		Max: bounds.Connections, PerAddress: max(bounds.Connections/perAddress, 1), Proxy: a.isProxy, Bodies: bounds.Bodies,
-	}, false)
-	a.socket = a.front(routes, listener.Options{Max: bounds.Control, Bodies: bounds.Bodies}, true)
+	}, route.Port)
+	a.socket = a.front(routes, listener.Options{Max: bounds.Control, Bodies: bounds.Bodies}, route.Socket)
+	if own {
+		a.console = a.front(routes, listener.Options{
+			Max: bounds.Console, PerAddress: max(bounds.Console/perAddress, 1), Proxy: a.isProxy, Bodies: bounds.Bodies,
+		}, route.Apart)
+	}
 	return a
 }
 
 func (b Bounds) orDefaults() Bounds {
 	return Bounds{
 		Connections: cmp.Or(b.Connections, MaxConnections), Control: cmp.Or(b.Control, maxControl),
-		Bodies: cmp.Or(b.Bodies, MaxBodies),
+		Console: cmp.Or(b.Console, maxConsole), Bodies: cmp.Or(b.Bodies, MaxBodies),
 	}
 }
 
@@ -219,9 +236,16 @@ func (a *App) Serve(ln net.Listener) error {
 	return a.tcp.serve(ln)
 }
 
-// address is where Serve answers; empty before that.
-func (a *App) address() string {
-	if at := a.listens.Load(); at != nil {
+// ServeConsole answers on a TCP listener that the console has for itself until Shutdown. It may be called only if Options.Console has such
+// an address.
+func (a *App) ServeConsole(ln net.Listener) error {
+	a.apart.Store(new(ln.Addr().String()))
+	return a.console.serve(ln)
+}
+
+// text returns the text that a pointer was set to; empty before that.
+func text(p *atomic.Pointer[string]) string {
+	if at := p.Load(); at != nil {
 		return *at
 	}
 	return ""
@@ -246,9 +270,23 @@ func (a *App) Shutdown(ctx context.Context) error {
 	defer a.stop()
 	ended := make(chan struct{})
 	defer close(ended)
-	go a.tcp.connections.End(ended)
-	go a.socket.connections.End(ended)
-	return errors.Join(a.tcp.fiber.ShutdownWithContext(ctx), a.socket.fiber.ShutdownWithContext(ctx))
+	var errs []error
+	for _, f := range a.fronts() {
+		go f.connections.End(ended)
+	}
+	for _, f := range a.fronts() {
+		errs = append(errs, f.fiber.ShutdownWithContext(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// fronts are all servers.
+func (a *App) fronts() []*front {
+	all := []*front{a.tcp, a.socket}
+	if a.console != nil {
+		all = append(all, a.console)
+	}
+	return all
 }
 
 // failed answers a request that a handler, the router or the HTTP server refused.

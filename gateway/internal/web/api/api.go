@@ -237,7 +237,7 @@ func table() []row {
 			Query: []string{"force"}, For: "read the configuration again; over the control socket only",
 			Out: view.Reloaded{},
 		}},
-	}, testRows()...)
+	}, append(dropRows(), testRows()...)...)
 }
 
 // Bound returns all routes with their handlers.

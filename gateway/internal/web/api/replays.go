@@ -56,16 +56,21 @@ func (a *API) replays(c *route.Call) error {
 }
 
 func (a *API) specOf(req *view.ReplayRequest, now time.Time) (*replay.Spec, error) {
-	since, err := route.ReadMoment(req.Of.Since, now, "of", "since")
-	if err != nil {
-		return nil, err
-	}
-	until, err := route.ReadMoment(req.Of.Until, now, "of", "until")
+	since, until, err := momentsOf(&req.Of, now)
 	if err != nil {
 		return nil, err
 	}
 	spec, err := replay.New(req.Of, since, until, req.As, req.Rate, req.Reason)
 	return spec, replayError(err)
+}
+
+// momentsOf returns the times that a selection means.
+func momentsOf(of *view.ReplayOf, now time.Time) (since, until time.Time, err error) {
+	if since, err = route.ReadMoment(of.Since, now, "of", "since"); err != nil {
+		return since, until, err
+	}
+	until, err = route.ReadMoment(of.Until, now, "of", "until")
+	return since, until, err
 }
 
 func replayError(err error) error {
@@ -96,6 +101,11 @@ func (a *API) isKept(c *route.Call, spec *replay.Spec) bool {
 
 // replayAs counts what a replay selects, or begins it.
 func (a *API) replayAs(c *route.Call, spec *replay.Spec, dryRun bool) error {
+	return a.beginJob(c, replay.Kind, spec, dryRun)
+}
+
+// beginJob counts what a replay or a drop selects, or begins it.
+func (a *API) beginJob(c *route.Call, kind string, spec *replay.Spec, dryRun bool) error {
 	if c.DryRun = dryRun; dryRun {
 		count, err := a.Replay.Count(c.Base, c.Tenant, spec)
 		if err != nil {
@@ -104,16 +114,16 @@ func (a *API) replayAs(c *route.Call, spec *replay.Spec, dryRun bool) error {
 		return answer.JSON(c.Ctx, fiber.StatusOK, view.WouldReplay{Would: count})
 	}
 	by := c.By()
-	j, err := a.Jobs.Create(c.Base, c.Tenant, replay.Kind, spec, by)
+	j, err := a.Jobs.Create(c.Base, c.Tenant, kind, spec, by)
 	if err != nil {
-		return replayError(err)
+		return jobError(err, kind)
 	}
 	after, _ := json.Marshal(spec.Of)
-	line := audit.Line{By: by, Did: "replay.create", Of: "replay/" + j.ID, After: after}
+	line := audit.Line{By: by, Did: kind + ".create", Of: kind + "/" + j.ID, After: after}
 	if err := a.Book.Audit.Add(c.Base, c.Tenant, line); err != nil { // the job is made; an error would make the caller repeat it
-		a.Log.Warn("a replay is missing from the audit", "tenant", c.Tenant, "job", j.ID, "err", err)
+		a.Log.Warn("a job is missing from the audit", "tenant", c.Tenant, "job", j.ID, "err", err)
 	}
-	c.Set(fiber.HeaderLocation, "/v1/replays/"+j.ID)
+	c.Set(fiber.HeaderLocation, "/v1/"+kind+"s/"+j.ID)
 	return answer.JSON(c.Ctx, fiber.StatusAccepted, replay.View(a.counted(c, j)))
 }
 
@@ -165,32 +175,36 @@ func (a *API) listJobs(c *route.Call, tenant, kind string, viewOf func(*job.Job)
 	return answer.JSON(c.Ctx, fiber.StatusOK, p)
 }
 
-// replayJob returns the replay that the path names.
-func (a *API) replayJob(c *route.Call) (*job.Job, error) {
+// jobOf returns the job of a kind that the path names.
+func (a *API) jobOf(c *route.Call, kind string) (*job.Job, error) {
 	j, err := a.Jobs.Get(c.Base, c.Tenant, c.Segment("id"))
-	if err == nil && j.Kind != replay.Kind {
+	if err == nil && j.Kind != kind {
 		err = job.ErrNoJob
 	}
-	return j, replayError(err)
+	return j, jobError(err, kind)
 }
 
-func (a *API) replayOne(c *route.Call) error {
-	j, err := a.replayJob(c)
+func (a *API) replayOne(c *route.Call) error { return a.showJob(c, replay.Kind) }
+
+func (a *API) showJob(c *route.Call, kind string) error {
+	j, err := a.jobOf(c, kind)
 	if err != nil {
 		return err
 	}
 	return answer.JSON(c.Ctx, fiber.StatusOK, replay.View(j))
 }
 
-func (a *API) replayCancel(c *route.Call) error {
-	j, err := a.replayJob(c)
+func (a *API) replayCancel(c *route.Call) error { return a.cancelJob(c, replay.Kind) }
+
+func (a *API) cancelJob(c *route.Call, kind string) error {
+	j, err := a.jobOf(c, kind)
 	if err != nil {
 		return err
 	}
 	if j, err = a.Jobs.Cancel(c.Base, c.Tenant, j.ID); err != nil {
-		return replayError(err)
+		return jobError(err, kind)
 	}
-	if err := a.Book.Audit.Add(c.Base, c.Tenant, audit.Line{By: c.By(), Did: "replay.cancel", Of: "replay/" + j.ID}); err != nil {
+	if err := a.Book.Audit.Add(c.Base, c.Tenant, audit.Line{By: c.By(), Did: kind + ".cancel", Of: kind + "/" + j.ID}); err != nil {
 		a.Log.Warn("a cancellation is missing from the audit", "tenant", c.Tenant, "job", j.ID, "err", err)
 	}
 	return answer.JSON(c.Ctx, fiber.StatusOK, replay.View(j))

@@ -35,6 +35,8 @@ type Options struct {
 	// Routes serves the API.
 	Routes  fasthttp.RequestHandler
 	Callers *route.Callers
+	// Login begins the session of a token, Open that of a login link.
+	Login, Open fiber.Handler
 	// Below is page.Options.Below.
 	Below   func() string
 	Clock   clock.Clock
@@ -44,13 +46,14 @@ type Options struct {
 
 // Console is the site. Make it with New; it is safe for concurrent use.
 type Console struct {
+	Options
 	site *page.Site
 	app  *fiber.App
 }
 
 // New returns the console.
 func New(o Options) *Console {
-	c := &Console{}
+	c := &Console{Options: o}
 	c.site = page.New(page.Options{
 		Root: Root, Files: files, Routes: o.Routes, Callers: o.Callers, Below: o.Below, Login: c.toLogin, Menu: c.menu, Prepare: c.prepare, Funcs: funcs,
 		Clock: o.Clock, Log: o.Log, Context: o.Context,
@@ -67,6 +70,9 @@ func (c *Console) Mount(app *fiber.App) {
 	c.site.Mount(app)
 	app.Get("/", func(f *fiber.Ctx) error { return f.Redirect(c.below()+Root+"/", fiber.StatusSeeOther) })
 	c.site.AddOpen(app, fiber.MethodGet, "/login", c.login)
+	c.site.AddBegin(app, fiber.MethodPost, "/login", c.Login, c.refused)
+	c.site.AddBegin(app, fiber.MethodGet, "/open", c.Open, c.refused)
+	c.site.AddOpen(app, fiber.MethodPost, "/logout", c.logout)
 	c.site.Add(app, fiber.MethodGet, "/", func(r *page.Request) error { return r.SeeAt("/t/"+r.Home()+"/", "") })
 	c.mountOverview()
 	c.mountDeliveries()
@@ -133,6 +139,10 @@ func (c *Console) menu(r *page.Request) []page.Item {
 	menu := make([]page.Item, len(items))
 	for i, item := range items {
 		menu[i] = item
+		if item.Path == "/replays" && (path == "/drops" || strings.HasPrefix(path, "/drops/")) {
+			menu[i].Here = true
+			continue
+		}
 		menu[i].Here = r.Tenant != "" && (path == item.Path || item.Path != "/" && strings.HasPrefix(path, item.Path+"/") || item.Path == "/" && path == "")
 	}
 	return menu

@@ -20,6 +20,8 @@ func (c *Console) mountDeliveries() {
 	c.post("/deliveries/act", c.actOnDeliveries)
 	c.get("/deliveries/replay", c.countReplay)
 	c.post("/deliveries/replay", c.beginReplay)
+	c.get("/deliveries/drop", c.countDrop)
+	c.post("/deliveries/drop", c.beginDrop)
 	c.get("/deliveries/:id", c.delivery)
 	c.post("/deliveries/:id/retry", c.retryDelivery)
 	c.post("/deliveries/:id/replay", c.replayDelivery)
@@ -67,6 +69,10 @@ type deliveries struct {
 	Here, Query string
 	// Replay is the address of the page that replays what the filters select; empty where they select nothing that can be replayed.
 	Replay string
+	// Retry: they select what a retry can be of, so that a replay of the same deliveries is one. Drop is then the address of the page that
+	// drops them.
+	Retry bool
+	Drop  string
 	// Newer is the address of the line that tells of newer rows; empty where the page does not begin with the newest.
 	Newer    string
 	MayWrite bool
@@ -116,6 +122,9 @@ func (c *Console) deliveries(r *page.Request) error {
 	}
 	if replayable(filter) && d.MayWrite && len(d.List.Data) > 0 {
 		d.Replay = r.Base() + "/deliveries/replay?" + d.Query
+		if d.Retry = droppable(filter); d.Retry {
+			d.Drop = r.Base() + "/deliveries/drop?" + d.Query
+		}
 	}
 	if cursor == "" && d.Problem == nil && !filter.Has("q") {
 		d.Newer = d.Here + "part=newer&top=" + url.QueryEscape(top(d.List.Data))
@@ -129,6 +138,12 @@ func (c *Console) deliveries(r *page.Request) error {
 // replayable reports whether a replay can select what the filters do.
 func replayable(filter url.Values) bool {
 	return len(filter) > 0 && !filter.Has("q") && !filter.Has("event")
+}
+
+// droppable reports whether the filters select what waits, or dead letters: what can be retried or dropped.
+func droppable(filter url.Values) bool {
+	is := filter.Get("state")
+	return replayable(filter) && (is == "waiting" || is == "dead")
 }
 
 // top names the newest row as it is now.
@@ -202,7 +217,7 @@ func (c *Console) actOnDeliveries(r *page.Request) error {
 	case len(ids) == 0:
 		return r.See(back, "No delivery was chosen: tick some rows first.")
 	case len(ids) > maxChosen:
-		return answer.NewProblem(fiber.StatusUnprocessableEntity, view.Validation, fmt.Sprintf("at most %d deliveries can be chosen; replay by a filter instead", maxChosen), "id")
+		return answer.NewProblem(fiber.StatusUnprocessableEntity, view.Validation, fmt.Sprintf("at most %d deliveries can be chosen; retry, replay or drop by a filter instead", maxChosen), "id")
 	case form.Get("do") == "drop" && form.Get("sure") == "":
 		return r.Show("drop", chosen{IDs: ids, Query: filtersOf(filter.Get).Encode(), Many: true})
 	}

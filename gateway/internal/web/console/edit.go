@@ -80,6 +80,9 @@ func editableOf(kind string) *editable {
 // collection is the key of its documents in a file and in a draft, and ends the path of all of them.
 func (k *editable) collection() string { return k.Kind + "s" }
 
+// PartName is the part as the menu names it.
+func (k *editable) PartName() string { return strings.ToUpper(k.Part[:1]) + k.Part[1:] }
+
 func (k *editable) path(name string) string { return page.Path("/v1/"+k.collection(), name) }
 
 // isListed reports whether files have its objects as a list, and not by name.

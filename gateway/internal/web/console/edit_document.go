@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 )
@@ -101,9 +102,15 @@ func (p *parsed) inFile(e *editor) string {
 	if first := strings.TrimSpace(p.text); first == "" || strings.HasPrefix(first, "{") || strings.HasPrefix(first, "---") || strings.Contains(p.text, "\t") {
 		lines = p.node.YAML(4)
 	}
+	if strings.TrimSpace(lines) == "{}" {
+		lines = ""
+	}
 	head := "  " + name + ":\n"
 	if e.isListed() {
 		head = "  - name: " + name + "\n"
+	}
+	if owner := e.Setting; owner != nil && owner.Tenant != access.DefaultTenant {
+		head += "    tenant: " + document.Title(e.Kind, owner.Tenant).YAML(0)
 	}
 	return e.collection() + ":\n" + head + lines
 }

@@ -52,7 +52,7 @@ func (c *Console) try(r *page.Request, e *editor, events view.TrialEvents, show 
 	}
 	name := e.draftName()
 	a, err := r.Ask(page.Ask{
-		Method: fiber.MethodPost, Path: "/v1/try", Body: view.Trial{Draft: e.draft(name, e.parsed.json()), Events: events, Show: show},
+		Method: fiber.MethodPost, Path: "/v1/try", Body: view.Trial{Draft: e.draft(name, e.parsed.json()), Variables: e.IsCopy(), Events: events, Show: show},
 	})
 	if err != nil {
 		problem := answer.FromError(err)

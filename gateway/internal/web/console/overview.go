@@ -238,7 +238,7 @@ func newStart(r *page.Request) (*start, error) {
 	s := &start{}
 	err := r.Together(
 		func() error { return r.Read("/v1/me", nil, &me) },
-		func() error { return r.Read("/v1/sources", url.Values{"limit": {fmt.Sprint(startSources)}}, &sources) },
+		func() error { return r.Read("/v1/sources", url.Values{"include": {"seen"}, "limit": {fmt.Sprint(startSources)}}, &sources) },
 	)
 	if err != nil {
 		return nil, err
@@ -248,8 +248,8 @@ func newStart(r *page.Request) (*start, error) {
 	}
 	s.Address = strings.TrimSuffix(cmp.Or(me.PublicURL, r.Ctx.BaseURL()+strings.TrimSuffix(r.Root(), Root)), "/")
 	for i := range sources.Data {
-		if source := &sources.Data[i]; source.Path != "" {
-			s.Sources = append(s.Sources, startSource{source.Name, source.Profile, s.Address + source.Path})
+		if source := &sources.Data[i]; source.SourceSeen != nil && len(source.URLs) > 0 {
+			s.Sources = append(s.Sources, startSource{source.Name, source.Profile, source.URLs[0]})
 		}
 	}
 	s.MoreSources = sources.Next != nil

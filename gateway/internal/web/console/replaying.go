@@ -24,6 +24,8 @@ type replaying struct {
 	// Words are the filters; Query is them in an address.
 	Words [][2]string
 	Query string
+	// Retry: as the same deliveries, it retries what waits or is a dead letter.
+	Retry bool
 	// As, Rate, Reason and Typed are what was entered. Type: the number has to be typed.
 	As, Rate, Reason, Typed string
 	Type                    bool
@@ -36,12 +38,8 @@ func (c *Console) countReplay(r *page.Request) error {
 
 // showReplay shows how many deliveries the filters select.
 func (c *Console) showReplay(r *page.Request, filter url.Values, d replaying, problem *page.Problem) error {
-	d.Query, d.Problem = filter.Encode(), problem
-	for _, name := range deliveryFilters {
-		if value := filter.Get(name); value != "" {
-			d.Words = append(d.Words, [2]string{name, value})
-		}
-	}
+	d.Query, d.Problem, d.Retry = filter.Encode(), problem, droppable(filter)
+	d.Words = wordsOf(filter)
 	var err error
 	if d.Would, err = wouldReplay(r, filter); err != nil {
 		if d.Problem = r.Refusal(err); d.Problem == nil {
@@ -51,6 +49,25 @@ func (c *Console) showReplay(r *page.Request, filter url.Values, d replaying, pr
 	d.Counted = err == nil
 	d.Type = d.Would.Deliveries > typedAbove
 	return r.Show("replaying", d)
+}
+
+// wordsOf returns the filters with their values, in the order of the page.
+func wordsOf(filter url.Values) (words [][2]string) {
+	for _, name := range deliveryFilters {
+		if value := filter.Get(name); value != "" {
+			words = append(words, [2]string{name, value})
+		}
+	}
+	return words
+}
+
+// wrongNumber refuses what concerns more deliveries than can be confirmed without typing their number.
+func wrongNumber(n int, typed, does string) error {
+	if n <= typedAbove || strings.ReplaceAll(strings.TrimSpace(typed), ",", "") == strconv.Itoa(n) {
+		return nil
+	}
+	msg := fmt.Sprintf("these are %d deliveries now: type that number, so that nobody %s many by mistake", n, does)
+	return answer.NewProblem(fiber.StatusUnprocessableEntity, view.Validation, msg, "typed")
 }
 
 // replayOf returns what the filters select.
@@ -83,9 +100,8 @@ func (c *Console) beginReplay(r *page.Request) error {
 	filter := filtersOf(asked.Get)
 	d := replaying{As: form.Get("as"), Rate: form.Get("rate"), Reason: form.Get("reason"), Typed: form.Get("typed")}
 	count, err := wouldReplay(r, filter)
-	if err == nil && count.Deliveries > typedAbove && strings.ReplaceAll(strings.TrimSpace(d.Typed), ",", "") != strconv.Itoa(count.Deliveries) {
-		msg := fmt.Sprintf("these are %d deliveries now: type that number, so that nobody replays many by mistake", count.Deliveries)
-		err = answer.NewProblem(fiber.StatusUnprocessableEntity, view.Validation, msg, "typed")
+	if err == nil {
+		err = wrongNumber(count.Deliveries, d.Typed, "replays")
 	}
 	var a *page.Answer
 	if err == nil {

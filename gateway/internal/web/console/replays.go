@@ -14,6 +14,7 @@ import (
 )
 
 func (c *Console) mountReplays() {
+	c.mountDrops()
 	c.get("/replays", c.replays)
 	c.get("/replays/new", c.newReplay)
 	c.post("/replays/new", c.startReplay)
@@ -192,6 +193,8 @@ type replay struct {
 	Ended    bool
 	MayWrite bool
 	Problem  *page.Problem
+	// Path is the collection that it belongs to: replays or drops.
+	Path string
 	// Again is the query of the form that begins the same replay.
 	Again template.URL
 }
@@ -208,14 +211,18 @@ func (c *Console) replay(r *page.Request) error {
 }
 
 func (c *Console) readJob(r *page.Request) (*replay, error) {
-	p := &replay{MayWrite: r.May(access.Write)}
-	if err := r.Read(page.Path("/v1/replays", r.Param("id")), nil, &p.Job); err != nil {
-		return nil, err
-	}
+	p := &replay{MayWrite: r.May(access.Write), Path: "replays"}
+	err := p.read(r)
+	p.Again = againQuery(&p.Job)
+	return p, err
+}
+
+// read reads the job that the path names.
+func (p *replay) read(r *page.Request) error {
+	err := r.Read(page.Path("/v1/"+p.Path, r.Param("id")), nil, &p.Job)
 	p.Worked = p.Done + p.LeftAlone + p.NotKept
 	p.Ended = !p.Job.Ended.IsZero() || p.State == "done" || p.State == "failed" || p.State == "cancelled"
-	p.Again = againQuery(&p.Job)
-	return p, nil
+	return err
 }
 
 // againQuery is the form of a replay as a query.

@@ -97,7 +97,7 @@ func (d *rule) readEvents(r *page.Request, name string) error {
 func (d *rule) Chart() *chart.Chart {
 	steps := chart.StepsOf(d.Stats.Since.Time, d.Stats.Until.Time, time.Hour)
 	series := []chart.Series{
-		{Name: "matched", Class: "delivered"}, {Name: "no match", Class: "skipped"}, {Name: "unknown", Class: "retry"}, {Name: "error", Class: "rejected"},
+		{Name: "matched", Class: "delivered"}, {Name: "no match", Class: "no"}, {Name: "unknown", Class: "retry"}, {Name: "error", Class: "rejected"},
 	}
 	for i := range series {
 		series[i].Values = make([]float64, steps.N)

@@ -114,7 +114,7 @@ func (c *Console) showSource(r *page.Request, s *source) error {
 		if err := one(); err != nil {
 			return err
 		}
-		s.derive()
+		s.derive(c.site.Clock.Now())
 		return r.Part("source", "now", s)
 	}
 	if r.Wants("requests") {
@@ -134,7 +134,7 @@ func (c *Console) showSource(r *page.Request, s *source) error {
 	if err != nil {
 		return err
 	}
-	s.derive()
+	s.derive(c.site.Clock.Now())
 	s.Chart = sourceChart(&stats, over)
 	for _, each := range surveys.Data {
 		if each.Source == name {
@@ -147,7 +147,7 @@ func (c *Console) showSource(r *page.Request, s *source) error {
 }
 
 // derive works out what the part of the page shows that is kept current.
-func (s *source) derive() {
+func (s *source) derive(now time.Time) {
 	seen := s.SourceSeen
 	if seen == nil {
 		return
@@ -156,7 +156,7 @@ func (s *source) derive() {
 	accepted.Spark = spark(s.Name+": events accepted an hour, last 24 hours", chart.Count, floats(seen.Hourly)).Bars()
 	last := tile{Name: "Last event", Figure: "–", About: "none within 400 days"}
 	if seen.LastSeen != nil {
-		last.Figure, last.About = seen.LastSeen.Format("2 Jan 15:04")+"Z", "no usual pace"
+		last.Figure, last.About = page.Ago(now.Sub(seen.LastSeen.Time)), "no usual pace"
 		if seen.UsualGapS > 0 {
 			last.About = "usually one in " + page.Long(seconds(seen.UsualGapS))
 		}

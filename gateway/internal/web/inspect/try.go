@@ -71,7 +71,7 @@ func (i *Inspection) enter(c *route.Call) (leave func(), err error) {
 
 // askOf checks what is asked.
 func (i *Inspection) askOf(c *route.Call, t *view.Trial) (*try.Ask, error) {
-	ask := &try.Ask{Tenant: c.Tenant, By: c.By()}
+	ask := &try.Ask{Tenant: c.Tenant, By: c.By(), Variables: t.Variables}
 	var err error
 	if ask.Draft, err = draftOf(t.Draft); err != nil {
 		return nil, err

@@ -101,7 +101,7 @@ func (k kind) list(m *Management, c *route.Call) error {
 		filed := slices.DeleteFunc(k.ofFiles(plan, c.Tenant, "", secrets), func(v shown) bool {
 			return v.Common().Name <= after || all && v.Common().Tenant != c.Tenant
 		})
-		p.Data = k.merge(plan, c.Tenant, filed, entries, secrets)
+		p.Data = k.merge(plan, c.Tenant, forCaller(c, filed), entries, secrets)
 		if more || len(p.Data) > limit {
 			p.Data = p.Data[:min(limit, len(p.Data))]
 			next := route.Next(p.Data[len(p.Data)-1].Common().Name)
@@ -194,7 +194,7 @@ func (k kind) find(m *Management, c *route.Call) (shown, error) {
 	}
 	name := c.Segment("name")
 	plan := m.Plan()
-	files := k.ofFiles(plan, c.Tenant, name, secrets)
+	files := forCaller(c, k.ofFiles(plan, c.Tenant, name, secrets))
 	var entries []settings.Entry
 	e, err := m.Book.Get(c.Base, c.Tenant, k.document(name))
 	switch {

@@ -9,6 +9,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/view"
+	"github.com/surveygate/surveygate/gateway/internal/web/route"
 	"github.com/surveygate/surveygate/rules"
 )
 
@@ -85,12 +86,19 @@ func (k kind) views(plan *decide.Plan, tenant, name string, showSecrets bool) []
 
 // ofFiles returns those that files define.
 func (k kind) ofFiles(plan *decide.Plan, tenant, name string, showSecrets bool) []shown {
-	all := slices.DeleteFunc(k.views(plan, tenant, name, showSecrets), func(v shown) bool {
+	return slices.DeleteFunc(k.views(plan, tenant, name, showSecrets), func(v shown) bool {
 		at := v.Common().At
 		return at != nil && strings.HasPrefix(at.File, config.StorePrefix)
 	})
-	for _, v := range all {
-		v.Common().Spec = fileSpec(v)
+}
+
+// forCaller leaves out of what files define what the caller does not see: variables and other names of the operator are nothing for the
+// session of a portal link.
+func forCaller(c *route.Call, all []shown) []shown {
+	if c.Grant.Capabilities != nil {
+		for _, v := range all {
+			v.Common().Spec = shownSpec(v)
+		}
 	}
 	return all
 }
@@ -156,8 +164,8 @@ func (k kind) page() any {
 	}
 }
 
-// fileSpec returns the settings of what a file defines, as far as its view has them: a file may hold others, which are not shown.
-func fileSpec(v shown) json.RawMessage {
+// shownSpec returns the settings of what a file defines as far as they are fields of its view.
+func shownSpec(v shown) json.RawMessage {
 	spec := map[string]any{}
 	set := func(key string, value any, is bool) {
 		if is {

@@ -30,6 +30,7 @@ func linkRows() []row {
 		{(*Management).makeLink, route.Route{
 			Method: fiber.MethodPost, Path: all, Scope: access.Admin, TenantIn: "id",
 			For: "make a link that opens the portal once; its URL is shown this once", In: view.NewPortalLink{}, Out: view.MadePortalLink{}, Status: fiber.StatusCreated,
+			Statuses: []int{fiber.StatusConflict},
 		}},
 		{(*Management).deleteLink, route.Route{
 			Method: fiber.MethodDelete, Path: all + "/:link", Scope: access.Admin, TenantIn: "id",
@@ -110,16 +111,37 @@ func (m *Management) makeLink(c *route.Call) error {
 
 // portalURL returns the address that links begin with.
 func (m *Management) portalURL(c *route.Call) (string, error) {
-	if configured := m.Plan().Config.PublicURL; configured != "" {
+	configured := m.Plan().Config.PublicURL
+	switch {
+	case m.Console.Off:
+		return "", answer.Conflict("this gateway has no portal: `console` is `off` in its configuration")
+	case configured != "":
 		return configured, nil
+	case c.Open:
+		return "", unknownAddress()
+	case c.Apart: // the caller reached the console's address, and the portal is at the gateway's
+		at, err := onThisMachine(m.Address())
+		if err != nil || !config.IsOrigin(at) || !route.IsLocal(string(c.Request().Host())) {
+			return "", unknownAddress()
+		}
+		return at, nil
 	}
+	return reachedAt(c)
+}
+
+// reachedAt returns the URL of the address that a caller reached: by https, if it is not on the caller's own machine.
+func reachedAt(c *route.Call) (string, error) {
 	host := strings.ToLower(string(c.Request().Host()))
 	for _, scheme := range []string{"https://", "http://"} {
-		if !c.Open && config.IsOrigin(scheme+host) && (scheme == "http://" || !route.IsLocal(host)) {
+		if config.IsOrigin(scheme+host) && (scheme == "http://" || !route.IsLocal(host)) {
 			return scheme + host, nil
 		}
 	}
-	return "", answer.Invalid("the gateway does not know its public address: set `public_url` in the configuration", "url")
+	return "", unknownAddress()
+}
+
+func unknownAddress() error {
+	return answer.Invalid("the gateway does not know its public address: set `public_url` in the configuration", "url")
 }
 
 // checkLink returns the link that is asked for.

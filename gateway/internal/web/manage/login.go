@@ -63,18 +63,32 @@ func (m *Management) makeLoginLink(c *route.Call) error {
 		return err
 	}
 	return answer.JSON(c.Ctx, fiber.StatusCreated, view.LoginLink{
-		URL: base + openConsolePath + "?k=" + key, Token: name, Tenant: c.Tenant, Expires: view.Time{Time: made.Expires},
+		URL: base + consolePath + "open?k=" + key, Token: name, Tenant: c.Tenant, Expires: view.Time{Time: made.Expires},
 	})
 }
 
-// consoleURL returns the address that login links begin with. Over the control socket there is no Host to tell it.
+// consoleURL returns the address that login links begin with. Over the control socket, and on another address than the console's, there is
+// no Host to tell it.
 func (m *Management) consoleURL(c *route.Call) (string, error) {
-	if configured := m.Plan().Config.PublicURL; configured != "" || !c.Open {
-		return m.portalURL(c)
+	own := m.Console.Listen != ""
+	switch {
+	case m.Console.Off:
+		return "", answer.Conflict("this gateway has no console: `console` is `off` in its configuration")
+	case own && c.Apart, !own && !c.Open && m.Plan().Config.PublicURL == "":
+		return reachedAt(c)
+	case own:
+		return onThisMachine(m.ConsoleAddress())
+	case m.Plan().Config.PublicURL != "":
+		return m.Plan().Config.PublicURL, nil
 	}
-	at, err := netip.ParseAddrPort(m.Address())
+	return onThisMachine(m.Address())
+}
+
+// onThisMachine returns the URL of a listener for who is on its machine.
+func onThisMachine(listens string) (string, error) {
+	at, err := netip.ParseAddrPort(listens)
 	if err != nil {
-		return "", answer.Invalid("the gateway does not know its address: set `public_url` in the configuration", "url")
+		return "", unknownAddress()
 	}
 	if host := at.Addr(); host.IsUnspecified() { // it listens on all addresses: this machine's own is one of them
 		at = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), at.Port())
@@ -136,16 +150,18 @@ func (m *Management) socketToken(c *route.Call) (token, name string, err error) 
 
 // The answers to those who cannot open a login link.
 const (
-	loginEnded   = "This link has ended: each opens once, within five minutes. `surveygate console` prints a new one.\n"
-	loginFrom    = "A page of another site led here. If you asked for this link yourself, put it into the address bar.\n"
-	loginAlready = "This browser is signed in already, as somebody else: sign out first.\n"
+	loginEnded   = "This link has ended: each opens once, within five minutes. `surveygate console` prints a new one."
+	loginFrom    = "A page of another site led here. If you asked for this link yourself, put it into the address bar."
+	loginAlready = "This browser is signed in already, as somebody else: sign out first."
 )
 
-// openConsole opens a login link: it begins its session, and leads to the console by a path without the link's secret. A link that a
-// stranger made must not sign a person in as that stranger: pages of others cannot open one, and none takes the place of a session.
-func (m *Management) openConsole(c *fiber.Ctx) error {
+// OpenLogin opens a login link: it begins its session, and leads to the console by a path without the link's secret. A link that a
+// stranger made must not sign a person in as that stranger: pages of others cannot open one, and none takes the place of a session. The
+// error is a *answer.Problem where the link cannot be opened.
+func (m *Management) OpenLogin(c *fiber.Ctx) error {
+	setSessionHeader(c)
 	if site := c.Get("Sec-Fetch-Site"); site == "cross-site" || site == "same-site" {
-		return refuseOpening(c, fiber.StatusForbidden, loginFrom)
+		return answer.NewProblem(fiber.StatusForbidden, view.Permission, loginFrom)
 	}
 	callers := m.Guard.Callers
 	begun := callers.Session(&c.Request().Header)
@@ -168,23 +184,18 @@ func (m *Management) openConsole(c *fiber.Ctx) error {
 	})
 	switch {
 	case errors.Is(err, access.ErrLinkEnded) && grant != nil: // opened twice by the same browser
-		return c.Redirect(m.below()+consolePath, fiber.StatusSeeOther)
+		return c.Redirect(m.BelowConsole()+consolePath, fiber.StatusSeeOther)
 	case errors.Is(err, access.ErrLinkEnded):
-		return refuseOpening(c, fiber.StatusGone, loginEnded)
+		return answer.NewProblem(fiber.StatusGone, view.NotFound, loginEnded)
 	case errors.Is(err, already):
-		return refuseOpening(c, fiber.StatusConflict, loginAlready)
+		return answer.Conflict(loginAlready)
 	case err != nil:
 		return err
 	}
 	if err := m.begin(c, session, grant, "session.open"); err != nil {
 		return err
 	}
-	return c.Redirect(m.below()+consolePage(link.To), fiber.StatusSeeOther)
-}
-
-func refuseOpening(c *fiber.Ctx, status int, text string) error {
-	c.Set(fiber.HeaderContentType, fiber.MIMETextPlainCharsetUTF8)
-	return c.Status(status).SendString(text)
+	return c.Redirect(m.BelowConsole()+consolePage(link.To), fiber.StatusSeeOther)
 }
 
 // begin answers with the cookie of a session that lasts no longer than its token, and writes a line into the audit.
@@ -202,8 +213,11 @@ func (m *Management) begin(c *fiber.Ctx, session *access.Session, grant *access.
 	return m.Book.Audit.Add(m.Guard.Context, grant.Tenant, audit.Line{By: by, Did: did, Of: "token/" + grant.Name})
 }
 
-// consolePath is the first page of the console.
-const consolePath = "/console/"
+// The paths of the console's first page, and of the form that begins a session.
+const (
+	consolePath = "/console/"
+	LoginPath   = consolePath + "login"
+)
 
 // consolePage returns the page of the console that a browser is led to: what was asked for, if it is one, else the first. What a stranger
 // may have written leads to no other site.
@@ -217,8 +231,16 @@ func consolePage(asked string) string {
 	return asked
 }
 
-// below is the path below which a proxy serves the gateway; mostly empty.
-func (m *Management) below() string {
+// BelowConsole is the path below which a proxy serves the console: on an address of its own, `public_url` says nothing about it.
+func (m *Management) BelowConsole() string {
+	if m.Console.Listen != "" {
+		return ""
+	}
+	return m.Below()
+}
+
+// Below is the path below which a proxy serves the gateway; mostly empty.
+func (m *Management) Below() string {
 	public, err := url.Parse(m.Plan().Config.PublicURL)
 	if err != nil {
 		return ""

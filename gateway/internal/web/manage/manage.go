@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 
+	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
@@ -27,8 +28,10 @@ type Options struct {
 	Links   *access.Links
 	// Logins are the login links.
 	Logins *access.LoginLinks
-	// Address is where the console is served, as 127.0.0.1:8080; empty: not yet.
-	Address func() string
+	// Console says where the console is. Address is where the gateway is served, as 127.0.0.1:8080, and ConsoleAddress where the console
+	// has an address of its own; empty: not yet, or it has none.
+	Console                 config.Console
+	Address, ConsoleAddress func() string
 	// Jobs has the replays of tenants.
 	Jobs *job.Jobs
 	// Guard bounds logins.

@@ -178,18 +178,21 @@ func (m *Management) lastDay(c *route.Call, kind state.StatKind, name string, n 
 	return sum, last, nil
 }
 
-// publicURL returns what URLs of sources begin with: as configured, else as the caller reached the gateway, or over the socket its
-// listen address.
+// publicURL returns what URLs of sources begin with: as configured, else as the caller reached the gateway, or over the socket and
+// at the console's own address its listen address.
 func (m *Management) publicURL(c *route.Call) string {
 	configured := m.Plan().Config
 	switch {
 	case configured.PublicURL != "":
 		return configured.PublicURL
-	case !c.Open:
+	case !c.Open && !c.Apart:
 		caller := url.URL{Scheme: c.Protocol(), Host: string(c.Request().Host())}
 		if text := caller.String(); config.CheckPublicURL(text) == nil {
 			return text
 		}
+	}
+	if own, err := onThisMachine(m.Address()); err == nil {
+		return own
 	}
 	return "http://" + configured.Listen
 }

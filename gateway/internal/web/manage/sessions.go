@@ -1,7 +1,6 @@
 package manage
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"net/url"
@@ -17,35 +16,20 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/web/route"
 )
 
-// The paths of sessions. They are not part of the API: browsers use them.
-const (
-	LoginPath       = "/console/login"
-	logoutPath      = "/console/logout"
-	openConsolePath = "/console/open"
-)
-
-// MountSessions adds the routes that begin and end sessions of browsers.
-func (m *Management) MountSessions(app *fiber.App) {
-	for _, r := range []struct {
-		method, path string
-		serve        fiber.Handler
-	}{
-		{fiber.MethodPost, LoginPath, m.login}, {fiber.MethodPost, logoutPath, m.logout}, {fiber.MethodGet, openConsolePath, m.openConsole},
-	} {
-		app.Add(r.method, r.path, func(c *fiber.Ctx) error {
-			c.Set(answer.RequestIDHeader, answer.RequestID(c.Context()))
-			c.Set(fiber.HeaderCacheControl, "no-store")
-			c.Set(fiber.HeaderReferrerPolicy, "no-referrer")
-			return r.serve(c)
-		})
-	}
+// setSessionHeader adds what all answers have that begin a session.
+func setSessionHeader(c *fiber.Ctx) {
+	c.Set(answer.RequestIDHeader, answer.RequestID(c.Context()))
+	c.Set(fiber.HeaderCacheControl, "no-store")
+	c.Set(fiber.HeaderReferrerPolicy, "no-referrer")
 }
 
 // maxSecret bounds a token in a login.
 const maxSecret = 4096
 
-// login begins the session of a token: that of the field `token` in a form or in JSON. A form leads to the page in its field `to`.
-func (m *Management) login(c *fiber.Ctx) error {
+// Login begins the session of a token: that of the field `token` in a form or in JSON. A form leads to the page in its field `to`. The error
+// is a *answer.Problem where the caller is refused.
+func (m *Management) Login(c *fiber.Ctx) error {
+	setSessionHeader(c)
 	if err := route.SameOrigin(&c.Request().Header, true); err != nil {
 		return err
 	}
@@ -53,8 +37,7 @@ func (m *Management) login(c *fiber.Ctx) error {
 	if err := m.Guard.LoginAllowed(from); err != nil {
 		return err
 	}
-	// Programs name the type of forms for JSON too, as curl does by itself.
-	form := strings.HasPrefix(string(c.Request().Header.ContentType()), fiber.MIMEApplicationForm) && !bytes.HasPrefix(bytes.TrimSpace(c.Body()), []byte("{"))
+	form := route.IsForm(c)
 	var asked view.Login
 	var to string
 	if form {
@@ -80,29 +63,18 @@ func (m *Management) login(c *fiber.Ctx) error {
 		return err
 	}
 	if form {
-		return c.Redirect(m.below()+consolePage(to), fiber.StatusSeeOther)
+		return c.Redirect(m.BelowConsole()+consolePage(to), fiber.StatusSeeOther)
 	}
 	return answer.JSON(c, fiber.StatusOK, view.Session{
 		Token: grant.Name, Tenant: grant.Tenant, Scopes: grant.Scopes.Names(), Expires: view.Time{Time: time.Unix(session.Expires, 0)},
 	})
 }
 
-// logout makes the browser forget its sessions.
-func (m *Management) logout(c *fiber.Ctx) error {
-	if err := route.SameOrigin(&c.Request().Header, false); err != nil {
-		return err
-	}
-	route.EndCookies(c)
-	return c.SendStatus(fiber.StatusNoContent)
-}
-
 // OpenLink opens a portal link: it begins its session, and leads to the portal by a path without the link's secret. There, the parameter
 // `opened` says that there should be a session: a browser that keeps no cookie has none. access.ErrLinkEnded: the link cannot be opened,
 // and nothing says where there is another.
 func (m *Management) OpenLink(c *fiber.Ctx) error {
-	c.Set(answer.RequestIDHeader, answer.RequestID(c.Context()))
-	c.Set(fiber.HeaderCacheControl, "no-store")
-	c.Set(fiber.HeaderReferrerPolicy, "no-referrer")
+	setSessionHeader(c)
 	callers := m.Guard.Callers
 	link, session, err := m.Links.Open(m.Guard.Context, c.Query("k"), callers.PortalSession(&c.Request().Header))
 	if errors.Is(err, access.ErrLinkEnded) && link != nil && link.RefreshURL != "" {
@@ -127,5 +99,5 @@ func (m *Management) OpenLink(c *fiber.Ctx) error {
 			return Refusal(err)
 		}
 	}
-	return c.Redirect(m.below()+"/portal"+cmp.Or(link.At, "/")+"?opened="+url.QueryEscape(opened), fiber.StatusSeeOther)
+	return c.Redirect(m.Below()+"/portal"+cmp.Or(link.At, "/")+"?opened="+url.QueryEscape(opened), fiber.StatusSeeOther)
 }

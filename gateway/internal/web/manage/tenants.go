@@ -402,7 +402,7 @@ func (m *Management) ownedBy(c *route.Call) ([]string, error) {
 	for _, s := range standing {
 		waiting += s.Waiting
 	}
-	jobs, err := m.Jobs.List(c.Base, c.Tenant, replay.Kind)
+	jobs, err := m.Jobs.List(c.Base, c.Tenant, replay.Kind, replay.DropKind)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/gateway/internal/web/route"
+	"github.com/surveygate/surveygate/rules/event"
 )
 
 // Bounds of an overview: what it shows, and what it reads for that.
@@ -27,6 +29,8 @@ const (
 	// hours of all takes ten times as long.
 	candidates = 50
 	maxSurveys = 8
+	// maxNewest is how many events are looked at to find one that was received: others are the gateway's own notices.
+	maxNewest = 10
 	// newestDead is how many dead letters are looked at to tell why there are some.
 	newestDead = 200
 	// maxSources is how many sources are looked at for refused requests and silence.
@@ -114,7 +118,11 @@ func (o *Observer) tenantOverview(ctx context.Context, v *view.Overview, now tim
 	t.Waiting.Count, oldest, t.Dead = sumOf(f.standing)
 	t.Waiting.Oldest, t.Waiting.OldestS = view.Time{Time: oldest}, o.age(oldest)
 	received := view.Sum(f.received)
-	v.Empty = received.Counts[state.EventsAccepted] == 0 && t.Waiting.Count == 0 && t.Dead == 0
+	if received.Counts[state.EventsAccepted] == 0 && t.Waiting.Count == 0 && t.Dead == 0 {
+		if v.Empty, err = o.isEmpty(ctx, v.Tenant); err != nil {
+			return nil, err
+		}
+	}
 	plan := f.plan
 	for _, counts := range byName(f.destinations) {
 		d := plan.Destination(v.Tenant, counts[0].Name)
@@ -139,6 +147,15 @@ func (o *Observer) tenantOverview(ctx context.Context, v *view.Overview, now tim
 		holdsOf(plan, v.Tenant, f.standing), deadOf(plan, f.dead.Items, f.standing), sourcesOf(plan, v.Tenant, f), rulesOf(f.rules),
 		documentsOf(plan, v.Tenant), warningsOf(tooManyAsked(plan.Overlay(v.Tenant))),
 	), nil
+}
+
+// isEmpty reports whether a tenant without statistics has no event either: events are counted in memory first, and written a little later.
+func (o *Observer) isEmpty(ctx context.Context, tenant string) (bool, error) {
+	newest, err := o.Store.Events(ctx, tenant, state.EventQuery{Since: o.Since(tenant), Limit: maxNewest})
+	if err != nil {
+		return false, err
+	}
+	return !slices.ContainsFunc(newest.Items, func(r *state.Record) bool { return !strings.HasPrefix(string(r.Event.Type), event.GatewayPrefix) }), nil
 }
 
 // figures reads what an overview of a tenant is made of.

@@ -14,6 +14,7 @@ var tags = []tag{
 	{"event-types", "The types of events, with the names that conditions can use."},
 	{"deliveries", "What is owed or was sent: each is one event for one destination by one step."},
 	{"replays", "Deliveries that are made again, as jobs."},
+	{"drops", "Waiting deliveries and dead letters that are given up, as jobs."},
 	{"webhooks", "Addresses that events are posted to, with their secrets."},
 	{"connections", "Where rules send: a product with its credentials."},
 	{"sources", "Where platforms send: how their requests are proved and read."},

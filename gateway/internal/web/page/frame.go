@@ -178,8 +178,13 @@ func (r *Request) Refusal(err error) *Problem {
 	switch p.Status {
 	case fiber.StatusBadRequest, fiber.StatusForbidden, fiber.StatusNotFound, fiber.StatusConflict, fiber.StatusPreconditionFailed, fiber.StatusUnprocessableEntity,
 		fiber.StatusTooManyRequests, fiber.StatusRequestEntityTooLarge:
-		r.Status = p.Status
-		return problemView(p, answer.RequestID(r.Ctx.Context()))
+		return r.shown(p)
 	}
 	return nil
+}
+
+// shown returns what a page shows of a problem, with whose status it is shown.
+func (r *Request) shown(p *answer.Problem) *Problem {
+	r.Status = p.Status
+	return problemView(p, answer.RequestID(r.Ctx.Context()))
 }

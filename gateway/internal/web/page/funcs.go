@@ -9,6 +9,7 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"path"
 	"reflect"
 	"slices"
 	"strconv"
@@ -38,7 +39,7 @@ func (s *Site) funcs() template.FuncMap {
 		"long":  func(d any) string { return Long(length(d)) },
 		"ms":    Milliseconds, "num": Number, "percent": Percent, "bytes": Bytes,
 		"plural": plural, "join": strings.Join, "json": indented, "short": short, "lower": strings.ToLower,
-		"statusText": statusText, "look": lookOf, "icon": icon, "symbols": symbols, "contains": contains, "has": strings.Contains, "add": func(a, b int) int { return a + b },
+		"statusText": statusText, "look": lookOf, "icon": icon, "symbols": symbols, "contains": contains, "basename": path.Base, "has": strings.Contains, "add": func(a, b int) int { return a + b },
 	}
 }
 

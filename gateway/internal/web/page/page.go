@@ -158,6 +158,24 @@ func (s *Site) AddOpen(app *fiber.App, method, path string, serve Handler) {
 	})
 }
 
+// AddBegin adds what begins a session. Where begin refuses a person, refused shows why; a program is answered as by the API.
+func (s *Site) AddBegin(app *fiber.App, method, path string, begin fiber.Handler, refused func(*Request, *Problem) error) {
+	app.Add(method, s.Root+path, func(c *fiber.Ctx) error {
+		err := begin(c)
+		if err == nil || method != fiber.MethodGet && !route.IsForm(c) {
+			return err
+		}
+		r, unknown := s.request(c)
+		if problem := answer.FromError(err); unknown == nil && problem.Status < fiber.StatusInternalServerError {
+			err = refused(r, r.shown(problem))
+		}
+		if err != nil {
+			return s.failed(r, err)
+		}
+		return nil
+	})
+}
+
 func (s *Site) admitted(r *Request, serve Handler) error {
 	if r.Grant == nil {
 		return s.Login(r)

@@ -34,6 +34,8 @@ type Call struct {
 	Remote netip.Addr
 	// Open: it came over the control socket.
 	Open bool
+	// Apart: it came to the address that the console has for itself, so that its Host is not the gateway's.
+	Apart bool
 
 	guard *Guard
 	route *Route

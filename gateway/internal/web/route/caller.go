@@ -1,6 +1,7 @@
 package route
 
 import (
+	"bytes"
 	"context"
 	"net/netip"
 	"net/url"
@@ -150,6 +151,11 @@ func SameOrigin(h *fasthttp.RequestHeader, programs bool) error {
 		}
 	}
 	return answer.NewProblem(fiber.StatusForbidden, view.Permission, "with a session's cookie only pages of this gateway may do that; programs send a token")
+}
+
+// IsForm reports whether a request is a form of a page. Programs name the type of forms for JSON too, as curl does by itself.
+func IsForm(c *fiber.Ctx) bool {
+	return strings.HasPrefix(string(c.Request().Header.ContentType()), fiber.MIMEApplicationForm) && !bytes.HasPrefix(bytes.TrimSpace(c.Body()), []byte("{"))
 }
 
 // againFor is how long a browser keeps the cookie of a portal's session after its end, for Session.Again.

@@ -46,14 +46,28 @@ func New(o Options) *Guard {
 	return &Guard{Options: o, once: once{store: o.Store, log: o.Log}, limits: newLimits(o.Rates)}
 }
 
-// Mount adds routes. open: they need no token, as on the unix socket.
-func (g *Guard) Mount(app *fiber.App, open bool, routes []Bound) {
+// Entry is where requests come in.
+type Entry uint8
+
+// The entries.
+const (
+	// Port is the gateway's own address.
+	Port Entry = iota
+	// Socket is the control socket, where routes need no token.
+	Socket
+	// Apart is the address that the console has for itself.
+	Apart
+)
+
+// Mount adds routes to the server of an entry.
+func (g *Guard) Mount(app *fiber.App, entry Entry, routes []Bound) {
 	for i := range routes {
-		app.Add(routes[i].Method, routes[i].Path, g.handler(&routes[i], open))
+		app.Add(routes[i].Method, routes[i].Path, g.handler(&routes[i], entry))
 	}
 }
 
-func (g *Guard) handler(r *Bound, open bool) fiber.Handler {
+func (g *Guard) handler(r *Bound, entry Entry) fiber.Handler {
+	open := entry == Socket
 	return func(c *fiber.Ctx) error {
 		caller := Caller{Grant: access.Socket}
 		if !open {
@@ -73,7 +87,7 @@ func (g *Guard) handler(r *Bound, open bool) fiber.Handler {
 		}
 		// Every answer of the API has the id, so that a person can quote it.
 		c.Set(answer.RequestIDHeader, answer.RequestID(c.Context()))
-		call := &Call{Ctx: c, Base: g.Context, Grant: caller.Grant, Session: caller.Session, Open: open, guard: g, route: &r.Route}
+		call := &Call{Ctx: c, Base: g.Context, Grant: caller.Grant, Session: caller.Session, Open: open, Apart: entry == Apart, guard: g, route: &r.Route}
 		if !open {
 			call.Remote = g.Remote(c)
 		}

@@ -67,7 +67,10 @@
     const tag = e.detail.ctx.response && e.detail.ctx.response.headers.get("ETag");
     if (tag && e.target.dataset) e.target.dataset.etag = tag;
   });
-  document.addEventListener("htmx:after:swap", () => prepare(body));
+  document.addEventListener("htmx:after:swap", () => {
+    prepare(body);
+    if (document.activeElement.localName === "h1") document.activeElement.tabIndex = -1; // else it loses the focus, see below
+  });
 
   // Shortcuts, outside of fields.
   let leading = false;
@@ -109,8 +112,28 @@
   });
   document.addEventListener("change", (e) => { if (e.target.matches("[data-submit]")) e.target.form.requestSubmit(); });
 
+  // A menu that is wider than the screen begins at the page that is open.
+  const centre = () => {
+    for (const a of document.querySelectorAll("nav [aria-current=page]")) {
+      const menu = a.parentElement;
+      menu.scrollLeft = a.offsetLeft - menu.offsetLeft - (menu.clientWidth - a.offsetWidth) / 2;
+    }
+  };
+  centre();
+  window.addEventListener("resize", centre);
+
   prepare(body);
   show();
-  const problem = document.getElementById("problem");
+
+  // After a step on this site the focus is on what is new: what went wrong, or the heading. Tab goes on from there, and a screen reader
+  // begins there. In the first page of a tab, or of a frame, the focus stays where it is.
+  const kept = (get) => { try { return get(); } catch { return null; } }; // a frame may have no storage
+  window.addEventListener("pagehide", () => kept(() => sessionStorage.setItem("moved", "1")));
+  const problem = document.getElementById("problem"), heading = document.querySelector("h1");
+  const arrived = kept(() => sessionStorage.getItem("moved")) && performance.getEntriesByType("navigation")[0].type === "navigate";
   if (problem) problem.focus();
+  else if (heading && arrived && !location.hash && !document.querySelector("[autofocus]")) {
+    heading.tabIndex = -1;
+    heading.focus({ preventScroll: true });
+  }
 })();
