@@ -314,3 +314,19 @@ func TestFrames(t *testing.T) {
 		t.Errorf("the page shows %q", p.Text("h1"))
 	}
 }
+
+// A tab that is hidden tells its page so, and tells it when it is shown again.
+func TestHiddenTab(t *testing.T) {
+	t.Parallel()
+	p := browser.Start(t).Page(t, browser.Look{})
+	p.Open(site(t, map[string]string{"/": `<h1>Start</h1><script nonce="n">
+var seen = [];
+document.addEventListener("visibilitychange", () => seen.push(document.visibilityState));
+</script>`}))
+	p.Hide()
+	p.Show()
+	p.WaitFor("document.visibilityState === 'visible'")
+	if seen := browser.Run[string](p, "seen.join(' ')"); seen != "hidden visible" {
+		t.Errorf("the page was told %q", seen)
+	}
+}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/audits"
+	cdpbrowser "github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
@@ -150,6 +151,41 @@ func (p *Page) Back() {
 			err = p.ask(ctx, "document.readyState", &state)
 			return err != nil || state == "complete", err
 		})
+	}))
+}
+
+// NoCache has everything fetched again with each page from now on, as by a browser that was never there.
+func (p *Page) NoCache() {
+	p.t.Helper()
+	p.do("switch the cache off", step(func(ctx context.Context) error {
+		_, err := chromedp.Call(ctx, network.SetCacheDisabled, network.SetCacheDisabledParams{CacheDisabled: true})
+		return err
+	}))
+}
+
+// Hide minimises the window of the tab, which has no other tab: its page is hidden. Show brings it back.
+func (p *Page) Hide() {
+	p.t.Helper()
+	p.window("hide the tab", cdpbrowser.WindowStateMinimized)
+	p.WaitFor("document.hidden")
+}
+
+// Show brings a hidden tab back.
+func (p *Page) Show() {
+	p.t.Helper()
+	p.window("show the tab", cdpbrowser.WindowStateNormal)
+	p.WaitFor("!document.hidden")
+}
+
+func (p *Page) window(what string, to cdpbrowser.WindowState) {
+	p.t.Helper()
+	p.do(what, step(func(ctx context.Context) error {
+		window, err := chromedp.Call(ctx, cdpbrowser.GetWindowForTarget, cdpbrowser.GetWindowForTargetParams{})
+		if err != nil {
+			return err
+		}
+		_, err = chromedp.Call(ctx, cdpbrowser.SetWindowBounds, cdpbrowser.SetWindowBoundsParams{WindowID: window.WindowID, Bounds: &cdpbrowser.Bounds{WindowState: to}})
+		return err
 	}))
 }
 

@@ -61,17 +61,7 @@ func appendLatencies(b []byte, l Latencies) []byte {
 // version is one too.
 func ReadCount[B []byte | string](b B, c *Count) error {
 	r := RecordReader[B]{Rest: b}
-	r.Version(statV1)
-	some := r.Uint()
-	if some >= 1<<MaxCounters {
-		r.Fail()
-	}
-	for i := range c.Counts {
-		c.Counts[i] = 0
-		if some>>i&1 == 1 {
-			c.Counts[i] = readCounter(&r)
-		}
-	}
+	readCounters(&r, c)
 	c.Took, c.Age = readLatencies(&r), readLatencies(&r)
 	if len(r.Rest) > 0 {
 		r.Fail()
@@ -80,6 +70,31 @@ func ReadCount[B []byte | string](b B, c *Count) error {
 		return fmt.Errorf("count: %w", err)
 	}
 	return nil
+}
+
+// ReadCounters is ReadCount without Took and Age, which become nil.
+func ReadCounters[B []byte | string](b B, c *Count) error {
+	r := RecordReader[B]{Rest: b}
+	readCounters(&r, c)
+	c.Took, c.Age = nil, nil
+	if err := r.Err(); err != nil {
+		return fmt.Errorf("count: %w", err)
+	}
+	return nil
+}
+
+func readCounters[B []byte | string](r *RecordReader[B], c *Count) {
+	r.Version(statV1)
+	some := r.Uint()
+	if some >= 1<<MaxCounters {
+		r.Fail()
+	}
+	for i := range c.Counts {
+		c.Counts[i] = 0
+		if some>>i&1 == 1 {
+			c.Counts[i] = readCounter(r)
+		}
+	}
 }
 
 func readCounter[B []byte | string](r *RecordReader[B]) int64 {

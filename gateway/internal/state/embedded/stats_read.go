@@ -62,6 +62,10 @@ func (s *store) readCells(ctx context.Context, tenant string, q *state.CountQuer
 		return err
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
+	read := state.ReadCount[[]byte]
+	if q.Counters {
+		read = state.ReadCounters[[]byte]
+	}
 	var key []byte
 	for period := from; period <= to; period++ {
 		if err := ctx.Err(); err != nil {
@@ -89,7 +93,7 @@ func (s *store) readCells(ctx context.Context, tenant string, q *state.CountQuer
 				// A cell may have been written thousands of times since the memtable was flushed. Next would go through all of them.
 				key[len(key)-1] = unit[0] + 1
 				c := state.Count{Tenant: tenant, Kind: q.Kind, Name: name, At: q.Step.Time(period, int(unit[0]))}
-				if state.ReadCount(v, &c) != nil {
+				if read(v, &c) != nil {
 					s.unreadCounts.Add(1)
 					continue
 				}

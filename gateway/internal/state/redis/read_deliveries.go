@@ -301,17 +301,26 @@ func (m *merge) selected(ctx context.Context, rows []*row) ([]state.Delivery, er
 	if !m.q.NeedsEvent() {
 		return some, nil
 	}
-	selected := map[string]bool{} // by the event's id
+	selected := map[*shard]map[uint64]bool{} // by the event's number
 	for sh, ns := range byShard {
-		records, err := m.s.records(ctx, sh, m.tenant, ns)
+		slices.Sort(ns)
+		ns = slices.Compact(ns)
+		got, err := matchScript.run(ctx, m.s, sh.base, matchArgs{m.tenant, m.q.Type, m.q.Source, "", ns})
 		if err != nil {
 			return nil, err
 		}
-		for _, r := range records {
-			selected[r.Event.ID] = m.q.MatchesEvent(r.Event.Type, r.Event.Source)
+		selected[sh] = map[uint64]bool{}
+		for i, received := range asList(got) {
+			selected[sh][ns[i]] = asInt(received) > 0
 		}
 	}
-	return slices.DeleteFunc(some, func(d state.Delivery) bool { return !selected[d.EventID] }), nil
+	kept := some[:0]
+	for i := range some {
+		if r := rows[i]; selected[r.shard][r.n] {
+			kept = append(kept, some[i])
+		}
+	}
+	return kept, nil
 }
 
 // begin finds the lists that the page may open.

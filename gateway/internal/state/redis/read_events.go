@@ -173,6 +173,41 @@ type strand struct {
 	lines []line
 	read  uint64 // events from this number on were read
 	end   bool
+	// ahead are the records of lines that were read together; nil of one that is no longer there.
+	ahead map[uint64]*state.Record // by position
+}
+
+// recordsAtOnce is how many records of events are read in one round trip.
+const recordsAtOnce = 50
+
+// recordOf returns the record of a line that was taken from a strand, nil if it is no longer there. Where it was not read yet, it is read
+// with those of the next lines that may be wanted.
+func (s *store) recordOf(ctx context.Context, st *strand, tenant string, l line, wanted int, fits func(line) bool) (*state.Record, error) {
+	at := s.position(st.sh, l.n)
+	if r, read := st.ahead[at]; read {
+		return r, nil
+	}
+	ns := []uint64{l.n}
+	for _, next := range st.lines {
+		if len(ns) >= min(wanted, recordsAtOnce) {
+			break
+		}
+		if fits(next) {
+			ns = append(ns, next.n)
+		}
+	}
+	found, err := s.records(ctx, st.sh, tenant, ns)
+	if err != nil {
+		return nil, err
+	}
+	st.ahead = make(map[uint64]*state.Record, len(ns))
+	for _, n := range ns {
+		st.ahead[s.position(st.sh, n)] = nil
+	}
+	for _, r := range found {
+		st.ahead[r.Position] = r
+	}
+	return st.ahead[at], nil
 }
 
 // Events selects events. On a Cluster it merges all shards by the time at which events were received.
@@ -213,6 +248,7 @@ func (s *store) events(ctx context.Context, tenant string, q *state.EventQuery) 
 	for _, st := range strands {
 		st.read = st.below
 	}
+	fits := func(l line) bool { return l.fits && l.received >= since && l.received < until }
 	page := &state.Page[*state.Record]{}
 	most, budget, outcomes := state.PageLimit(q.Limit), lineBudget, state.MaxOutcomes
 	chunk := lineChunk
@@ -250,15 +286,19 @@ func (s *store) events(ctx context.Context, tenant string, q *state.EventQuery) 
 		newest.lines = newest.lines[1:]
 		newest.below = l.n
 		budget--
-		if !l.fits || l.received < since || l.received >= until {
+		if !fits(l) {
 			continue
 		}
-		found, err := s.records(ctx, newest.sh, tenant, []uint64{l.n})
+		wanted := most - len(page.Items)
+		if q.ReadsOutcomes() {
+			wanted = outcomes // most of them may not match
+		}
+		r, err := s.recordOf(ctx, newest, tenant, l, wanted, fits)
 		if err != nil {
 			return nil, err
 		}
-		if len(found) == 1 && q.Matches(found[0], s.people.Load()) {
-			page.Items = append(page.Items, found[0])
+		if r != nil && q.Matches(r, s.people.Load()) {
+			page.Items = append(page.Items, r)
 		}
 		if outcomes--; outcomes <= 0 && q.ReadsOutcomes() {
 			budget = 0

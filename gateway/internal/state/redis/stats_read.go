@@ -141,9 +141,13 @@ func (s *store) readCountParts(ctx context.Context, tenant string, q *state.Coun
 			return nil, err
 		}
 	}
+	read := state.ReadCount[string]
+	if q.Counters {
+		read = state.ReadCounters[string]
+	}
 	for _, c := range cells {
 		packed, ok := joinCell(c.first, c.more)
-		if !ok || state.ReadCount(packed, &c.count) != nil {
+		if !ok || read(packed, &c.count) != nil {
 			s.unreadCounts.Add(1)
 			continue
 		}

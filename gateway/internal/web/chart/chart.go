@@ -240,16 +240,19 @@ func (p *plot) summary() string {
 
 // extent says the lowest and the highest value, and the newest.
 func (u Unit) extent(values []float64) string {
-	lowest, highest, newest := math.NaN(), math.NaN(), math.NaN()
+	lowest, highest, newest, n := math.NaN(), math.NaN(), math.NaN(), 0
 	for _, v := range values {
 		if !math.IsNaN(v) {
-			lowest, highest, newest = Min.of(lowest, v), Max.of(highest, v), v
+			lowest, highest, newest, n = Min.of(lowest, v), Max.of(highest, v), v, n+1
 		}
 	}
-	if math.IsNaN(newest) {
+	switch {
+	case n == 0:
 		return "no data"
+	case n > 1 && lowest == highest:
+		return "always " + u.Text(newest)
 	}
-	return "lowest " + u.Text(lowest) + ", highest " + u.Text(highest) + ", newest " + u.Text(newest)
+	return u.Text(lowest) + " to " + u.Text(highest) + ", newest " + u.Text(newest)
 }
 
 // table writes the values as a table, which is closed at first.

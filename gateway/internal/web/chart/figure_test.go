@@ -131,7 +131,7 @@ func TestGaps(t *testing.T) {
 		t.Errorf("%s, want %s", got, want)
 	}
 	s := &Spark{Values: []float64{nan, 1, nan, 0}}
-	if figure := string(s.Bars()); !strings.Contains(figure, `d="M60 28V1"`) || !strings.Contains(figure, `d="M140 28V27"`) {
+	if figure := string(s.Bars()); !strings.Contains(figure, `d="M1-27V0"`) || !strings.Contains(figure, `d="M3-1V0"`) {
 		t.Error(figure)
 	}
 }

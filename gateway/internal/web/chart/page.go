@@ -51,11 +51,11 @@ func (w *page) number(v float64) {
 	}
 }
 
-// command adds a letter of a path and its coordinates.
+// command adds a letter of a path and its coordinates. A minus separates as a space does.
 func (w *page) command(letter byte, coordinates ...float64) {
 	w.b = append(w.b, letter)
 	for i, v := range coordinates {
-		if i > 0 {
+		if i > 0 && v > -0.05 {
 			w.b = append(w.b, ' ')
 		}
 		w.number(v)

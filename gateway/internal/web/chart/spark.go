@@ -3,6 +3,7 @@ package chart
 import (
 	"html/template"
 	"math"
+	"strconv"
 )
 
 // sparkWidth and sparkHeight are the units of a spark line, which is stretched to the place that the style sheet gives it.
@@ -27,18 +28,16 @@ type Spark struct {
 	Low float64
 }
 
-// Bars draws a bar for each value, the last in full strength. A value is at least a little high, an absent one is not there.
+// Bars draws a bar for each value, the last in full strength. A value is at least a little high, an absent one is not there. Their places
+// are whole numbers, because a list has many of them.
 func (s *Spark) Bars() template.HTML {
-	return s.draw(func(w *page, values []float64, share func(float64) float64) {
-		wide := sparkWidth / float64(len(values))
+	return s.draw(true, func(w *page, values []float64, share func(float64) float64) {
 		bars := func(class string, values []float64, from, to int) {
-			w.raw(`<path class="`, class, `" stroke="currentColor" stroke-width="`)
-			w.number(wide * 0.8)
-			w.raw(`" d="`)
+			w.raw(`<path class="`, class, `" d="`)
 			for i := from; i < to; i++ {
 				if !math.IsNaN(values[i]) && (class != "part" || values[i] > 0) {
-					w.command('M', wide*(float64(i)+0.5), sparkHeight)
-					w.command('V', sparkHeight-max((sparkHeight-1)*share(values[i]), leastHigh(values[i]-s.Low)))
+					w.command('M', float64(i), -math.Round(max((sparkHeight-1)*share(values[i]), leastHigh(values[i]-s.Low))))
+					w.command('V', 0)
 				}
 			}
 			w.raw(`"/>`)
@@ -54,14 +53,14 @@ func (s *Spark) Bars() template.HTML {
 // leastHigh tells a value at the bottom from one just above it, and both from none.
 func leastHigh(above float64) float64 {
 	if above > 0 {
-		return 2.5
+		return 3
 	}
 	return 1
 }
 
 // Line draws a line through the values over a surface, with gaps where they are absent.
 func (s *Spark) Line() template.HTML {
-	return s.draw(func(w *page, values []float64, share func(float64) float64) {
+	return s.draw(false, func(w *page, values []float64, share func(float64) float64) {
 		wide := sparkWidth / float64(len(values))
 		x := func(at int) float64 { return wide * (float64(at) + 0.5) }
 		y := func(at int) float64 { return sparkHeight - 2 - (sparkHeight-4)*share(values[at]) }
@@ -73,8 +72,9 @@ func (s *Spark) Line() template.HTML {
 	})
 }
 
-// draw writes everything around the marks.
-func (s *Spark) draw(marks func(w *page, values []float64, share func(float64) float64)) template.HTML {
+// draw writes everything around the marks. With steps each value has one unit of the width, its middle is at a whole number, and zero is
+// below.
+func (s *Spark) draw(steps bool, marks func(w *page, values []float64, share func(float64) float64)) template.HTML {
 	values := s.merged(s.Values)
 	highest := math.NaN()
 	for _, v := range values {
@@ -83,7 +83,12 @@ func (s *Spark) draw(marks func(w *page, values []float64, share func(float64) f
 	var w page
 	w.raw(`<svg class="spark`)
 	w.classToo(s.Class)
-	w.raw(`" viewBox="0 0 160 28" preserveAspectRatio="none" role="img" fill="none"><title>`)
+	if steps && !math.IsNaN(highest) {
+		w.raw(`" viewBox="-.5 -28 `, strconv.Itoa(len(values)), ` 28" stroke="currentColor" stroke-width=".8"`)
+	} else {
+		w.raw(`" viewBox="0 0 160 28" fill="none"`)
+	}
+	w.raw(` preserveAspectRatio="none" role="img"><title>`)
 	w.text(s.Title + ": " + s.Unit.extent(values))
 	if len(s.Part) > 0 {
 		w.text("; " + s.PartName + ": " + s.Unit.extent(s.merged(s.Part)))

@@ -190,7 +190,7 @@ func (d *destination) derive() {
 			slow.About = "too few answers for a p95"
 		}
 		d.Tiles = append(d.Tiles, tile{
-			Name: "Attempts", Figure: page.Number(t.Attempts), About: "in 24 h", Page: page.Path("/deliveries") + "?" + url.Values{"destination": {d.Name}}.Encode(), Spark: failures(d.Name, *t),
+			Name: "Attempts", Figure: page.Number(t.Attempts), About: "in 24 h", Page: page.Path("/deliveries") + "?" + url.Values{"destination": {d.Name}}.Encode(), Spark: failures(*t),
 		}, rate, slow)
 	}
 	if s := d.Standing; s != nil {

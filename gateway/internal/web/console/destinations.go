@@ -68,7 +68,7 @@ func (c *Console) destinations(r *page.Request) error {
 	for i := range list.Data {
 		row := destinationLine{Destination: list.Data[i]}
 		if row.Trend != nil {
-			row.Spark = failures(row.Name, *row.Trend)
+			row.Spark = failures(*row.Trend)
 		}
 		d.Rows = append(d.Rows, row)
 	}

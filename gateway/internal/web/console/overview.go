@@ -91,7 +91,7 @@ func (c *Console) showOverview(r *page.Request, problem *page.Problem) error {
 	o.Tiles = tiles(&o.Overview)
 	for i := range o.Overview.Destinations {
 		d := o.Overview.Destinations[i]
-		o.Destinations = append(o.Destinations, destinationRow{d, failures(d.Name, d.Trend)})
+		o.Destinations = append(o.Destinations, destinationRow{d, failures(d.Trend)})
 	}
 	for i := range o.Overview.Surveys {
 		o.Surveys = append(o.Surveys, newSurveyRow(o.Overview.Surveys[i]))
@@ -192,8 +192,8 @@ func tiles(o *view.Overview) []tile {
 }
 
 // failures draws the attempts of a destination, and the failed ones of them.
-func failures(name string, t view.Trend) template.HTML {
-	s := spark(name+": attempts an hour, last 24 hours", chart.Count, floats(t.Hourly))
+func failures(t view.Trend) template.HTML {
+	s := spark("attempts an hour, last 24 hours", chart.Count, floats(t.Hourly))
 	if t.Failed > 0 {
 		s.Part, s.PartName = floats(t.HourlyFailed), "failed"
 	}

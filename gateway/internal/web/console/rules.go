@@ -55,8 +55,8 @@ func (c *Console) rules(r *page.Request) error {
 type rule struct {
 	view.Rule
 	Stats view.Stats[view.RuleStat]
-	// Events are the newest that it matched.
-	Events  view.Page[view.Event]
+	// Newest are the newest events that it matched.
+	Newest  []*view.Event
 	YAML    string
 	May     bool
 	Problem *page.Problem
@@ -76,7 +76,7 @@ func (c *Console) showRule(r *page.Request, problem *page.Problem) error {
 			return r.Read("/v1/stats", url.Values{"of": {"rule:" + name}, "step": {"hour"}, "since": {statSpan}}, &d.Stats)
 		},
 		func() error {
-			return r.Read("/v1/events", url.Values{"rule": {name}, "limit": {"10"}}, &d.Events)
+			return d.readEvents(r, name)
 		},
 	)
 	if err != nil {
@@ -84,6 +84,25 @@ func (c *Console) showRule(r *page.Request, problem *page.Problem) error {
 	}
 	d.YAML = editableOf("rule").yaml(d.Spec)
 	return r.Show("rule", &d)
+}
+
+// maxRuleEvents is how many events the page of a rule shows. Each has a delivery for each step of the rule.
+const maxRuleEvents = 10
+
+// readEvents finds the newest events that a rule matched by its deliveries: to search the events themselves takes a read of each.
+func (d *rule) readEvents(r *page.Request, name string) error {
+	var list view.Page[view.Delivery]
+	if err := r.Read("/v1/deliveries", url.Values{"rule": {name}, "include": {"event"}, "limit": {"50"}}, &list); err != nil {
+		return err
+	}
+	seen := map[string]bool{}
+	for i := range list.Data {
+		if head := list.Data[i].EventHead; head != nil && !seen[head.ID] && len(d.Newest) < maxRuleEvents {
+			seen[head.ID] = true
+			d.Newest = append(d.Newest, head)
+		}
+	}
+	return nil
 }
 
 // Chart draws how the rule decided.

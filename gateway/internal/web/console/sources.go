@@ -64,7 +64,7 @@ func (c *Console) sources(r *page.Request) error {
 	for i := range list.Data {
 		row := sourceRow{Source: list.Data[i]}
 		if row.SourceSeen != nil {
-			row.Spark = spark(row.Name+": events accepted an hour, last 24 hours", chart.Count, floats(row.Hourly)).Bars()
+			row.Spark = spark("events accepted an hour, last 24 hours", chart.Count, floats(row.Hourly)).Bars()
 		}
 		s.Rows = append(s.Rows, row)
 	}

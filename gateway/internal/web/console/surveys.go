@@ -47,11 +47,11 @@ func newSurveyRow(s view.Survey) surveyRow {
 		}
 	}
 	if scored > 1 {
-		line := spark(row.Label+": NPS by week, last 4 weeks", chart.Number, optionals(s.NPS.Weekly))
+		line := spark("NPS by week, last 4 weeks", chart.Number, optionals(s.NPS.Weekly))
 		line.Low = -100
 		row.Spark = line.Line()
 	} else {
-		row.Spark = spark(row.Label+": responses a week, last 4 weeks", chart.Count, floats(s.ResponsesWeekly)).Bars()
+		row.Spark = spark("responses a week, last 4 weeks", chart.Count, floats(s.ResponsesWeekly)).Bars()
 	}
 	if change := s.NPS.Change; change != nil {
 		row.Change = page.Number(*change)

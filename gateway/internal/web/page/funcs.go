@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"html/template"
+	"maps"
 	"math"
 	"net/http"
 	"net/url"
@@ -38,7 +39,7 @@ func (s *Site) funcs() template.FuncMap {
 		"long":  func(d any) string { return Long(length(d)) },
 		"ms":    Milliseconds, "num": Number, "percent": Percent, "bytes": Bytes,
 		"plural": plural, "join": strings.Join, "json": indented, "short": short, "lower": strings.ToLower,
-		"isCut": IsCut, "statusText": statusText, "look": lookOf, "icon": icon, "contains": contains, "basename": path.Base, "has": strings.Contains, "add": func(a, b int) int { return a + b },
+		"isCut": IsCut, "statusText": statusText, "look": lookOf, "icon": icon, "symbols": symbols, "contains": contains, "basename": path.Base, "has": strings.Contains, "add": func(a, b int) int { return a + b },
 	}
 }
 
@@ -127,15 +128,16 @@ func timeTag(t time.Time, form string, now time.Time) template.HTML {
 		return `<span class="soft">–</span>`
 	}
 	t = t.UTC()
-	text := clockText(t, now)
+	text, mark := clockText(t, now), ` data-form="clock"`
 	if form == "ago" {
+		mark = ""
 		if d := now.Sub(t); d < 0 {
 			text = Until(-d)
 		} else {
 			text = Ago(d)
 		}
 	}
-	return template.HTML(`<time datetime="` + t.Format("2006-01-02T15:04:05.000Z") + `" title="` + t.Format("2006-01-02 15:04:05.000") + ` UTC" data-form="` + form + `">` + text + `</time>`) //nolint:gosec // times have no markup
+	return template.HTML(`<time datetime="` + t.Format("2006-01-02T15:04:05.000Z") + `" title="` + t.Format("2006-01-02 15:04:05.000") + ` UTC"` + mark + `>` + text + `</time>`) //nolint:gosec // times have no markup
 }
 
 // clockText writes the time of day, with the date where it is another day.
@@ -355,7 +357,7 @@ func lookOf(state any) Look {
 	return Look{Class: "plain"}
 }
 
-// icons are drawn in a square of ten units.
+// icons are drawn in a square of ten units. Each page has them once, as symbols that its states refer to: a list of 50 rows has more than 100.
 var icons = map[string]string{
 	"check":    `<path d="M1.5 5.5 4 8l4.5-6" fill="none" stroke="currentColor" stroke-width="1.8"/>`,
 	"cross":    `<path d="m2 2 6 6M8 2 2 8" stroke="currentColor" stroke-width="1.8"/>`,
@@ -370,7 +372,18 @@ func icon(name string) template.HTML {
 	if icons[name] == "" {
 		return ""
 	}
-	return template.HTML(`<svg width="10" height="10" viewBox="0 0 10 10" aria-hidden="true">` + icons[name] + `</svg>`) //nolint:gosec // it is one of icons
+	return template.HTML(`<svg><use href="#i-` + name + `"/></svg>`) //nolint:gosec // it is one of icons
+}
+
+// symbols are all icons, for the beginning of a page.
+func symbols() template.HTML {
+	var b strings.Builder
+	b.WriteString(`<svg class="symbols" width="0" height="0" aria-hidden="true">`)
+	for _, name := range slices.Sorted(maps.Keys(icons)) {
+		b.WriteString(`<symbol id="i-` + name + `" viewBox="0 0 10 10">` + icons[name] + `</symbol>`)
+	}
+	b.WriteString(`</svg>`)
+	return template.HTML(b.String()) //nolint:gosec // they are icons
 }
 
 // IsCut reports whether the text of a request or an answer was too long to be kept whole.
