@@ -28,7 +28,8 @@ import (
 // conform is a transport that holds every request and every answer of a test against configs/openapi.json:
 //   - an answer has a status, headers, a Content-Type and a body that the document has for its operation,
 //   - a request that the document does not allow is refused,
-//   - a header that changes what a request does is sent only where the document has it.
+//   - a header that changes what a request does is sent only where the document has it,
+//   - an answer to the session of a portal link names no file of the configuration.
 //
 // It uses compiled schemas, because kin-openapi compiles each schema again for each body.
 type conform struct {
@@ -61,8 +62,13 @@ func (c conform) RoundTrip(req *http.Request) (*http.Response, error) {
 	_ = res.Body.Close()
 	res.Body = io.NopCloser(bytes.NewReader(got))
 	described().holds(c.t, req, sent, res, got)
+	if cookies := req.Header.Get("Cookie"); strings.Contains(cookies, "sg-portal=") && !strings.Contains(cookies, "sg=") && namesFile.Match(got) {
+		c.t.Errorf("%s %s: the answer to a portal session names a file: %.2000s", req.Method, req.URL.RequestURI(), got)
+	}
 	return res, nil
 }
+
+var namesFile = regexp.MustCompile(`\.ya?ml\b`)
 
 // description is the document as tests use it.
 type description struct {

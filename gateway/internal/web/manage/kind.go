@@ -92,12 +92,12 @@ func (k kind) ofFiles(plan *decide.Plan, tenant, name string, showSecrets bool) 
 	})
 }
 
-// forCaller leaves out of what files define what the caller does not see: variables and other names of the operator are nothing for the
-// session of a portal link.
+// forCaller leaves out of what files define what the caller does not see: where its file is, variables and other names of the operator
+// are nothing for the session of a portal link.
 func forCaller(c *route.Call, all []shown) []shown {
 	if c.Grant.Capabilities != nil {
 		for _, v := range all {
-			v.Common().Spec = shownSpec(v)
+			v.Common().Spec, v.Common().At = shownSpec(v), nil
 		}
 	}
 	return all

@@ -3,6 +3,7 @@ package route
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"net/netip"
 	"slices"
@@ -97,7 +98,7 @@ func (g *Guard) handler(r *Bound, entry Entry) fiber.Handler {
 		do := func() error {
 			err := r.Serve(call)
 			if err != nil || call.dry() {
-				return err
+				return forPortal(call.Grant, err)
 			}
 			if r.Scope == access.Write || r.Scope == access.Secrets {
 				g.acted(&r.Route, call)
@@ -110,6 +111,20 @@ func (g *Guard) handler(r *Bound, entry Entry) fiber.Handler {
 		}
 		return do()
 	}
+}
+
+// forPortal keeps the places of the operator's files from the session of a portal link.
+func forPortal(grant *access.Grant, err error) error {
+	var problem *answer.Problem
+	if grant.Capabilities == nil || !errors.As(err, &problem) {
+		return err
+	}
+	for i := range problem.Detail {
+		if problem.Detail[i].Type == view.DefinedInFile {
+			problem.Detail[i].Msg = "the platform defines this: it cannot be changed here"
+		}
+	}
+	return problem
 }
 
 // allows reports whether a grant has the scope of the route, or the capability.
