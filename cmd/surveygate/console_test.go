@@ -91,7 +91,7 @@ func TestDemoIsNotEmpty(t *testing.T) {
 	}
 	defer func() { _ = res.Body.Close() }()
 	text, err := io.ReadAll(res.Body)
-	if err != nil || !strings.Contains(string(text), "<h1>Overview</h1>") || strings.Contains(string(text), "Nothing was received yet") {
+	if err != nil || !strings.Contains(string(text), ">Overview</h1>") || strings.Contains(string(text), "Nothing was received yet") {
 		t.Errorf("%v: %s", err, text)
 	}
 }

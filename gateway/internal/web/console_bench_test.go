@@ -171,6 +171,9 @@ func (s *seeded) show(t testing.TB, visitor map[string]string, path string, unpa
 			}
 			p.html = len(body)
 		}
+		if bytes.Count(body, []byte(`<h1 tabindex="-1"`)) != 1 {
+			t.Errorf("%s has not one heading that takes the focus", path)
+		}
 	}
 	if res.StatusCode != http.StatusOK || res.Header.Get("Content-Type") != "text/html; charset=utf-8" {
 		t.Fatalf("%s: %d %s", path, res.StatusCode, body)

@@ -44,7 +44,7 @@ func TestEventPage(t *testing.T) {
 	outcome := r.decide(t, state.Delivered)
 	every := r.visitor(t, everyToken)
 	got := r.visits(t, every, "/events/"+id, 200,
-		"<h1>Response completed</h1>", "by its signature", "&#43;3 ms", "1 of 4 matched",
+		`<h1 tabindex="-1">Response completed</h1>`, "by its signature", "&#43;3 ms", "1 of 4 matched",
 		`<a href="/console/t/default/rules/detractor">detractor</a>`, "nps_score is 3", `<span class="hidden">decided</span>`,
 		"its events are response.updated, and this is response.completed",
 		`href="/console/t/default/deliveries/`+outcome.Deliveries[0].ID+`"`, "200 OK in 45 ms",
@@ -186,7 +186,7 @@ func TestEventPageOfAnEntry(t *testing.T) {
 	every := r.visitor(t, everyToken)
 	r.visits(t, every, "/events?dead=true", 200, "entry of surveys:&lt;in&gt;", "it is not JSON")
 	got := r.visits(t, every, "/events/"+id, 200,
-		"<h1>Entry of a stream</h1>", "Not normalised", "No rule was asked", "1767355200000-0", "Read again…", "Drop…", "It is no text, and shown in base64.", "10 B")
+		">Entry of a stream</h1>", "Not normalised", "No rule was asked", "1767355200000-0", "Read again…", "Drop…", "It is no text, and shown in base64.", "10 B")
 	lacks(t, got, "Use as example", "Replay…")
 	r.visits(t, every, "/events/"+id+"/replay", 200, "Read this entry again", "Read it again")
 }

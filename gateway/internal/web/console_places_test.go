@@ -93,7 +93,7 @@ func TestDestinationPage(t *testing.T) {
 		`action="/console/t/default/replays/new"`, "surveygate.yaml:", "/pause", "/check", "/test")
 	noMarkup(t, got)
 	lacks(t, got, "/delete", `>Edit<`, "abcdefghijkl")
-	if n := strings.Count(got.body, "<h1"); n != 1 {
+	if n := strings.Count(got.body, `<h1 tabindex="-1"`); n != 1 {
 		t.Errorf("%d headings", n)
 	}
 	lacks(t, r.does(t, ask{path: one, header: reader}, 200), "/pause", "/check", "Count them")

@@ -228,7 +228,7 @@ func TestPortalOpened(t *testing.T) {
 	r.clock.Advance(time.Hour)
 	r.does(t, ask{path: "/portal/webhooks", header: jo}, 401, "This session has ended", again)
 	r.does(t, ask{path: "/portal/webhooks"}, 401, "makes a new link")
-	r.does(t, ask{path: "/portal/open?k=nothing"}, 410, "<h1>This link has ended</h1>")
+	r.does(t, ask{path: "/portal/open?k=nothing"}, 410, ">This link has ended</h1>")
 }
 
 // logo is an image of a type by its first bytes, of a size.

@@ -67,10 +67,7 @@
     const tag = e.detail.ctx.response && e.detail.ctx.response.headers.get("ETag");
     if (tag && e.target.dataset) e.target.dataset.etag = tag;
   });
-  document.addEventListener("htmx:after:swap", () => {
-    prepare(body);
-    if (document.activeElement.localName === "h1") document.activeElement.tabIndex = -1; // else it loses the focus, see below
-  });
+  document.addEventListener("htmx:after:swap", () => prepare(body));
 
   // Shortcuts, outside of fields.
   let leading = false;
@@ -132,8 +129,5 @@
   const problem = document.getElementById("problem"), heading = document.querySelector("h1");
   const arrived = kept(() => sessionStorage.getItem("moved")) && performance.getEntriesByType("navigation")[0].type === "navigate";
   if (problem) problem.focus();
-  else if (heading && arrived && !location.hash && !document.querySelector("[autofocus]")) {
-    heading.tabIndex = -1;
-    heading.focus({ preventScroll: true });
-  }
+  else if (heading && arrived && !location.hash && !document.querySelector("[autofocus]")) heading.focus({ preventScroll: true });
 })();
