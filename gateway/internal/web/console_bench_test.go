@@ -107,7 +107,7 @@ func (s *seeded) addresses(t testing.TB) (all []addressed) {
 			for _, of := range pages[path] {
 				names, query, asked := strings.Cut(of, "?")
 				filled := path
-				for _, name := range strings.SplitSeq(names, "|") {
+				for name := range strings.SplitSeq(names, "|") {
 					if before, after, ok := strings.Cut(filled, ":"); ok {
 						_, rest, more := strings.Cut(after, "/")
 						if filled = before + url.PathEscape(name); more {
