@@ -1,11 +1,13 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"runtime/debug"
 	"slices"
+	"sync"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
@@ -24,6 +26,10 @@ type front struct {
 	fiber           *fiber.App
 	connections     *listener.Connections
 	routes          fasthttp.RequestHandler
+
+	mu        sync.Mutex
+	listening net.Listener // since serve
+	ended     bool         // shutdown was called
 }
 
 // errNoRoom means that the server has no memory left to read the body of the request.
@@ -81,11 +87,32 @@ func noRoom() *answer.Problem {
 	return answer.Unavailable("there is no room for more requests now", answer.DefaultRetryAfter, errNoRoom)
 }
 
+// serve answers on a listener until shutdown, and closes it. After a shutdown it answers nothing.
 func (f *front) serve(ln net.Listener) error {
+	f.mu.Lock()
+	ended := f.ended
+	f.listening = ln
+	f.mu.Unlock()
+	if ended {
+		return ln.Close()
+	}
 	if err := f.fiber.Listener(f.connections.Listen(ln)); err != nil {
 		return fmt.Errorf("serve %s: %w", ln.Addr(), err)
 	}
 	return nil
+}
+
+// shutdown lets running requests finish until ctx ends, and ends serve.
+func (f *front) shutdown(ctx context.Context) error {
+	f.mu.Lock()
+	f.ended = true
+	ln := f.listening
+	f.mu.Unlock()
+	err := f.fiber.ShutdownWithContext(ctx)
+	if ln != nil {
+		_ = ln.Close() // a server that has not begun to accept does not know its listener yet
+	}
+	return err
 }
 
 // handle reads the body of a request, answers it, and reports its progress to the connection.

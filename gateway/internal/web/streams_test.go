@@ -285,3 +285,23 @@ func (r *rig) stall(t *testing.T, f *feed) net.Conn {
 	})
 	return conn
 }
+
+// A server that is stopped before it serves does not serve.
+func TestShutdownBeforeServe(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	if err := r.app.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var lc net.ListenConfig
+	ln, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.app.Serve(ln); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ln.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the listener is open: %v", err)
+	}
+}

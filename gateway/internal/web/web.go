@@ -275,7 +275,7 @@ func (a *App) Shutdown(ctx context.Context) error {
 		go f.connections.End(ended)
 	}
 	for _, f := range a.fronts() {
-		errs = append(errs, f.fiber.ShutdownWithContext(ctx))
+		errs = append(errs, f.shutdown(ctx))
 	}
 	return errors.Join(errs...)
 }
