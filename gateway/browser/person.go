@@ -166,6 +166,7 @@ var named = map[string]string{
 // Press presses keys, one after the other, wherever the focus is: "Tab", "Shift+Tab", "Enter", "ArrowDown", "g", "?".
 func (p *Page) Press(keys ...string) {
 	p.t.Helper()
+	p.until("wait until the page is loaded", `document.readyState === "complete"`) // its scripts hear no key before
 	for _, key := range keys {
 		var options []chromedp.KeyOption
 		name, shift := strings.CutPrefix(key, "Shift+")
