@@ -1,3 +1,7 @@
+//go:build !race
+
+// The race detector looks at the pages of TestPortalStory: those of this file are shown by the same goroutines.
+
 package run
 
 import (

@@ -17,8 +17,12 @@ import (
 // TestMutations plays a fixed share of what FuzzProfile's seeds lead to, so that every test run has them.
 func TestMutations(t *testing.T) {
 	t.Parallel()
+	seeds := uint64(80)
+	if testing.Short() {
+		seeds = 10
+	}
 	for i, p := range pairsOf(t) {
-		for seed := range uint64(80) {
+		for seed := range seeds {
 			p.play(t, rand.New(rand.NewPCG(seed, uint64(i))))
 		}
 	}
