@@ -1,7 +1,6 @@
 package redis
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -11,8 +10,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/state"
@@ -332,38 +329,6 @@ func TestMemoryOfStatistics(t *testing.T) {
 	}
 }
 
-// countedCommands is a hook that counts commands, and pipelines that read hashes.
-type countedCommands struct {
-	mu        sync.Mutex
-	pipelines int
-	by        map[string]int
-}
-
-func (c *countedCommands) DialHook(next goredis.DialHook) goredis.DialHook { return next }
-
-func (c *countedCommands) ProcessHook(next goredis.ProcessHook) goredis.ProcessHook {
-	return func(ctx context.Context, cmd goredis.Cmder) error {
-		c.mu.Lock()
-		c.by[cmd.Name()]++
-		c.mu.Unlock()
-		return next(ctx, cmd)
-	}
-}
-
-func (c *countedCommands) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis.ProcessPipelineHook {
-	return func(ctx context.Context, cmds []goredis.Cmder) error {
-		c.mu.Lock()
-		if strings.HasPrefix(cmds[0].Name(), "h") && cmds[0].Name() != "hello" { // that begins a connection
-			c.pipelines++
-		}
-		for _, cmd := range cmds {
-			c.by[cmd.Name()]++
-		}
-		c.mu.Unlock()
-		return next(ctx, cmds)
-	}
-}
-
 // A query reads one hash for each name and period, in one pipeline, and never what it does not ask for.
 func TestCommandsOfStatistics(t *testing.T) {
 	t.Parallel()
@@ -397,18 +362,15 @@ func TestCommandsOfStatistics(t *testing.T) {
 		{"an empty span", state.CountQuery{Names: names, Step: state.ByDay, Since: now, Until: now}, 0, 0, 0},
 	} {
 		x.q.Kind = state.DestinationStats
-		seen := &countedCommands{by: map[string]int{}}
 		asks := gate(t, srv.url(), at)
-		asks.client.AddHook(seen)
-		got, err := asks.Counts(t.Context(), acme, x.q)
+		sent := watch(asks)
+		got, err := asks.Counts(asked(t.Context()), acme, x.q)
 		if err != nil {
 			t.Fatal(err)
 		}
-		seen.mu.Lock()
-		if seen.by["hgetall"] != x.whole || seen.by["hmget"] != x.part || seen.pipelines > 1 {
-			t.Errorf("%s: %v in %d pipelines, want %d HGETALL and %d HMGET in one", x.what, seen.by, seen.pipelines, x.whole, x.part)
+		if sent.by["hgetall"] != x.whole || sent.by["hmget"] != x.part || sent.pipelines > 1 {
+			t.Errorf("%s: %v in %d pipelines, want %d HGETALL and %d HMGET in one", x.what, sent.by, sent.pipelines, x.whole, x.part)
 		}
-		seen.mu.Unlock()
 		if len(got) != x.counts {
 			t.Errorf("%s: %d counts, want %d", x.what, len(got), x.counts)
 		}
