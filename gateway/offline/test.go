@@ -45,9 +45,9 @@ func Test(o Options) ([]TestResult, error) {
 				result.Why = append(result.Why, err.Error())
 			} else {
 				for _, ev := range events {
-					sent, why := plan.Play(r, ev)
+					sent, notSent := plan.Play(r, ev)
 					result.Got = append(result.Got, sent...)
-					result.Why = append(result.Why, why...)
+					result.Why = append(result.Why, notSent()...)
 				}
 				result.Passed = decide.SameSteps(result.Want, result.Got)
 			}

@@ -70,10 +70,12 @@ func SameSteps(a, b []string) bool {
 	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
 
-// Play returns the steps that a rule sends for an event, and why others are not sent.
-func (p *Plan) Play(r *config.Rule, ev *event.Event) (sent, why []string) {
+// Play returns the steps that a rule sends for an event. notSent says why others are not sent; it takes as long as an explanation of
+// every rule of the tenant.
+func (p *Plan) Play(r *config.Rule, ev *event.Event) (sent []string, notSent func() []string) {
 	d := p.Decide(ev, ev.Received)
 	matched := false
+	var why []string
 	for _, o := range d.Rules {
 		if o.Origin.Name == r.Name && o.Origin.Kind == OriginOf(r).Kind {
 			matched = o.Err == ""
@@ -83,12 +85,14 @@ func (p *Plan) Play(r *config.Rule, ev *event.Event) (sent, why []string) {
 		}
 	}
 	if !matched {
-		for _, e := range p.Explain(ev) {
-			if e.Rule == r.Match {
-				why = append(why, "no match: "+e.Why)
+		return nil, func() []string {
+			for _, e := range p.Explain(ev) {
+				if e.Rule == r.Match {
+					return append(slices.Clip(why), "no match: "+e.Why)
+				}
 			}
+			return why
 		}
-		return nil, why
 	}
 	for _, owed := range d.Owed {
 		if owed.Delivery.Origin != OriginOf(r) {
@@ -109,5 +113,5 @@ func (p *Plan) Play(r *config.Rule, ev *event.Event) (sent, why []string) {
 			sent = append(sent, owed.Delivery.Step)
 		}
 	}
-	return sent, why
+	return sent, func() []string { return why }
 }

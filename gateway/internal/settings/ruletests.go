@@ -93,12 +93,12 @@ func failure(plan *decide.Plan, r *config.Rule, t config.Test, now time.Time) (m
 	if err != nil {
 		return err.Error()
 	}
-	sent, why := plan.Play(r, ev)
+	sent, notSent := plan.Play(r, ev)
 	if decide.SameSteps(t.Expect, sent) {
 		return ""
 	}
 	msg = fmt.Sprintf("it expects [%s], and [%s] would be sent", strings.Join(t.Expect, ", "), strings.Join(sent, ", "))
-	if len(why) > 0 {
+	if why := notSent(); len(why) > 0 {
 		msg += " (" + strings.Join(why, "; ") + ")"
 	}
 	return msg

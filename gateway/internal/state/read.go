@@ -197,9 +197,9 @@ func matchesStatus(text string, status int) bool {
 const (
 	// MaxListEntries is how many list entries one page of deliveries may read. A delivery whose event is read counts as EventEntries.
 	MaxListEntries = 5000
-	EventEntries   = 5
+	EventEntries   = 10
 	// MaxOutcomes is how many events one page may read to find those that a query of outcomes selects.
-	MaxOutcomes = 1000
+	MaxOutcomes = 500
 	// MaxDisorder is how far positions may deviate from the order of Received: an event with a lower position may have
 	// been received this much later.
 	MaxDisorder = 10 * time.Minute

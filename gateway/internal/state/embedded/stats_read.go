@@ -97,6 +97,9 @@ func (s *store) readCells(ctx context.Context, tenant string, q *state.CountQuer
 					s.unreadCounts.Add(1)
 					continue
 				}
+				if by[i] == nil && i > 0 { // names that are counted in every unit are most of the work
+					by[i] = make([]state.Count, 0, len(by[i-1]))
+				}
 				by[i] = append(by[i], c)
 			}
 			if err := it.Error(); err != nil {

@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// lineBudget bounds the events that are read for one page: each costs Redis some microseconds.
-	lineBudget = 5000
+	// lineBudget bounds the events that are read for one page: each costs Redis about 20 µs, in which it does nothing else.
+	lineBudget = 2000
 	lineChunk  = 256
 )
 

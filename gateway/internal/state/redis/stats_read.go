@@ -88,42 +88,52 @@ func (s *store) countedSince(ctx context.Context, tenant string, kind state.Stat
 // readCountParts appends the counts of some parts, by name and time.
 func (s *store) readCountParts(ctx context.Context, tenant string, q *state.CountQuery, parts []countPart, all []state.Count) ([]state.Count, error) {
 	base := s.statShard(tenant).base
+	key := func(p countPart) string { return base + statKey(escape(tenant), statThing(q.Kind, p.name), statPeriod(q.Step, p.period)) }
 	pipe := s.client.Pipeline()
 	whole := make([]*goredis.MapStringStringCmd, len(parts))
 	some := make([]*goredis.SliceCmd, len(parts))
 	for i, p := range parts {
-		key := base + statKey(escape(tenant), statThing(q.Kind, p.name), statPeriod(q.Step, p.period))
 		if p.first == 0 && p.last == q.Step.Units()-1 {
-			whole[i] = pipe.HGetAll(ctx, key)
+			whole[i] = pipe.HGetAll(ctx, key(p))
 			continue
 		}
 		fields := make([]string, 0, p.last-p.first+1)
 		for unit := p.first; unit <= p.last; unit++ {
 			fields = append(fields, partField(unit, 0))
 		}
-		some[i] = pipe.HMGet(ctx, key, fields...)
+		some[i] = pipe.HMGet(ctx, key(p), fields...)
 	}
 	if err := s.exec(ctx, pipe); err != nil {
 		return nil, err
 	}
+	// cell is the first part of a cell, with what reads the others if it has some.
 	type cell struct {
-		count state.Count
-		first string
-		more  func(part int) string
+		part, unit int
+		first      string
+		more       func(part int) string
 	}
-	var cells []cell
+	n := 0
+	for i := range parts {
+		if whole[i] != nil {
+			n += len(whole[i].Val())
+		} else {
+			n += len(some[i].Val())
+		}
+	}
+	cells := make([]cell, 0, n)
 	more := false // cells of which only the first part was read
 	for i, p := range parts {
-		key := base + statKey(escape(tenant), statThing(q.Kind, p.name), statPeriod(q.Step, p.period))
 		for unit := p.first; unit <= p.last; unit++ {
-			c := cell{count: state.Count{Tenant: tenant, Kind: q.Kind, Name: p.name, At: q.Step.Time(p.period, unit)}}
+			c := cell{part: i, unit: unit}
 			if whole[i] != nil {
 				c.first = whole[i].Val()[partField(unit, 0)]
-				c.more = func(part int) string { return whole[i].Val()[partField(unit, part)] }
+				if partsOf(c.first) > 1 {
+					c.more = func(part int) string { return whole[i].Val()[partField(unit, part)] }
+				}
 			} else {
 				c.first, _ = some[i].Val()[unit-p.first].(string)
 				if n := partsOf(c.first); n > 1 && n <= maxParts {
-					cmd := pipe.HMGet(ctx, key, partFields(unit, n)...)
+					cmd := pipe.HMGet(ctx, key(p), partFields(unit, n)...)
 					more = true
 					c.more = func(part int) string {
 						text, _ := cmd.Val()[part-1].(string)
@@ -145,13 +155,16 @@ func (s *store) readCountParts(ctx context.Context, tenant string, q *state.Coun
 	if q.Counters {
 		read = state.ReadCounters[string]
 	}
+	all = slices.Grow(all, len(cells))
 	for _, c := range cells {
+		p := &parts[c.part]
+		count := state.Count{Tenant: tenant, Kind: q.Kind, Name: p.name, At: q.Step.Time(p.period, c.unit)}
 		packed, ok := joinCell(c.first, c.more)
-		if !ok || read(packed, &c.count) != nil {
+		if !ok || read(packed, &count) != nil {
 			s.unreadCounts.Add(1)
 			continue
 		}
-		all = append(all, c.count)
+		all = append(all, count)
 	}
 	return all, nil
 }

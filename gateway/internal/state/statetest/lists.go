@@ -419,7 +419,7 @@ var deliveryLists = []test{
 		s.append(rare)
 		s.commit(outcome(s.claim(1)[0], s.owe(rare, "crm", state.Delivered)))
 		s.h.Advance(time.Second)
-		s.oweMany("other", 2500, state.Delivered)
+		s.oweMany("other", 1250, state.Delivered)
 		q, pages := state.DeliveryQuery{Type: "response.partial"}, 0
 		for {
 			page, err := s.store().Deliveries(s.ctx, acme, q)

@@ -268,9 +268,9 @@ const maxOffered = 20
 func (c *Console) showEditor(r *page.Request, e *editor) error {
 	status := r.Status // of a refusal
 	var events view.Page[view.Event]
-	q := url.Values{"limit": {"100"}}
+	q := url.Values{"limit": {"100"}} // most may be of types that the document is not asked about
 	if e.Kind == "source" && !e.New {
-		q.Set("source", e.Name)
+		q = url.Values{"limit": {fmt.Sprint(maxOffered)}, "source": {e.Name}}
 	}
 	err := r.Together(
 		func() error { return r.Read("/v1/events", q, &events) },
