@@ -114,6 +114,8 @@ type CountQuery struct {
 	Since, Until time.Time
 	// Counters leaves Took and Age out, whose reading takes most of the time.
 	Counters bool
+	// Sum adds up what each name has: one Count of it, with the time of its first cell.
+	Sum bool
 }
 
 // CheckCounts checks the arguments of AddCounts.

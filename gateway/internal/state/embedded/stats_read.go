@@ -97,6 +97,10 @@ func (s *store) readCells(ctx context.Context, tenant string, q *state.CountQuer
 					s.unreadCounts.Add(1)
 					continue
 				}
+				if q.Sum && len(by[i]) == 1 {
+					by[i][0].Add(&c)
+					continue
+				}
 				if by[i] == nil && i > 0 { // names that are counted in every unit are most of the work
 					by[i] = make([]state.Count, 0, len(by[i-1]))
 				}

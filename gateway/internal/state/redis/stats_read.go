@@ -155,13 +155,19 @@ func (s *store) readCountParts(ctx context.Context, tenant string, q *state.Coun
 	if q.Counters {
 		read = state.ReadCounters[string]
 	}
-	all = slices.Grow(all, len(cells))
+	if !q.Sum {
+		all = slices.Grow(all, len(cells))
+	}
 	for _, c := range cells {
 		p := &parts[c.part]
 		count := state.Count{Tenant: tenant, Kind: q.Kind, Name: p.name, At: q.Step.Time(p.period, c.unit)}
 		packed, ok := joinCell(c.first, c.more)
 		if !ok || read(packed, &count) != nil {
 			s.unreadCounts.Add(1)
+			continue
+		}
+		if last := len(all) - 1; q.Sum && last >= 0 && all[last].Name == p.name {
+			all[last].Add(&count)
 			continue
 		}
 		all = append(all, count)

@@ -89,6 +89,13 @@ var statistics = []test{
 		day := now.Truncate(24 * time.Hour)
 		s.same("all by day", s.counts(acme, state.CountQuery{Step: state.ByDay}), []state.Count{count("crm", day, 16), count("mail", day, 7)})
 		s.same("total", s.counts(acme, state.CountQuery{Names: []string{""}, Step: state.ByDay}), []state.Count{count("", day, 12)})
+		sums := []state.Count{count("crm", now, 16), count("mail", now, 7)}
+		s.same("the sum of each", s.counts(acme, state.CountQuery{Step: state.ByMinute, Until: now.Add(time.Hour), Sum: true}), sums)
+		for i := range sums {
+			sums[i].Took, sums[i].Age = nil, nil
+		}
+		s.same("counters alone", s.counts(acme, state.CountQuery{Step: state.ByHour, Counters: true}), sums)
+		s.same("the sum of counters", s.counts(acme, state.CountQuery{Step: state.ByMinute, Until: now.Add(time.Hour), Counters: true, Sum: true}), sums)
 		s.h.Reopen()
 		s.addCounts(s.store(), count("crm", now, 4))
 		s.same("after a restart", s.counts(acme, state.CountQuery{Names: []string{"crm"}, Step: state.ByDay}), []state.Count{count("crm", day, 20)})

@@ -83,12 +83,12 @@ func (a *API) sortDestinations(c *route.Call, all []*config.Destination, order s
 			figures[all[i].Name] = figure
 		}
 	default:
-		counts, err := a.trends(c.Base, c.Tenant, by != "p95", all...)
+		sums, err := a.trends(c.Base, c.Tenant, state.CountQuery{Sum: true, Counters: by != "p95"}, all...)
 		if err != nil {
 			return err
 		}
-		for name, hours := range counts {
-			figures[name] = trendFigure(by, hours)
+		for name, sum := range sums {
+			figures[name] = trendFigure(by, &sum[0])
 		}
 	}
 	slices.SortStableFunc(all, func(x, y *config.Destination) int {
@@ -109,23 +109,13 @@ func (a *API) sortDestinations(c *route.Call, all []*config.Destination, order s
 }
 
 // trendFigure returns the figure of a destination's attempts that a list is sorted by; nil where there is none.
-func trendFigure(by string, hours []state.Count) *float64 {
-	var sum state.Count
-	if by == "p95" {
-		sum = view.Sum(hours)
-	} else {
-		for i := range hours { // durations take most of the time, and are not needed
-			for counter, n := range hours[i].Counts {
-				sum.Counts[counter] += n
-			}
-		}
-	}
-	figure := float64(stats.Attempts(&sum))
+func trendFigure(by string, sum *state.Count) *float64 {
+	figure := float64(stats.Attempts(sum))
 	switch by {
 	case "failed":
-		figure = float64(stats.Failed(&sum))
+		figure = float64(stats.Failed(sum))
 	case "success":
-		return stats.SuccessRate(&sum)
+		return stats.SuccessRate(sum)
 	case "p95":
 		p := stats.PercentilesOf(sum.Took)
 		if p.Few {
@@ -136,26 +126,24 @@ func trendFigure(by string, hours []state.Count) *float64 {
 	return &figure
 }
 
-// trends returns what was counted of destinations in 24 hours, by name and hour, without durations where only the counters are wanted. It
+// trends returns what was counted of destinations in 24 hours, by name and hour, as q wants it beyond that. It
 // reads a part of them in each of a few calls side by side, since reading takes more time of this process than of the store.
-func (a *API) trends(ctx context.Context, tenant string, counters bool, some ...*config.Destination) (map[string][]state.Count, error) {
+func (a *API) trends(ctx context.Context, tenant string, q state.CountQuery, some ...*config.Destination) (map[string][]state.Count, error) {
 	since := view.TrendFrom(a.Clock.Now())
 	if own := a.Tenants.Since(tenant); own.After(since) { // what is before is of a former tenant of the name
 		since = state.ByHour.Start(own).Add(time.Hour)
 	}
+	q.Kind, q.Step, q.Since = state.DestinationStats, state.ByHour, since
 	parts := slices.Collect(slices.Chunk(some, trendsAtOnce))
 	counts, errs := make([][]state.Count, len(parts)), make([]error, len(parts))
 	var running sync.WaitGroup
 	for i, part := range parts {
-		names := make([]string, len(part))
+		asked := q
+		asked.Names = make([]string, len(part))
 		for n, d := range part {
-			names[n] = d.Name
+			asked.Names[n] = d.Name
 		}
-		running.Go(func() {
-			counts[i], errs[i] = a.Store.Counts(ctx, tenant, state.CountQuery{
-				Kind: state.DestinationStats, Names: names, Step: state.ByHour, Since: since, Counters: counters,
-			})
-		})
+		running.Go(func() { counts[i], errs[i] = a.Store.Counts(ctx, tenant, asked) })
 		if i%trendReads == trendReads-1 {
 			running.Wait()
 		}
@@ -194,7 +182,7 @@ func (a *API) viewDestinations(c *route.Call, with added, some ...*config.Destin
 	}
 	var trends map[string][]state.Count
 	if with.trend {
-		if trends, err = a.trends(c.Base, c.Tenant, false, some...); err != nil {
+		if trends, err = a.trends(c.Base, c.Tenant, state.CountQuery{}, some...); err != nil {
 			return nil, err
 		}
 	}

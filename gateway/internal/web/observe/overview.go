@@ -172,7 +172,7 @@ func (o *Observer) figures(ctx context.Context, tenant string, now time.Time) (*
 	total := []string{""}
 	count := func(into *[]state.Count, kind state.StatKind, names []string, step state.StatStep, since time.Time) func() error {
 		return func() (err error) {
-			*into, err = o.counts(ctx, tenant, kind, names, step, since)
+			*into, err = o.counts(ctx, tenant, state.CountQuery{Kind: kind, Names: names, Step: step, Since: since})
 			return err
 		}
 	}
@@ -185,16 +185,20 @@ func (o *Observer) figures(ctx context.Context, tenant string, now time.Time) (*
 		func() error { return o.addCandidates(ctx, tenant, f) },
 		func() (err error) {
 			if len(sources) > 0 {
-				f.sources, err = o.counts(ctx, tenant, state.SourceStats, sources, state.ByHour, f.sourcesFrom)
+				f.sources, err = o.counts(ctx, tenant, state.CountQuery{
+					Kind: state.SourceStats, Names: sources, Step: state.ByHour, Since: f.sourcesFrom, Counters: true,
+				})
 			}
 			return err
 		},
 		func() (err error) { // most tenants have no rule that errs, and many rules
-			erred, err := o.counts(ctx, tenant, state.RuleStats, total, state.ByHour, f.from)
-			if sum := view.Sum(erred); err != nil || sum.Counts[state.RuleErred] == 0 {
+			q := state.CountQuery{Kind: state.RuleStats, Names: total, Step: state.ByHour, Since: f.from, Counters: true, Sum: true}
+			erred, err := o.counts(ctx, tenant, q)
+			if err != nil || len(erred) == 0 || erred[0].Counts[state.RuleErred] == 0 {
 				return err
 			}
-			f.rules, err = o.counts(ctx, tenant, state.RuleStats, nil, state.ByHour, f.from)
+			q.Names, q.Sum = nil, false
+			f.rules, err = o.counts(ctx, tenant, q)
 			return err
 		},
 		func() (err error) {
@@ -215,7 +219,9 @@ func (o *Observer) figures(ctx context.Context, tenant string, now time.Time) (*
 // addCandidates reads the hours of the destinations that are shown, if any is: of the configured ones, those with most failed attempts of
 // today and yesterday.
 func (o *Observer) addCandidates(ctx context.Context, tenant string, f *figures) error {
-	days, err := o.counts(ctx, tenant, state.DestinationStats, nil, state.ByDay, state.ByDay.Start(f.from))
+	days, err := o.counts(ctx, tenant, state.CountQuery{
+		Kind: state.DestinationStats, Step: state.ByDay, Since: state.ByDay.Start(f.from), Counters: true, Sum: true,
+	})
 	if err != nil {
 		return err
 	}
@@ -225,16 +231,10 @@ func (o *Observer) addCandidates(ctx context.Context, tenant string, f *figures)
 	}
 	var all []candidate
 	plan := f.plan
-	for _, counts := range byName(days) {
-		c := candidate{name: counts[0].Name}
-		if plan.Destination(tenant, c.name) == nil { // no page shows one that is not configured
-			continue
+	for i := range days {
+		if c := &days[i]; plan.Destination(tenant, c.Name) != nil { // no page shows one that is not configured
+			all = append(all, candidate{c.Name, stats.Failed(c), stats.Attempts(c)})
 		}
-		for i := range counts {
-			c.failed += stats.Failed(&counts[i])
-			c.attempts += stats.Attempts(&counts[i])
-		}
-		all = append(all, c)
 	}
 	slices.SortFunc(all, func(a, b candidate) int {
 		return cmp.Or(cmp.Compare(b.failed, a.failed), cmp.Compare(b.attempts, a.attempts), cmp.Compare(a.name, b.name))
@@ -246,16 +246,16 @@ func (o *Observer) addCandidates(ctx context.Context, tenant string, f *figures)
 	if len(names) == 0 {
 		return nil
 	}
-	f.destinations, err = o.counts(ctx, tenant, state.DestinationStats, names, state.ByHour, f.from)
+	f.destinations, err = o.counts(ctx, tenant, state.CountQuery{Kind: state.DestinationStats, Names: names, Step: state.ByHour, Since: f.from})
 	return err
 }
 
-// counts reads what was counted of a tenant since a time, without what is of a former tenant of its name.
-func (o *Observer) counts(ctx context.Context, tenant string, kind state.StatKind, names []string, step state.StatStep, since time.Time) ([]state.Count, error) {
-	if own := o.Since(tenant); own.After(since) {
-		since = step.Start(own).Add(step.Length())
+// counts reads what was counted of a tenant, without what is of a former tenant of its name.
+func (o *Observer) counts(ctx context.Context, tenant string, q state.CountQuery) ([]state.Count, error) {
+	if own := o.Since(tenant); own.After(q.Since) {
+		q.Since = q.Step.Start(own).Add(q.Step.Length())
 	}
-	return o.Store.Counts(ctx, tenant, state.CountQuery{Kind: kind, Names: names, Step: step, Since: since})
+	return o.Store.Counts(ctx, tenant, q)
 }
 
 // byName cuts counts, which are sorted by name, into those of each name.

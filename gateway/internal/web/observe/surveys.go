@@ -55,7 +55,7 @@ func (o *Observer) surveyCounts(ctx context.Context, tenant string, since time.T
 	}
 	names = slices.DeleteFunc(names, func(name string) bool { return name == state.OtherName })
 	for some := range slices.Chunk(names, surveysAtOnce) {
-		counts, err := o.counts(ctx, tenant, state.SurveyStats, some, state.ByDay, since)
+		counts, err := o.counts(ctx, tenant, state.CountQuery{Kind: state.SurveyStats, Names: some, Step: state.ByDay, Since: since, Counters: true})
 		if err != nil {
 			return nil, err
 		}
