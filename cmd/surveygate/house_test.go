@@ -212,6 +212,47 @@ func TestConnectorsDoNoIO(t *testing.T) {
 	}
 }
 
+// A panic in a goroutine of its own ends the process, and not the request that raised it.
+func TestRequestsStartNoGoroutine(t *testing.T) {
+	t.Parallel()
+	mayStart := []string{
+		"route/together.go", // catches what is raised
+		"route/once.go",     // renews a lease
+		"observe/live.go",   // one for all streams
+		"web.go", "listener/connections.go",
+	}
+	looked := 0
+	err := filepath.WalkDir("../../gateway/internal/web", func(path string, d fs.DirEntry, err error) error {
+		name := strings.TrimPrefix(filepath.ToSlash(path), "../../gateway/internal/web/")
+		if err != nil || d.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return err
+		}
+		looked++
+		positions := token.NewFileSet()
+		file, err := parser.ParseFile(positions, path, nil, 0)
+		if err != nil {
+			return err
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			_, starts := n.(*ast.GoStmt)
+			if of, ok := n.(*ast.SelectorExpr); ok && of.Sel.Name == "Go" {
+				starts = true
+			}
+			if starts && !slices.Contains(mayStart, name) {
+				t.Errorf("%s: call it with route.Together, which catches a panic", positions.Position(n.Pos()))
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if looked < 100 {
+		t.Errorf("looked at %d files", looked)
+	}
+}
+
 // What a configuration is made of is read through one door, which remembers it: else a change in it would not be noticed.
 func TestConfigurationIsReadThroughOneDoor(t *testing.T) {
 	t.Parallel()

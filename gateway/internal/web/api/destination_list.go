@@ -3,10 +3,8 @@ package api
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/config"
@@ -135,22 +133,22 @@ func (a *API) trends(ctx context.Context, tenant string, q state.CountQuery, som
 	}
 	q.Kind, q.Step, q.Since = state.DestinationStats, state.ByHour, since
 	parts := slices.Collect(slices.Chunk(some, trendsAtOnce))
-	counts, errs := make([][]state.Count, len(parts)), make([]error, len(parts))
-	var running sync.WaitGroup
+	counts, reads := make([][]state.Count, len(parts)), make([]func() error, len(parts))
 	for i, part := range parts {
 		asked := q
 		asked.Names = make([]string, len(part))
 		for n, d := range part {
 			asked.Names[n] = d.Name
 		}
-		running.Go(func() { counts[i], errs[i] = a.Store.Counts(ctx, tenant, asked) })
-		if i%trendReads == trendReads-1 {
-			running.Wait()
+		reads[i] = func() (err error) {
+			counts[i], err = a.Store.Counts(ctx, tenant, asked)
+			return err
 		}
 	}
-	running.Wait()
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
+	for some := range slices.Chunk(reads, trendReads) {
+		if err := route.Together(some...); err != nil {
+			return nil, err
+		}
 	}
 	by := make(map[string][]state.Count, len(some))
 	for _, part := range counts {

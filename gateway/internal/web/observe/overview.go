@@ -3,10 +3,8 @@ package observe
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -176,7 +174,7 @@ func (o *Observer) figures(ctx context.Context, tenant string, now time.Time) (*
 			return err
 		}
 	}
-	return f, together(
+	return f, route.Together(
 		count(&f.deliveries, state.DestinationStats, total, state.ByHour, f.from),
 		count(&f.events, state.SourceStats, total, state.ByHour, f.from),
 		count(&f.lastDeliveries, state.DestinationStats, total, state.ByMinute, now.Add(-time.Hour)),
@@ -268,24 +266,4 @@ func byName(counts []state.Count) (all [][]state.Count) {
 		all, counts = append(all, counts[:n]), counts[n:]
 	}
 	return all
-}
-
-// together calls functions side by side, and returns the errors of all. A panic of one is raised here, where it ends one request.
-func together(some ...func() error) error {
-	errs := make([]error, len(some))
-	panics := make([]any, len(some))
-	var running sync.WaitGroup
-	for i, each := range some {
-		running.Go(func() {
-			defer func() { panics[i] = recover() }()
-			errs[i] = each()
-		})
-	}
-	running.Wait()
-	for _, raised := range panics {
-		if raised != nil {
-			panic(raised)
-		}
-	}
-	return errors.Join(errs...)
 }

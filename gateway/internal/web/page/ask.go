@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
-	"sync"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
 
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
+	"github.com/surveygate/surveygate/gateway/internal/web/route"
 )
 
 // Ask is a question to the API.
@@ -138,18 +138,5 @@ func problemOf(a *Answer) error {
 	return &answer.Problem{Status: a.Status, Detail: p.Detail}
 }
 
-// Together runs questions at the same time, and returns the first error in their order.
-func (r *Request) Together(ask ...func() error) error {
-	errs := make([]error, len(ask))
-	var all sync.WaitGroup
-	for i, each := range ask {
-		all.Go(func() { errs[i] = each() })
-	}
-	all.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
+// Together asks several questions at the same time. Of its errors, the first in their order is the one that a page shows.
+func (r *Request) Together(ask ...func() error) error { return route.Together(ask...) }
