@@ -15,6 +15,8 @@ type Console struct {
 	Off bool
 	// Listen is the address of the console alone; empty: it has none of its own.
 	Listen string
+	// PublicURL is the address under which a proxy serves Listen, without a slash at its end; empty: none does.
+	PublicURL string
 }
 
 // The words that `console` can be, in place of a mapping.
@@ -38,7 +40,11 @@ func (s *consoleSettings) BindNode(n *document.Node, name string) document.Fault
 
 // console applies where the console is.
 func (l *loader) console(f *fileSettings) {
-	l.config.Console = Console{Off: f.Console.off, Listen: string(f.Console.Listen)}
+	c := Console{Off: f.Console.off, Listen: string(f.Console.Listen)}
+	if node := f.Node.Key("console").Key("public_url"); node != nil && !l.hasFault(node) {
+		c.PublicURL = l.checkedURL(node, f.Console.PublicURL, "write the address that a browser reaches, such as https://console.example.com")
+	}
+	l.config.Console = c
 }
 
 // checkConsole refuses an address that the gateway's other requests come to. It runs after flags and the environment have been applied.

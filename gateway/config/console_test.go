@@ -11,14 +11,15 @@ import (
 func TestConsole(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]config.Console{
-		"":                                     {},
-		"console: on":                          {},
-		"console: off":                         {Off: true},
-		"console: {listen: 127.0.0.1:8081}":    {Listen: "127.0.0.1:8081"},
-		"console: {listen: '${CONSOLE}'}":      {Listen: "10.0.0.1:81"},
-		"console: ${WHERE}":                    {Off: true},
-		"listen: :0\nconsole: {listen: ':0'}":  {Listen: ":0"},
-		"listen: :80\nconsole: {listen: ':8'}": {Listen: ":8"},
+		"":                                  {},
+		"console: on":                       {},
+		"console: off":                      {Off: true},
+		"console: {listen: 127.0.0.1:8081}": {Listen: "127.0.0.1:8081"},
+		"console: {listen: '${CONSOLE}'}":   {Listen: "10.0.0.1:81"},
+		"console: ${WHERE}":                 {Off: true},
+		"console: {listen: ':81', public_url: 'https://console.example.com/a/'}": {Listen: ":81", PublicURL: "https://console.example.com/a"},
+		"listen: :0\nconsole: {listen: ':0'}":                                    {Listen: ":0"},
+		"listen: :80\nconsole: {listen: ':8'}":                                   {Listen: ":8"},
 	} {
 		o := config.Options{Env: func(name string) (string, bool) {
 			value, ok := map[string]string{"CONSOLE": "10.0.0.1:81", "WHERE": "off"}[name]

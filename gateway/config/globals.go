@@ -92,14 +92,21 @@ func (l *loader) globals(f *fileSettings) {
 
 func (l *loader) publicURL(f *fileSettings) {
 	node := f.Node.Key("public_url")
-	if node.Unset || l.hasFault(node) {
-		return
+	if !l.hasFault(node) {
+		l.config.PublicURL = l.checkedURL(node, f.PublicURL, "write the address that your platforms reach, such as https://surveys.example.com")
 	}
-	if err := CheckPublicURL(f.PublicURL); err != nil {
-		l.fault(node.Fault(fmt.Sprintf("`public_url` is %v", err), "write the address that your platforms reach, such as https://surveys.example.com"))
-		return
+}
+
+// checkedURL returns a `public_url` without slashes at its end; empty where it is unset or faulty.
+func (l *loader) checkedURL(node *document.Node, text, remedy string) string {
+	if node.Unset {
+		return ""
 	}
-	l.config.PublicURL = strings.TrimRight(f.PublicURL, "/")
+	if err := CheckPublicURL(text); err != nil {
+		l.fault(node.Fault(fmt.Sprintf("`public_url` is %v", err), remedy))
+		return ""
+	}
+	return strings.TrimRight(text, "/")
 }
 
 // CheckPublicURL returns an error if a text cannot be the beginning of the URLs of sources.

@@ -103,6 +103,8 @@ type redisSettings struct {
 type consoleSettings struct {
 	// Listen is the address of the console alone, such as `127.0.0.1:8081`.
 	Listen address `yaml:"listen"`
+	// PublicURL is the address under which a reverse proxy serves it, such as `https://console.example.com`: sign-in links begin with it.
+	PublicURL string `yaml:"public_url,omitempty"`
 
 	off bool
 }

@@ -62,7 +62,7 @@ func Check(o Options, base string) (*Report, error) {
 	switch at := c.Console; {
 	case at.Off:
 	case at.Listen != "":
-		r.Console = "http://" + at.Listen + "/console/"
+		r.Console = cmp.Or(at.PublicURL, "http://"+at.Listen) + "/console/"
 	default:
 		r.Console = base + "/console/"
 	}

@@ -155,6 +155,29 @@ func TestConsoleApart(t *testing.T) {
 	}
 }
 
+// Behind a proxy of its own, the console is where its `public_url` says: links begin with that, and pages stay below its path.
+func TestConsoleBehindItsProxy(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.writeText("console: {listen: 127.0.0.1:0, public_url: https://tools.example.com/surveys/}" + consoleTokens)
+	s.start()
+	const begin = "https://tools.example.com/surveys/console/open?k="
+	link, err := s.client.LoginLink(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := "http://" + s.started.Console
+	program := s.visit(consoleAdmin)
+	for _, made := range []string{link.URL, s.made(program, "http://"+s.started.Address+"/v1/login-links", "{}"), s.made(program, own+"/v1/login-links", "{}")} {
+		if !strings.HasPrefix(made, begin) {
+			t.Errorf("a login link is %s", made)
+		}
+	}
+	if _, to := s.visit("").does("GET", own+"/console/t/default/", "", 303); !strings.HasPrefix(to, "/surveys/console/login") {
+		t.Errorf("without a session, it leads to %s", to)
+	}
+}
+
 // made returns the URL of a link that a program makes.
 func (s *site) made(program *visit, target, body string) string {
 	s.t.Helper()

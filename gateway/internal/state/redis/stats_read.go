@@ -88,7 +88,9 @@ func (s *store) countedSince(ctx context.Context, tenant string, kind state.Stat
 // readCountParts appends the counts of some parts, by name and time.
 func (s *store) readCountParts(ctx context.Context, tenant string, q *state.CountQuery, parts []countPart, all []state.Count) ([]state.Count, error) {
 	base := s.statShard(tenant).base
-	key := func(p countPart) string { return base + statKey(escape(tenant), statThing(q.Kind, p.name), statPeriod(q.Step, p.period)) }
+	key := func(p countPart) string {
+		return base + statKey(escape(tenant), statThing(q.Kind, p.name), statPeriod(q.Step, p.period))
+	}
 	pipe := s.client.Pipeline()
 	whole := make([]*goredis.MapStringStringCmd, len(parts))
 	some := make([]*goredis.SliceCmd, len(parts))

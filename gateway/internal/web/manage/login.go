@@ -74,8 +74,10 @@ func (m *Management) consoleURL(c *route.Call) (string, error) {
 	switch {
 	case m.Console.Off:
 		return "", answer.Conflict("this gateway has no console: `console` is `off` in its configuration")
-	case own && c.Apart, !own && !c.Open && m.Plan().Config.PublicURL == "":
+	case own && c.Apart && m.Console.PublicURL == "", !own && !c.Open && m.Plan().Config.PublicURL == "":
 		return reachedAt(c)
+	case own && m.Console.PublicURL != "":
+		return m.Console.PublicURL, nil
 	case own:
 		return onThisMachine(m.ConsoleAddress())
 	case m.Plan().Config.PublicURL != "":
@@ -231,17 +233,19 @@ func consolePage(asked string) string {
 	return asked
 }
 
-// BelowConsole is the path below which a proxy serves the console: on an address of its own, `public_url` says nothing about it.
+// BelowConsole is the path below which a proxy serves the console, which has a `public_url` of its own where it has an address of its own.
 func (m *Management) BelowConsole() string {
 	if m.Console.Listen != "" {
-		return ""
+		return pathOf(m.Console.PublicURL)
 	}
 	return m.Below()
 }
 
 // Below is the path below which a proxy serves the gateway; mostly empty.
-func (m *Management) Below() string {
-	public, err := url.Parse(m.Plan().Config.PublicURL)
+func (m *Management) Below() string { return pathOf(m.Plan().Config.PublicURL) }
+
+func pathOf(publicURL string) string {
+	public, err := url.Parse(publicURL)
 	if err != nil {
 		return ""
 	}
