@@ -126,13 +126,16 @@ func TestConsoleCommand(t *testing.T) {
 	}
 }
 
+// collections are the parts of paths that names and ids follow.
+var collections = []string{"deliveries", "events", "destinations", "sources", "rules", "surveys", "replays", "drops", "tokens", "rejected", "captured"}
+
 // kindOf is the kind of page of an address: its path with a mark in place of names and ids, so that one page of each kind is looked at.
 func kindOf(address string) string {
 	path, query, _ := strings.Cut(address, "?")
 	parts := strings.Split(path, "/")
 	for i, part := range parts {
 		switch {
-		case i > 0 && slices.Contains([]string{"deliveries", "events", "destinations", "sources", "rules", "surveys", "replays", "tokens", "rejected", "captured"}, parts[i-1]) && part != "" && part != "new":
+		case i > 0 && slices.Contains(collections, parts[i-1]) && !slices.Contains([]string{"", "new", "replay", "drop"}, part):
 			parts[i] = "*"
 		case i > 1 && parts[i-2] == "surveys" && part != "":
 			parts[i] = "*"

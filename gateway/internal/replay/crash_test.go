@@ -111,23 +111,7 @@ func TestCancelledAtEachWrite(t *testing.T) {
 		events := r.publish("acme", completed, n, state.Delivered)
 		for at := 1; ; at++ {
 			r.forget()
-			var p *process
-			cancelled := make(chan string, 1)
-			p = r.run(func(n int, what string) failure {
-				if n == at { // a person cancels by another process
-					other := job.New(job.Options{Store: r.store, Clock: r.clock, Kinds: map[string]job.Kind{Kind: p.replays.Work}})
-					for _, j := range r.active(other) {
-						c, err := other.Cancel(t.Context(), "acme", j.ID)
-						if err == nil {
-							cancelled <- what
-						}
-						if err == nil && c.State.Ended() { // it had not begun
-							p.left <- struct{}{}
-						}
-					}
-				}
-				return works
-			})
+			p, cancelled := r.cancelAt(at, Kind)
 			made := r.create(p, r.spec(view.ReplayOf{Events: events, Destination: "crm"}, Same, "2/s"))
 			j := r.ended(p, made.ID)
 			p.stop()
@@ -158,8 +142,29 @@ func TestCancelledAtEachWrite(t *testing.T) {
 	})
 }
 
-// active returns the jobs of the tenant that have not ended.
-func (r *rig) active(jobs *job.Jobs) (active []*job.Job) {
-	all, _ := jobs.List(r.t.Context(), "acme", Kind)
+// cancelAt starts a process at whose write of a number a person cancels its jobs by another process; the channel has what was written.
+func (r *rig) cancelAt(at int, kind string) (p *process, cancelled chan string) {
+	cancelled = make(chan string, 1)
+	p = r.run(func(n int, what string) failure {
+		if n == at {
+			other := job.New(job.Options{Store: r.store, Clock: r.clock, Kinds: map[string]job.Kind{Kind: p.replays.Work, DropKind: p.replays.Work}})
+			for _, j := range r.active(other, kind) {
+				c, err := other.Cancel(r.t.Context(), "acme", j.ID)
+				if err == nil {
+					cancelled <- what
+				}
+				if err == nil && c.State.Ended() { // it had not begun
+					p.left <- struct{}{}
+				}
+			}
+		}
+		return works
+	})
+	return p, cancelled
+}
+
+// active returns the jobs of a kind of the tenant that have not ended.
+func (r *rig) active(jobs *job.Jobs, kind string) (active []*job.Job) {
+	all, _ := jobs.List(r.t.Context(), "acme", kind)
 	return slices.DeleteFunc(all, func(j *job.Job) bool { return j.State.Ended() })
 }

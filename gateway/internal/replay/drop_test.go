@@ -198,6 +198,38 @@ func TestDropResumedAfterEachWrite(t *testing.T) {
 	})
 }
 
+// A drop that is cancelled at any of its writes ends after the step in which that is, its number is what it dropped, and the next drop
+// takes the rest.
+func TestDropCancelledAtEachWrite(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		const n = dropAtOnce + 10 // two steps
+		for _, at := range []int{1, 3, 4, 5, 30, dropAtOnce + 2, dropAtOnce + 3, dropAtOnce + 4, dropAtOnce + 5, dropAtOnce + 10} {
+			events := r.publish("acme", completed, n, state.Dead)
+			before := r.states("acme", "crm")[state.Dropped]
+			p, cancelled := r.cancelAt(at, DropKind)
+			j := r.ended(p, r.createDrop(p, r.dropOf(view.ReplayOf{Events: events, State: "dead"})).ID)
+			p.stop()
+			select {
+			case what := <-cancelled:
+				if j.State != job.Cancelled && (j.State != job.Done || j.Done != n) { // it may come too late
+					t.Errorf("cancelled at write %d (%s): %+v", at, what, j)
+				}
+			default:
+				if at > 2 { // the first two make the job
+					t.Errorf("write %d: no job was cancelled, and %+v", at, j)
+				}
+			}
+			if dropped := r.states("acme", "crm")[state.Dropped] - before; j.Done != dropped {
+				t.Errorf("cancelled at write %d: %d were dropped, and the job is %+v", at, dropped, j)
+			}
+			r.clock.Advance(time.Minute)
+			if next := r.drop(view.ReplayOf{Events: events, State: "dead"}); next.State != job.Done || next.Done != n-j.Done {
+				t.Errorf("cancelled at write %d, the next one: %+v", at, next)
+			}
+		}
+	})
+}
+
 // dropDiesAt drops the dead letters of events in a process that dies at a write, and then in another one.
 func (r *rig) dropDiesAt(at int, fails failure, events []string) (died bool) {
 	r.t.Helper()
