@@ -5,6 +5,8 @@ FUZZTIME ?= 30s
 TESTTIME ?= 30m
 # More flags for the tests: many wait for other processes, so -parallel 4 suits two cores.
 TESTFLAGS ?=
+# The packages whose tests take longest begin first, so that none of them is alone at the end.
+LONGEST  := ./cmd/surveygate ./gateway/internal/state/redis ./gateway/internal/run ./gateway/internal/web
 # What the race detector is for; ./... is everything.
 RACED    ?= $$(.ci/raced)
 SHORT    ?= -short
@@ -24,7 +26,7 @@ build: ## build the binary into bin/
 
 # Without cgo, as the binary is shipped: what is compiled here is linked again by the test of the image.
 test: needs ## run every test; with SURVEYGATE_SPECS the contracts too
-	CGO_ENABLED=0 $(GO) test -timeout $(TESTTIME) $(TESTFLAGS) ./...
+	CGO_ENABLED=0 $(GO) test -timeout $(TESTTIME) $(TESTFLAGS) $(LONGEST) ./...
 ifdef SURVEYGATE_SPECS
 	@$(MAKE) --no-print-directory contracts
 else
