@@ -13,10 +13,14 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/surveygate/surveygate/gateway/internal/view"
 )
 
-// notMeasured are the addresses of the console that show no page of their own: they lead to another one, or give a file.
-var notMeasured = []string{"/console/", "/console/*", "/console/t/:tenant/settings", "/console/t/:tenant/settings/export"}
+// notMeasured are the addresses of the console and the portal that show no page of their own: they lead to another one, or give a file.
+var notMeasured = []string{
+	"/console/", "/console/*", "/console/t/:tenant/settings", "/console/t/:tenant/settings/export", "/portal/", "/portal/*", "/portal/logo",
+}
 
 // consolePages are the pages of the console as they are asked for with a seed: by the path that they are mounted at, what follows it in
 // each case. Where the path has a name, the case begins with what stands in its place, and a slash before the query.
@@ -96,13 +100,31 @@ var tenantPages = map[string][]string{
 	"/surveys": {""}, "/settings/tokens": {""}, "/settings/audit": {""}, "/settings/links": {""}, "/settings/tenant": {""}, "/settings/gateway": {""}, "/settings/transfer": {""},
 }
 
-// addressed is a page with the path that it is mounted at.
-type addressed struct{ mounted, path string }
+// portalPages are those of the portal, in the same form, of the tenant default and with every capability.
+func (s *seeded) portalPages() map[string][]string {
+	hook, rule := destinationName(s.destinations-1), ruleName(0)
+	return map[string][]string{
+		"/webhooks": {""}, "/webhooks/new": {""}, "/webhooks/:name": {hook, s.ownWebhook}, "/webhooks/:name/settings": {s.ownWebhook}, "/webhooks/:name/secrets": {s.ownWebhook},
+		"/webhooks/:name/test": {s.ownWebhook}, "/webhooks/:name/recover": {hook},
+		"/deliveries":     {"", "?state=dead", "?destination=" + hook, "?status=4xx", "?type=response.completed"},
+		"/deliveries/:id": {s.delivery, s.dead, s.waiting},
+		"/event-types":    {""}, "/event-types/verify": {""}, "/event-types/:type": {"response.completed"},
+		"/connections": {""}, "/connections/new": {""}, "/connections/:name": {destinationName(0)},
+		"/rules": {""}, "/rules/new": {""}, "/rules/:name": {rule},
+	}
+}
 
-// addresses are the addresses of all pages.
+// addressed is a page with the path that it is mounted at, and the headers of who visits it.
+type addressed struct {
+	mounted, path string
+	visitor       map[string]string
+}
+
+// addresses are the addresses of all pages: of the console as an operator visits them who sees everything, and of the portal.
 func (s *seeded) addresses(t testing.TB) (all []addressed) {
 	t.Helper()
-	add := func(tenant string, pages map[string][]string) {
+	operator := s.visitor(t, operatorToken)
+	add := func(begin, mounted string, visitor map[string]string, pages map[string][]string) {
 		for _, path := range slices.Sorted(maps.Keys(pages)) {
 			for _, of := range pages[path] {
 				names, query, asked := strings.Cut(of, "?")
@@ -118,18 +140,27 @@ func (s *seeded) addresses(t testing.TB) (all []addressed) {
 				if asked {
 					filled += "?" + query
 				}
-				all = append(all, addressed{"/console/t/:tenant" + path, "/console/t/" + tenant + filled})
+				all = append(all, addressed{mounted + path, begin + filled, visitor})
 			}
 		}
 	}
-	add("default", s.consolePages())
-	add(tenantName(s.tenants/2), tenantPages)
-	secret := addressed{"/console/t/:tenant/destinations/:name/secrets/:id/delete", "/console/t/default/destinations/" + s.ownWebhook + "/secrets/" + s.secret + "/delete"}
-	all = append(all, secret)
+	const tenantPath = "/console/t/:tenant"
+	add("/console/t/default", tenantPath, operator, s.consolePages())
+	add("/console/t/"+tenantName(s.tenants/2), tenantPath, operator, tenantPages)
+	add("/console/t/default/destinations", tenantPath+"/destinations", operator, map[string][]string{"/:name/secrets/:id/delete": {s.ownWebhook + "|" + s.secret}})
+	add("/portal", "/portal", s.customer(t), s.portalPages())
 	for _, query := range []string{"", "?q=customer-00", "?q=number 7"} {
-		all = append(all, addressed{"/console/tenants", "/console/tenants" + strings.ReplaceAll(query, " ", "+")})
+		all = append(all, addressed{"/console/tenants", "/console/tenants" + strings.ReplaceAll(query, " ", "+"), operator})
 	}
 	return all
+}
+
+// customer opens a portal link of the tenant default, and returns the headers of who visits.
+func (s *seeded) customer(t testing.TB) map[string]string {
+	t.Helper()
+	made := decoded[view.MadePortalLink](t, s.does(t, ask{method: "POST", path: "/v1/tenants/default/portal-links", token: operatorToken, body: allOfPortal}, 201))
+	_, key, _ := strings.Cut(made.URL, "?k=")
+	return withCookie(cookieOf(t, s.does(t, ask{path: "/portal/open?k=" + key}, 303)), "Sec-Fetch-Site", "same-origin")
 }
 
 // shown is a page as a browser gets it.
@@ -139,13 +170,13 @@ type shown struct {
 }
 
 // show asks for a page as a browser does. The time is until its last byte, without what unpacks it.
-func (s *seeded) show(t testing.TB, visitor map[string]string, path string, unpack bool) (p shown) {
+func (s *seeded) show(t testing.TB, page addressed, unpack bool) (p shown) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://gateway"+path, http.NoBody)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://gateway"+page.path, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, value := range visitor {
+	for name, value := range page.visitor {
 		req.Header.Set(name, value)
 	}
 	req.Header.Set("Accept-Encoding", "gzip")
@@ -172,11 +203,11 @@ func (s *seeded) show(t testing.TB, visitor map[string]string, path string, unpa
 			p.html = len(body)
 		}
 		if bytes.Count(body, []byte(`<h1 tabindex="-1"`)) != 1 {
-			t.Errorf("%s has not one heading that takes the focus", path)
+			t.Errorf("%s has not one heading that takes the focus", page.path)
 		}
 	}
 	if res.StatusCode != http.StatusOK || res.Header.Get("Content-Type") != "text/html; charset=utf-8" {
-		t.Fatalf("%s: %d %s", path, res.StatusCode, body)
+		t.Fatalf("%s: %d %s", page.path, res.StatusCode, body)
 	}
 	return p
 }
@@ -190,7 +221,7 @@ func firstError(errs ...error) error {
 	return nil
 }
 
-// TestEveryPageIsMeasured: each page of the console that is mounted is among those whose speed and size are measured.
+// TestEveryPageIsMeasured: each page of the console and the portal that is mounted is among those whose speed and size are measured.
 func TestEveryPageIsMeasured(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
@@ -201,11 +232,11 @@ func TestEveryPageIsMeasured(t *testing.T) {
 		measured[each.mounted] = true
 	}
 	for _, each := range pageRoutes(r) {
-		if each.method != http.MethodGet || !strings.HasPrefix(each.path, "/console") || slices.Contains(notMeasured, each.path) {
+		if each.method != http.MethodGet || slices.Contains(notMeasured, each.path) {
 			continue
 		}
 		if !measured[each.path] {
-			t.Errorf("%s is mounted, and not among the pages that are measured (consolePages)", each.path)
+			t.Errorf("%s is mounted, and not among the pages that are measured (consolePages, portalPages)", each.path)
 		}
 		delete(measured, each.path)
 	}
@@ -224,9 +255,8 @@ const (
 func TestPagesAreSmall(t *testing.T) {
 	t.Parallel()
 	s := newRig(t).seed(t, small)
-	visitor := s.visitor(t, operatorToken)
 	for _, each := range s.addresses(t) {
-		p := s.show(t, visitor, each.path, true)
+		p := s.show(t, each, true)
 		if p.html > maxHTML || p.transferred > maxTransferred {
 			t.Errorf("%s has %d bytes, packed %d; at most %d and %d", each.path, p.html, p.transferred, maxHTML, maxTransferred)
 		}
@@ -244,7 +274,7 @@ func cpuTime(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// BenchmarkPages asks for each page of the console with a large seed, over each engine, as an operator who sees everything. p50-ms and
+// BenchmarkPages asks for each page of the console and the portal with a large seed, over each engine. p50-ms and
 // p95-ms are the time until a client in the same process has the whole page; cpu-ms is the processor's time for one, of client and server,
 // which depends less on what else the machine does. The bounds on a machine that does nothing else are 50 ms
 // over the embedded engine and 80 ms over Redis at p95.
@@ -256,14 +286,13 @@ func BenchmarkPages(b *testing.B) {
 	for _, engine := range []string{"embedded", "redis"} {
 		b.Run(engine, func(b *testing.B) {
 			s := engines[engine](b).seed(b, seedSize)
-			visitor := s.visitor(b, operatorToken)
 			for _, each := range s.addresses(b) {
 				b.Run(strings.TrimPrefix(each.path, "/console"), func(b *testing.B) {
-					p := s.show(b, visitor, each.path, true)
+					p := s.show(b, each, true)
 					var took []time.Duration
 					before := cpuTime(b)
 					for b.Loop() {
-						took = append(took, s.show(b, visitor, each.path, false).took)
+						took = append(took, s.show(b, each, false).took)
 					}
 					b.ReportMetric(float64((cpuTime(b)-before).Microseconds())/1e3/float64(len(took)), "cpu-ms")
 					slices.Sort(took)
