@@ -398,11 +398,19 @@ func describe(t *testing.T, p *decide.Plan, ev *event.Event, now time.Time) deci
 	return out
 }
 
+// few is n, or with -short few: these tests compare what one goroutine makes, which the race detector makes slow.
+func few(n, few int) int {
+	if testing.Short() {
+		return few
+	}
+	return n
+}
+
 // TestOverlayDecidesLikeFiles compares a configuration of files with the same configuration in which the half of each tenant's objects
 // are documents, on 10,000 events. The requests are compared too.
 func TestOverlayDecidesLikeFiles(t *testing.T) {
 	t.Parallel()
-	const configurations, events = 40, 250
+	configurations, events := few(40, 3), 250
 	owed := 0
 	for seed := range uint64(configurations) {
 		g := generate(seed)
@@ -514,7 +522,7 @@ func randomEvent(t *testing.T, r *rand.Rand, tenants []string, i int) *event.Eve
 // document itself defines, or what is built with it, changes.
 func TestBrokenDocumentsStandAlone(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(15) {
+	for seed := range uint64(few(15, 2)) {
 		g := generate(seed)
 		base := g.load(t, func(name string) bool { return !strings.HasSuffix(name, "-2.yaml") })
 		for _, tenant := range overlayTenants {

@@ -106,7 +106,7 @@ func documentsOf(t *testing.T, book *stored.Book, tenant string) []config.Docume
 // export of that is equal.
 func TestExportDecidesLikeDocuments(t *testing.T) {
 	t.Parallel()
-	const configurations, events = 6, 150
+	configurations, events := few(6, 1), 150
 	owed := 0
 	for seed := range uint64(configurations) {
 		g := generate(seed)

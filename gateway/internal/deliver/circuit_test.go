@@ -1,3 +1,7 @@
+//go:build !race
+
+// One goroutine simulates hours.
+
 package deliver
 
 import (

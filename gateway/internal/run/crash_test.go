@@ -100,7 +100,7 @@ func (s *site) runUntil(point string) (died chan error) {
 	s.t.Helper()
 	program := filepath.Join(s.t.TempDir(), "surveygate-crashpoints")
 	build := exec.CommandContext(s.t.Context(), "go", "build", "-buildvcs=false", "-tags", "crashpoints", "-o", program, "../../../cmd/surveygate")
-	build.Stderr = os.Stderr
+	build.Stderr, build.Env = os.Stderr, append(os.Environ(), "CGO_ENABLED=0") // as cmd/surveygate's tests build it
 	if err := build.Run(); err != nil {
 		s.t.Fatal(err)
 	}

@@ -102,7 +102,7 @@ func TestKilled(t *testing.T) {
 	}
 	dir := t.TempDir()
 	accepted, finished, scheduled := map[string]bool{}, map[string]bool{}, map[string]bool{}
-	for round := range 6 {
+	for round := range statetest.Few(6, 2) {
 		cmd := exec.CommandContext(t.Context(), binary, "-test.run=^$")
 		cmd.Env = append(os.Environ(), childDir+"="+dir, fmt.Sprintf("%s_ROUND=%d", childDir, round))
 		out, err := cmd.StdoutPipe()
