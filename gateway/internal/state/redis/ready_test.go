@@ -31,13 +31,14 @@ func TestReadyDestinationsInParts(t *testing.T) {
 		}
 		return 0
 	}}
+	sent := watch(s)
 	for round := 1; ; round++ {
-		before, now := s.calls.Load(), time.Now()
-		due, next, err := s.ClaimDue(t.Context(), ask)
+		before, now := sent.scripts(), time.Now()
+		due, next, err := s.ClaimDue(asked(t.Context()), ask)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := s.calls.Load() - before; n > readyAsks+1 {
+		if n := sent.scripts() - before; n > readyAsks+1 {
 			t.Fatalf("round %d took %d scripts", round, n)
 		}
 		if len(due) == 1 {

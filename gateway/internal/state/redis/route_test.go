@@ -302,10 +302,10 @@ func TestOneShardAsksForNoRoutes(t *testing.T) {
 	t.Parallel()
 	s := gate(t, start(t).url())
 	appendOne(t, s, made(t, "first")) // loads the script
-	before := s.calls.Load()
+	sent := watch(s)
 	appendOne(t, s, made(t, "a"))
 	appendOne(t, s, variant(t, "a", "r-b", "none"))
-	if calls := s.calls.Load() - before; calls != 2 {
+	if calls := sent.ran(appendScript.lua); calls != 2 {
 		t.Errorf("two appends are %d calls", calls)
 	}
 	if counted, listed, kept := routed(t, s); counted+listed+kept != 0 {

@@ -19,6 +19,7 @@ type requests struct {
 	single    int
 	pipelines int
 	by        map[string]int
+	hashes    map[any]int // of scripts, also those for other contexts
 }
 
 type askedKey struct{}
@@ -28,7 +29,7 @@ func asked(ctx context.Context) context.Context { return context.WithValue(ctx, 
 
 // watch counts what s sends from here on.
 func watch(s *store) *requests {
-	r := &requests{by: map[string]int{}}
+	r := &requests{by: map[string]int{}, hashes: map[any]int{}}
 	s.client.AddHook(r)
 	return r
 }
@@ -50,15 +51,34 @@ func (r *requests) ProcessPipelineHook(next goredis.ProcessPipelineHook) goredis
 }
 
 func (r *requests) add(ctx context.Context, calls *int, cmds ...goredis.Cmder) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, cmd := range cmds {
+		if cmd.Name() == "evalsha" {
+			r.hashes[cmd.Args()[1]]++
+		}
+	}
 	if begins := cmds[0].Name(); ctx.Value(askedKey{}) == nil || begins == "hello" || begins == "client" {
 		return
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	*calls++
 	for _, cmd := range cmds {
 		r.by[cmd.Name()]++
 	}
+}
+
+// scripts is the number of scripts that were called; one that Redis had to be given first counts once.
+func (r *requests) scripts() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.by["evalsha"]
+}
+
+// ran is how often a script was called, for whatever context.
+func (r *requests) ran(s *goredis.Script) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.hashes[s.Hash()]
 }
 
 // sum is the number of all commands.

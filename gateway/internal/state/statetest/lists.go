@@ -115,7 +115,7 @@ var eventLists = []test{
 	{name: "found far back, behind more than one page scans", run: func(s *suite) {
 		s.accept("old")
 		s.h.Advance(time.Hour)
-		keys := numbered(6000)
+		keys := numbered(Few(6000, 2500))
 		for some := range slices.Chunk(keys, 500) {
 			s.accept(some...)
 		}
@@ -128,7 +128,7 @@ var eventLists = []test{
 	{name: "a page of a scan is bounded, and reports how far back it searched", run: func(s *suite) {
 		s.append(s.event(acme, "rare", func(h *event.Header, _ *event.Data) { h.Type = "response.partial" }))
 		s.h.Advance(time.Second)
-		for some := range slices.Chunk(numbered(6000), 500) {
+		for some := range slices.Chunk(numbered(Few(6000, 2500)), 500) {
 			s.accept(some...)
 		}
 		page, err := s.store().Events(s.ctx, acme, state.EventQuery{Type: "response.partial"})

@@ -166,7 +166,7 @@ func newHistory(s *suite, seed uint64) *history {
 
 func (s *suite) compareWithScan(seed uint64) {
 	h := newHistory(s, seed)
-	for range 3 {
+	for range Few(3, 1) {
 		for range 40 {
 			h.step()
 		}

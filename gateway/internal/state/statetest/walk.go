@@ -19,7 +19,7 @@ var walks = []test{
 func (s *suite) walk(seed uint64) {
 	h := newHistory(s, seed)
 	holds := map[string]state.Hold{}
-	for range 3 {
+	for range Few(3, 1) {
 		for range 40 {
 			h.step()
 			h.disturb(holds)
