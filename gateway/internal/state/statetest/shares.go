@@ -319,7 +319,7 @@ var shares = []test{
 	{name: "a tenant below its equal part never loses anything", run: func(s *suite) {
 		r := rand.New(rand.NewPCG(7, 9)) //nolint:gosec // deterministic choices of a test
 		names := []string{"ta", "tb", "tc", "td", "te"}
-		for round := range 12 {
+		for round := range Few(12, 4) {
 			for i, tenant := range names {
 				n := r.IntN(10 * (i + 1))
 				s.decidedOf(tenant, fmt.Sprintf("r%02d-", round), n)
