@@ -32,7 +32,7 @@ func TestOverviewOfANewTenant(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	got := r.does(t, ask{path: "/console/t/default/", header: r.visitor(t, everyToken)}, 200,
-		"Nothing was received yet", "http://gateway/in/pollqr", "http://gateway/v1/events -d", "/in/poltio/[secret]", `href="/console/t/default/sample"`)
+		"Nothing was received yet", "http://gateway/in/pollqr", "&#39;http://gateway/v1/events&#39; -d", "/in/poltio/[secret]", `href="/console/t/default/sample"`)
 	if strings.Contains(got.body, pathToken) || strings.Contains(got.body, pollqrSecret) {
 		t.Error("it shows a secret")
 	}

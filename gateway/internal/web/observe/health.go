@@ -70,7 +70,7 @@ func (o *Observer) ofTenant(c *route.Call, h *view.Health) error {
 	}
 	h.Waiting, h.Dead, h.OldestWaitingS = waiting, dead, o.age(oldest)
 	sum := func(kind state.StatKind) (state.Count, error) {
-		counts, err := o.Store.Counts(c.Base, c.Tenant, state.CountQuery{
+		counts, err := o.counts(c.Base, c.Tenant, state.CountQuery{
 			Kind: kind, Names: []string{""}, Step: state.ByHour, Since: o.Clock.Now().Add(-24 * time.Hour),
 		})
 		var sum state.Count
