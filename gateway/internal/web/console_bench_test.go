@@ -71,6 +71,7 @@ func (s *seeded) consolePages() map[string][]string {
 		"/rules/:name":                           named(rule),
 		"/rules/:name/edit":                      named(rule),
 		"/rules/:name/delete":                    named(rule),
+		"/rules/:name/disable":                   named(rule),
 		"/surveys":                               {"", "?q=first"},
 		"/surveys/:source/:survey":               named(source+"|"+surveyName(0), source+"|"+surveyName(0)+"?days=365"),
 		"/replays":                               {""},

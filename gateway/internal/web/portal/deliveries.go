@@ -164,10 +164,7 @@ func (p *Portal) eventFile(r *page.Request) error {
 	if err := r.Read(page.Path("/v1/events", d.Event), nil, &record); err != nil {
 		return err
 	}
-	r.Ctx.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSONCharsetUTF8)
-	r.Ctx.Set(fiber.HeaderContentDisposition, fmt.Sprintf("attachment; filename=%q", record.ID+".json"))
-	r.Ctx.Set(fiber.HeaderXContentTypeOptions, "nosniff")
-	return r.Ctx.Send(record.Envelope)
+	return r.Download(record.ID+".json", fiber.MIMEApplicationJSONCharsetUTF8, record.Envelope)
 }
 
 // sendAgain sends a delivery again: one that waits now, any other once more.

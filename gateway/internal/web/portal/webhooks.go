@@ -17,7 +17,7 @@ import (
 func (p *Portal) mountWebhooks() {
 	p.get(access.CanWebhooks, "/webhooks", p.webhooks)
 	p.post(access.CanWebhooks, "/webhooks", p.makeWebhook)
-	p.get(access.CanWebhooks, "/webhooks/new", p.newWebhook)
+	p.get(access.CanWebhooks, "/new/webhook", p.newWebhook)
 	p.get(access.CanWebhooks, "/webhooks/:name", p.webhook)
 	p.post(access.CanWebhooks, "/webhooks/:name/enable", p.switchWebhook("enable"))
 	p.post(access.CanWebhooks, "/webhooks/:name/disable", p.switchWebhook("disable"))
@@ -264,6 +264,13 @@ func (p *Portal) showWebhook(r *page.Request, problem *page.Problem) error {
 func (p *Portal) switchWebhook(verb string) page.Handler {
 	return func(r *page.Request) error {
 		name := r.Param("name")
+		if verb == "disable" {
+			if sure, err := isSure(r); err != nil {
+				return err
+			} else if !sure {
+				return p.askOff(r, "webhook", name, "disable", p.hookLabel)
+			}
+		}
 		if _, err := r.Ask(page.Ask{Method: fiber.MethodPost, Path: page.Path("/v1/webhooks", name, verb)}); err != nil {
 			if problem := r.Refusal(err); problem != nil && problem.Status != fiber.StatusNotFound {
 				return p.showWebhook(r, problem)
@@ -278,7 +285,33 @@ func (p *Portal) switchWebhook(verb string) page.Handler {
 	}
 }
 
-// deletePage asks before something is deleted.
+// isSure reports whether the visitor was asked, and is sure.
+func isSure(r *page.Request) (bool, error) {
+	form, err := r.Form()
+	return err == nil && form.Get("sure") == "1", err
+}
+
+// askOff asks before a document is switched off by the act of its page.
+func (p *Portal) askOff(r *page.Request, what, name, act string, label func(r *page.Request, name string) (string, error)) error {
+	path := "/" + what + "s/" + url.PathEscape(name)
+	d := deletePage{visit: visited(r, nil), Path: path + "/" + act, Back: path, Name: name, What: what}
+	var err error
+	if d.Label, err = label(r, name); err != nil {
+		return err
+	}
+	return r.Show("off", d)
+}
+
+// hookLabel returns the name for people of a webhook.
+func (p *Portal) hookLabel(r *page.Request, name string) (string, error) {
+	var w view.Webhook
+	if err := r.Read(page.Path("/v1/webhooks", name), nil, &w); err != nil {
+		return "", err
+	}
+	return newHook(w).Label, nil
+}
+
+// deletePage asks before something is deleted or switched off.
 type deletePage struct {
 	visit
 	// Path is where the form is sent, Back where nothing happens. What is `webhook`, `connection` or `rule`.
@@ -287,18 +320,11 @@ type deletePage struct {
 }
 
 func (p *Portal) deleteWebhook(r *page.Request) error {
-	return p.remove(r, "webhook", r.Param("name"), func(name string) (string, error) {
-		var w view.Webhook
-		if err := r.Read(page.Path("/v1/webhooks", name), nil, &w); err != nil {
-			return "", err
-		}
-		h := newHook(w)
-		return h.Label, nil
-	})
+	return p.remove(r, "webhook", r.Param("name"), p.hookLabel)
 }
 
 // remove deletes a document; without `sure` in the form, it shows what that ends.
-func (p *Portal) remove(r *page.Request, what, name string, label func(name string) (string, error)) error {
+func (p *Portal) remove(r *page.Request, what, name string, label func(r *page.Request, name string) (string, error)) error {
 	form, err := r.Form()
 	if err != nil {
 		return err
@@ -319,7 +345,7 @@ func (p *Portal) remove(r *page.Request, what, name string, label func(name stri
 	if sure && d.Problem == nil {
 		return r.See("/"+what+"s", "The "+what+" "+name+" is deleted.")
 	}
-	if d.Label, err = label(name); err != nil {
+	if d.Label, err = label(r, name); err != nil {
 		return err
 	}
 	if d.Problem == nil {
