@@ -83,6 +83,7 @@ func (s *seeded) consolePages() map[string][]string {
 		"/settings/tokens/:name":                 named("integration-000"),
 		"/settings/audit":                        {"", "?by=token:platform-admin"},
 		"/settings/links":                        {""},
+		"/settings/links/:id/delete":             named(s.link),
 		"/settings/transfer":                     {""},
 		"/settings/gateway":                      {""},
 		"/settings/tenant":                       {""},

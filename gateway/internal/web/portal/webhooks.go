@@ -31,7 +31,7 @@ type hook struct {
 	Label string
 	// Standing is what waits and has failed; never nil.
 	Standing view.Standing
-	// Day is what it was sent in the last 24 hours; nil where the visitor does not see deliveries.
+	// Day is what it was sent in the last 24 hours; nil where the visitor does not see deliveries, or where that is not known.
 	Day *day
 }
 
@@ -104,24 +104,25 @@ func newDay(name string, stat []view.DestinationStat, total view.DestinationStat
 // maxDays bounds the answers about statistics that a list asks for: each has up to 60 names.
 const maxDays = 5
 
-// days returns what was sent to each destination in the last 24 hours, as far as needed for names up to last.
-func (p *Portal) days(r *page.Request, last string) (map[string]*day, error) {
-	all := map[string]*day{}
-	q := url.Values{"of": {"destination:"}, "by": {"name"}, "step": {"hour"}}
+// days returns what was sent to each destination in the last 24 hours, for names up to last of the page of webhooks at cursor; all: none of
+// these names is left out. Both lists are sorted by name, and a cursor of one continues the other.
+func (p *Portal) days(r *page.Request, cursor, last string) (days map[string]*day, all bool, err error) {
+	days = map[string]*day{}
+	q := url.Values{"of": {"destination:"}, "by": {"name"}, "step": {"hour"}, "cursor": {cursor}}
 	for range maxDays {
 		var stats view.StatsByName[view.DestinationStat]
 		if err := r.Read("/v1/stats", q, &stats); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		for _, s := range stats.Data {
-			all[s.Name] = newDay(s.Name, s.Data, s.Total, stats.Until.Add(-time.Nanosecond))
+			days[s.Name] = newDay(s.Name, s.Data, s.Total, stats.Until.Add(-time.Nanosecond))
 		}
 		if stats.Next == nil || len(stats.Data) == 0 || stats.Data[len(stats.Data)-1].Name >= last {
-			break
+			return days, true, nil
 		}
 		q.Set("cursor", *stats.Next)
 	}
-	return all, nil
+	return days, false, nil
 }
 
 type webhooks struct {
@@ -141,12 +142,15 @@ func (p *Portal) webhooks(r *page.Request) error {
 		w.List = append(w.List, newHook(each))
 	}
 	if can(r, access.CanDeliveries) && len(w.List) > 0 {
-		days, err := p.days(r, w.List[len(w.List)-1].Name)
+		days, all, err := p.days(r, r.Query("cursor"), w.List[len(w.List)-1].Name)
 		if err != nil {
 			return err
 		}
 		for i := range w.List {
 			if w.List[i].Day = days[w.List[i].Name]; w.List[i].Day == nil {
+				if !all {
+					continue // it is not known
+				}
 				w.List[i].Day = newDay(w.List[i].Label, nil, view.DestinationStat{}, time.Time{})
 			}
 			w.List[i].Day.Spark.Title = w.List[i].Label + ", attempts an hour, last 24 hours"
@@ -213,27 +217,37 @@ type hookPage struct {
 	Waiting bool
 }
 
-// readHook asks for a webhook and, as far as the visitor may see that, what waits and has failed, and the last day.
-func (p *Portal) readHook(r *page.Request, name string) (h hook, err error) {
+// readHead asks for a webhook as the head of each of its pages shows it: with what waits and has failed, as far as the visitor may see that.
+func (p *Portal) readHead(r *page.Request, name string) (hook, error) {
 	var w view.Webhook
 	var at view.Destination
-	var stats view.Stats[view.DestinationStat]
 	asks := []func() error{func() error { return r.Read(page.Path("/v1/webhooks", name), nil, &w) }}
 	if can(r, access.CanDeliveries) {
-		asks = append(asks,
-			func() error {
-				return missing(r.Read(page.Path("/v1/destinations", name), url.Values{"include": {"standing"}}, &at))
-			},
-			func() error {
-				return missing(r.Read("/v1/stats", url.Values{"of": {"destination:" + name}, "step": {"hour"}}, &stats))
-			})
+		asks = append(asks, func() error {
+			return missing(r.Read(page.Path("/v1/destinations", name), url.Values{"include": {"standing"}}, &at))
+		})
+	}
+	if err := r.Together(asks...); err != nil {
+		return hook{}, err
+	}
+	h := newHook(w)
+	if at.Standing != nil {
+		h.Standing = *at.Standing
+	}
+	return h, nil
+}
+
+// readHook asks for a webhook as readHead does and, as far as the visitor may see that, for the last day.
+func (p *Portal) readHook(r *page.Request, name string) (h hook, err error) {
+	var stats view.Stats[view.DestinationStat]
+	asks := []func() error{func() (err error) { h, err = p.readHead(r, name); return err }}
+	if can(r, access.CanDeliveries) {
+		asks = append(asks, func() error {
+			return missing(r.Read("/v1/stats", url.Values{"of": {"destination:" + name}, "step": {"hour"}}, &stats))
+		})
 	}
 	if err := r.Together(asks...); err != nil {
 		return h, err
-	}
-	h = newHook(w)
-	if at.Standing != nil {
-		h.Standing = *at.Standing
 	}
 	if can(r, access.CanDeliveries) {
 		h.Day = newDay(h.Label, stats.Data, stats.Total, stats.Until.Add(-time.Nanosecond))
