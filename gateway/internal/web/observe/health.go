@@ -88,7 +88,7 @@ func (o *Observer) ofTenant(c *route.Call, h *view.Health) error {
 		return err
 	}
 	if perMinute := o.EventsPerMinute(c.Tenant); perMinute >= 0 {
-		use, err := stats.PlanUseOf(c.Base, o.Store, c.Tenant, perMinute, o.Clock.Now())
+		use, err := stats.PlanUseOf(c.Base, o.Store, c.Tenant, o.Since(c.Tenant), perMinute, o.Clock.Now())
 		if err != nil {
 			return err
 		}
