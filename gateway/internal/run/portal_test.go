@@ -118,7 +118,7 @@ webhooks:
 	newest := call[view.Page[view.Delivery]](s, http.MethodGet, "/v1/deliveries?destination=hook&limit=1", "").Data[0].ID
 	hookPage := strings.TrimSuffix(made, "/test")
 	for _, path := range []string{
-		"/webhooks", "/webhooks/new", hookPage, hookPage + "/settings", hookPage + "/secrets", "/deliveries", "/deliveries/" + url.PathEscape(newest), "/event-types/verify", "/rules/new",
+		"/webhooks", "/new/webhook", hookPage, hookPage + "/settings", hookPage + "/secrets", "/deliveries", "/deliveries/" + url.PathEscape(newest), "/event-types/verify", "/new/rule",
 	} {
 		p.CheckPage(plain, base+"/portal"+path)
 	}

@@ -17,12 +17,16 @@ type PlanUse struct {
 	Over1h, Over24h int64
 }
 
-// PlanUseOf reads how a tenant stands; perMinute is its plan, less than 0: no limit.
-func PlanUseOf(ctx context.Context, store state.Store, tenant string, perMinute int, now time.Time) (u PlanUse, err error) {
+// PlanUseOf reads how a tenant stands; perMinute is its plan, less than 0: no limit. What was counted in minutes before own is of a former
+// tenant of the name.
+func PlanUseOf(ctx context.Context, store state.Store, tenant string, own time.Time, perMinute int, now time.Time) (u PlanUse, err error) {
 	this := time.Unix(minuteOf(now), 0)
 	since := this
 	if perMinute >= 0 {
 		since = now.Add(-24 * time.Hour)
+	}
+	if own.After(since) {
+		since = time.Unix(minuteOf(own), 0).Add(time.Minute)
 	}
 	counts, err := store.Counts(ctx, tenant, state.CountQuery{Kind: state.SourceStats, Names: []string{""}, Step: state.ByMinute, Since: since})
 	if err != nil {

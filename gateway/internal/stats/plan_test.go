@@ -47,7 +47,7 @@ func TestEventsOverPlan(t *testing.T) {
 			}
 			holds := func(tenant string, want PlanUse) {
 				t.Helper()
-				got, err := PlanUseOf(t.Context(), store, tenant, limits[tenant], c.Now())
+				got, err := PlanUseOf(t.Context(), store, tenant, time.Time{}, limits[tenant], c.Now())
 				if err != nil || got != want {
 					t.Errorf("%s: %+v, %v; want %+v", tenant, got, err, want)
 				}

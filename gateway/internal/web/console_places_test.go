@@ -104,6 +104,8 @@ func TestDestinationPage(t *testing.T) {
 	r.does(t, ask{path: "/console/t/default/destinations/crm", header: who}, 404)
 	r.does(t, ask{path: "/console/t/default/destinations/warehouse", header: who}, 200, "https://hook.example.com/in", "response.updated", "nps_score &lt;= 8", "The configuration has its secrets.")
 
+	lacks(t, r.does(t, ask{path: "/console/t/default/destinations/signed", header: who}, 200, "it gets nothing until a rule names it"), "every event")
+
 	// A pause says first what it means, and keeps what was typed where it is refused.
 	r.does(t, ask{path: one + "/pause", header: who}, 200, "1 delivery waits", "becomes a dead letter from")
 	long := url.QueryEscape(strings.Repeat("x", 201))
@@ -284,4 +286,24 @@ func TestQuestionsPage(t *testing.T) {
 	r.does(t, ask{path: one + "s1", header: who}, 200, "newest 1 event", "no role", `/rules/slow"`, "roles: {&#34;2&#34;: FIELD}")
 	noMarkup(t, r.does(t, ask{path: one + url.QueryEscape(hostile), header: who}, 200, "No answer of this survey is kept."))
 	r.does(t, ask{path: one, header: who}, 422)
+}
+
+// TestLinkEnd: a portal link ends after a question, which says whose session it is.
+func TestLinkEnd(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	who := r.visitor(t, acmeAdminToken)
+	r.opened(t, `{"capabilities":["webhooks"],"actor":"jo@acme.example"}`)
+	const all = "/console/t/acme/settings/links"
+	list := r.does(t, ask{path: all, header: who}, 200, "jo@acme.example")
+	end := regexp.MustCompile(`href="(` + all + `/[^"]+/delete)"`).FindStringSubmatch(list.body)
+	if end == nil || strings.Contains(list.body, `/delete"><button`) {
+		t.Fatal(list.body)
+	}
+	r.does(t, ask{path: end[1], header: who}, 200, "End the link of jo@acme.example?", "The session ends at once")
+	r.does(t, ask{path: all, header: who}, 200, "jo@acme.example")
+	r.does(t, ask{path: all + "/nothing/delete", header: who}, 404)
+	r.does(t, ask{path: end[1], header: r.visitor(t, acmeToken)}, 403)
+	r.does(t, ask{method: "POST", path: end[1], header: who}, 303)
+	lacks(t, r.does(t, ask{path: all, header: who}, 200), "jo@acme.example")
 }

@@ -65,6 +65,11 @@ func TestRulePages(t *testing.T) {
 	r.does(t, ask{path: "/console/t/default/rules/detractor/edit", header: reader}, 403)
 	r.does(t, ask{path: "/console/t/default/new/rule", header: reader}, 403)
 
+	if page := r.does(t, ask{path: base + "/rules/low", header: visitor}, 200, `href="/console/t/acme/rules/low/disable"`).body; strings.Contains(page, `action="/console/t/acme/rules/low/disable"`) {
+		t.Error("a rule is disabled without a question")
+	}
+	r.does(t, ask{path: base + "/rules/low/disable", header: visitor}, 200, "Disable low?", `name="version"`)
+	r.does(t, ask{path: base + "/rules/none/disable", header: visitor}, 404)
 	r.does(t, ask{method: "POST", path: base + "/rules/low/disable", header: visitor, body: form("version", "1")}, 412, "Changed meanwhile")
 	r.does(t, ask{method: "POST", path: base + "/rules/low/disable", header: visitor}, 303)
 	r.does(t, ask{path: base + "/rules/low", header: visitor}, 200, "Enable")

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/decide"
+	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 )
 
@@ -121,4 +122,23 @@ func TestTenantMadeAgainBeginsAnew(t *testing.T) {
 		}
 		r.does(t, ask{path: path + "?tenant=initech", token: operatorToken}, 200, "of-the-former-one")
 	}
+}
+
+// What was counted of a former tenant of the name is no figure of the new one, anywhere.
+func TestFiguresOfAFormerTenant(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	const made = `{"title":"Initech","limits":{"events_per_minute":1}}`
+	r.does(t, ask{method: "PUT", path: "/v1/tenants/initech", token: operatorToken, body: made}, 201)
+	r.count(t, attempts("initech", "", noon.Add(-time.Minute), 41), attempts("initech", "hook", noon.Add(-time.Minute), 41),
+		countOf(state.SourceStats, "initech", "", noon.Add(-time.Minute), state.EventsAccepted, 42))
+	r.does(t, ask{path: "/v1/health?tenant=initech", token: operatorToken}, 200, `"events_24h":42`, `"attempts_24h":42`, `"over_limit_24h":41`)
+	r.clock.Advance(time.Second)
+	r.does(t, ask{method: "DELETE", path: "/v1/tenants/initech", token: operatorToken}, 204)
+	r.clock.Advance(time.Second)
+	r.does(t, ask{method: "PUT", path: "/v1/tenants/initech", token: operatorToken, body: made}, 201)
+	r.does(t, ask{path: "/v1/health?tenant=initech", token: operatorToken}, 200, `"events_24h":0`, `"attempts_24h":0`, `"over_limit_24h":0`)
+	lacks(t, r.does(t, ask{path: "/v1/tenants/initech", token: operatorToken}, 200), "41", "42")
+	lacks(t, r.does(t, ask{path: "/v1/overview?tenant=initech", token: operatorToken}, 200), ":41", ":42", ":43")
+	lacks(t, r.does(t, ask{path: "/v1/stats?of=destination:&by=name&tenant=initech", token: operatorToken}, 200), "hook", ":41")
 }

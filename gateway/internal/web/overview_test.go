@@ -126,6 +126,8 @@ func TestOverview(t *testing.T) {
 			countOf(state.SourceStats, "default", "poltio", hour(2), int64(state.RequestsRefused+int(state.RefusedSignature)), 31),
 			countOf(state.RuleStats, "default", "", hour(1), state.RuleErred, 12, state.RuleMatched, 288),
 			countOf(state.RuleStats, "default", "promoter", hour(1), state.RuleErred, 12, state.RuleMatched, 288),
+			countOf(state.RuleStats, "default", "warehouse", hour(1), state.RuleErred, 11, state.RuleMatched, 89),
+			countOf(state.RuleStats, "default", "gone-since", hour(1), state.RuleErred, 11, state.RuleMatched, 89),
 			countOf(state.RuleStats, "default", "detractor", hour(1), state.RuleMatched, 288),
 		}
 		for n := range 20 { // three an hour, until nine hours ago
@@ -139,6 +141,7 @@ func TestOverview(t *testing.T) {
 			"source_rejects bad source/poltio signature 31 rejected: it refuses everything: 31 requests, signature",
 			"hold warn destination/signed paused 0 resume: paused by hand",
 			"rule_errs warn rule/promoter 12 open: its condition could not be evaluated for 12 of 300 events in 24 hours",
+			"rule_errs warn webhook/warehouse 11 open: its condition could not be evaluated for 11 of 100 events in 24 hours",
 			"source_silent warn source/pollqr 0 open: silent for 9 h, usually every 20 min",
 		}
 		if diff := cmp.Diff(want, about(v.Attention)); diff != "" || v.AttentionTotal != len(want) {
@@ -151,7 +154,10 @@ func TestOverview(t *testing.T) {
 		if diff := cmp.Diff(map[string]string{"destination": "alarms", "state": "dead", "status": "503"}, v.Attention[1].Link.Query); diff != "" {
 			t.Error(diff)
 		}
-		if since := v.Attention[5].Since; !since.Equal(hour(9)) {
+		if link := v.Attention[5].Link; link == nil || link.Page != "destinations" || link.Name != "warehouse" {
+			t.Errorf("the webhook is at %+v", link)
+		}
+		if since := v.Attention[6].Since; !since.Equal(hour(9)) {
 			t.Errorf("silent since %v", since)
 		}
 		tiles := v.Tiles

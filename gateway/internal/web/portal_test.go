@@ -46,8 +46,8 @@ func TestPortalWebhook(t *testing.T) {
 		t.Helper()
 		return r.does(t, ask{method: "POST", path: "/portal" + path, header: jo, body: body}, status, parts...)
 	}
-	get("/webhooks", 200, "No webhook yet", `href="/portal/webhooks/new"`)
-	get("/webhooks/new", 200, `value="response.completed"`)
+	get("/webhooks", 200, "No webhook yet", `href="/portal/new/webhook"`)
+	get("/new/webhook", 200, `value="response.completed"`)
 
 	// What is refused stays in the form.
 	refused := post("/webhooks", form("url", `http://10.0.0.1/"><b>`, "which", "some", "event", "response.updated"), 422, `id="problem"`, `value="http://10.0.0.1/&#34;&gt;&lt;b&gt;"`, `value="response.updated" checked`)
@@ -114,7 +114,10 @@ func TestPortalWebhook(t *testing.T) {
 		t.Error("the last secret can be ended")
 	}
 
-	post(at+"/disable", "", 303)
+	post(at+"/disable", "", 200, "Switch the webhook Mine off?", `name="sure"`)
+	get(at, 200, "Switch off…")
+	post("/webhooks/nothing/disable", "", 404)
+	post(at+"/disable", form("sure", "1"), 303)
 	get(at, 200, "Switch on", ">off<")
 	post(at+"/enable", "", 303)
 	get(at, 200, "Switch off", "Mine")
@@ -137,18 +140,25 @@ func TestPortalDocuments(t *testing.T) {
 		return r.does(t, ask{method: "POST", path: "/portal" + path, header: jo, body: body}, status, parts...)
 	}
 	const chat = `{"slack": {"webhook": "https://hooks.slack.com/services/T9/B9/abcdefghijkl"}}`
-	post("/connections/new", form("name", "chat", "text", `{"slack": `), 422, "{&#34;slack&#34;:")
-	post("/connections/new", form("name", "chat", "text", chat), 303)
-	post("/connections/new", form("name", "chat", "text", chat), 412, `value="chat"`)
+	post("/new/connection", form("name", "chat", "text", `{"slack": `), 422, "{&#34;slack&#34;:")
+	post("/new/connection", form("name", "chat", "text", chat), 303)
+	post("/new/connection", form("name", "chat", "text", chat), 412, `value="chat"`)
 	shown := r.does(t, ask{path: "/portal/connections/chat", header: jo}, 200, "••••••••", "slack")
 	if strings.Contains(shown.body, "abcdefghijkl") {
 		t.Error("a secret is shown")
 	}
-	post("/rules/new", form("name", "happy", "text", `{"when": "nps_scor >= 9", "send": ["chat"]}`), 422, "nps_scor")
-	post("/rules/new", form("name", "happy", "text", `{"when": "nps_score >= 9", "send": ["chat"]}`), 303)
+	post("/new/rule", form("name", "happy", "text", `{"when": "nps_scor >= 9", "send": ["chat"]}`), 422, "nps_scor")
+	post("/new/rule", form("name", "happy", "text", `{"when": "nps_score >= 9", "send": ["chat"]}`), 303)
 	r.does(t, ask{path: "/portal/rules", header: jo}, 200, "nps_score &gt;= 9", "happy")
 	post("/connections/chat/delete", "", 409, "rule/happy")
-	post("/rules/happy/switch", form("on", "0"), 303)
+	post("/rules/happy/switch", form("on", "0"), 200, "Switch the rule happy off?")
+	r.does(t, ask{path: "/portal/rules/happy", header: jo}, 200, "Switch off…")
+	post("/rules/nothing/switch", form("on", "0"), 404)
+	post("/rules/happy/switch", form("on", "0", "sure", "1"), 303)
+	// A document may be called new.
+	post("/new/connection", form("name", "new", "text", chat), 303)
+	r.does(t, ask{path: "/portal/connections/new", header: jo}, 200, `<h1 tabindex="-1">new</h1>`, "slack")
+	post("/connections/new/delete", form("sure", "1"), 303)
 	r.does(t, ask{path: "/portal/rules/happy", header: jo}, 200, "Switch on")
 	// What a file defines is shown, and cannot be changed here.
 	r.does(t, ask{path: "/portal/rules/angry", header: jo}, 200, "The platform manages this rule")
@@ -161,12 +171,12 @@ func TestPortalCapabilities(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	needs := map[string][]string{
-		"webhooks":    {"/webhooks", "/webhooks/new", "/webhooks/x", "/webhooks/x/settings", "/webhooks/x/secrets", "/webhooks/x/test", "/event-types", "/event-types/verify", "/event-types/response.completed"},
+		"webhooks":    {"/webhooks", "/new/webhook", "/webhooks/x", "/webhooks/x/settings", "/webhooks/x/secrets", "/webhooks/x/test", "/event-types", "/event-types/verify", "/event-types/response.completed"},
 		"deliveries":  {"/deliveries"},
 		"bodies":      {"/deliveries/dl_x"},
 		"replay":      {"/webhooks/x/recover"},
-		"connections": {"/connections", "/connections/new", "/connections/x"},
-		"rules":       {"/rules", "/rules/new", "/rules/x"},
+		"connections": {"/connections", "/new/connection", "/connections/x"},
+		"rules":       {"/rules", "/new/rule", "/rules/x"},
 	}
 	if len(needs) != len(access.Capabilities()) {
 		t.Fatalf("the capabilities are %v", access.Capabilities())

@@ -71,7 +71,7 @@ func (s size) configuration() string {
 type seeded struct {
 	*rig
 	size
-	event, delivery, dead, waiting, replay, drop, rejected, captured, respondent, response string
+	event, delivery, dead, waiting, replay, drop, link, rejected, captured, respondent, response string
 	// ownWebhook is a webhook of the store, secret the id of its secret.
 	ownWebhook, secret string
 }
@@ -217,7 +217,8 @@ func (s *seeded) addSettings(t testing.TB) {
 	s.secret = decoded[view.Page[view.WebhookSecret]](t, s.does(t, ask{path: "/v1/webhooks/own/secrets", token: adminToken}, 200)).Data[0].ID
 	for i := range s.listed {
 		s.makeToken(t, operatorToken, "default", fmt.Sprintf(`{"name":"integration-%03d","scopes":["read","write","settings"],"expires":"90d"}`, i))
-		s.does(t, ask{method: "POST", path: "/v1/tenants/default/portal-links", token: operatorToken, body: fmt.Sprintf(`{"capabilities":["webhooks","deliveries","replay"],"actor":"person%d@customer.example"}`, i)}, 201)
+		made := s.does(t, ask{method: "POST", path: "/v1/tenants/default/portal-links", token: operatorToken, body: fmt.Sprintf(`{"capabilities":["webhooks","deliveries","replay"],"actor":"person%d@customer.example"}`, i)}, 201)
+		s.link = decoded[view.MadePortalLink](t, made).ID
 	}
 	for range min(s.listed, 60) {
 		var job view.Job

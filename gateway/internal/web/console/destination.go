@@ -2,6 +2,7 @@ package console
 
 import (
 	"cmp"
+	"errors"
 	"html/template"
 	"net/url"
 	"slices"
@@ -163,14 +164,20 @@ func (d *destination) readSettings(r *page.Request, name string) error {
 		func() error { return r.Read(page.Path("/v1/webhooks", name), nil, d.Webhook) },
 		func() error {
 			err := r.Read(page.Path("/v1/webhooks", name)+"/secrets", nil, &secrets)
-			if err != nil && answer.FromError(err).Status < fiber.StatusInternalServerError {
-				return nil // a webhook of a file has its secrets there
+			if isOfFile(err) { // it has its secrets there
+				return nil
 			}
 			return err
 		},
 	)
 	d.Secrets = secrets.Data
 	return err
+}
+
+// isOfFile reports whether the API refused a question because what it asks about is defined in a file.
+func isOfFile(err error) bool {
+	var refused *answer.Problem
+	return errors.As(err, &refused) && slices.ContainsFunc(refused.Detail, func(d view.Detail) bool { return d.Type == view.DefinedInFile })
 }
 
 // derive works out what the part of the page shows that is kept current.

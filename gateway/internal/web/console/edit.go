@@ -297,6 +297,9 @@ func (c *Console) showEditor(r *page.Request, e *editor) error {
 func (e *editor) asked(all []view.Event) []view.Event {
 	if (e.Kind == "rule" || e.Kind == "webhook") && e.parse() {
 		types := e.parsed.events()
+		if len(types) == 0 && e.Kind == "rule" {
+			types = []string{"response.completed"}
+		}
 		if some := slices.DeleteFunc(slices.Clone(all), func(ev view.Event) bool { return !matchesType(types, ev.Type) }); len(some) > 0 {
 			all = some
 		}
@@ -304,11 +307,8 @@ func (e *editor) asked(all []view.Event) []view.Event {
 	return all[:min(len(all), maxOffered)]
 }
 
-// matchesType reports whether a document that names these types is asked about one; without names, it is about the usual ones.
+// matchesType reports whether one of the types that a document names is the one.
 func matchesType(types []string, is string) bool {
-	if len(types) == 0 {
-		types = []string{"response.completed"}
-	}
 	return slices.ContainsFunc(types, func(name string) bool {
 		head, open := strings.CutSuffix(name, "*")
 		return name == is || open && strings.HasPrefix(is, head)

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"net/url"
@@ -13,10 +12,12 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/web/page"
 )
 
-// maxRules is how many rules and webhooks the page of an event shows, the ones that matched first; maxRaw how many bytes of its raw body.
+// maxRules is how many rules and webhooks the page of an event shows, the ones that matched first; maxAnswers how many answers, each with at
+// most maxAnswer bytes.
 const (
-	maxRules = 60
-	maxRaw   = 32 << 10
+	maxRules   = 60
+	maxAnswers = 200
+	maxAnswer  = 4 << 10
 )
 
 type eventPage struct {
@@ -24,7 +25,7 @@ type eventPage struct {
 	Explained view.Explanation
 	Title     string
 	Way       []wayStep
-	// Took is how long it was from the receipt to the last attempt.
+	// Took is in words how long it was from the receipt to the last attempt, or to the decision.
 	Took  string
 	Rules []explainedRule
 	// MoreRules is how many are not shown; Matched and Asked count all.
@@ -34,7 +35,10 @@ type eventPage struct {
 	Data     eventData
 	Scores   []score
 	Context  []fact
-	Raw      rawBody
+	// Answers are the first of the response, MoreAnswers how many more it has.
+	Answers     []answered
+	MoreAnswers int
+	Raw         rawBody
 	// MayWrite: the visitor may replay; MayEdit: may write rules.
 	MayWrite, MayEdit bool
 	Problem           *page.Problem
@@ -61,13 +65,8 @@ type eventData struct {
 		ReviewState string                     `json:"review_state"`
 		Score       map[string]json.RawMessage `json:"score"`
 		Feedback    string                     `json:"feedback"`
-		Answers     []struct {
-			QuestionID string          `json:"question_id"`
-			Question   string          `json:"question"`
-			Value      json.RawMessage `json:"value"`
-			Comment    string          `json:"comment"`
-		} `json:"answers"`
-		Leads []json.RawMessage `json:"leads"`
+		Answers     []answered                 `json:"answers"`
+		Leads       []json.RawMessage          `json:"leads"`
 	} `json:"response"`
 	Respondent struct {
 		ID         string          `json:"id"`
@@ -83,6 +82,17 @@ type eventData struct {
 	} `json:"respondent"`
 	Context map[string]string `json:"context"`
 }
+
+// answered is an answer of a response. Value is JSON.
+type answered struct {
+	QuestionID string          `json:"question_id"`
+	Question   string          `json:"question"`
+	Value      json.RawMessage `json:"value"`
+	Comment    string          `json:"comment"`
+}
+
+// Shown returns the value as far as the page shows it.
+func (a *answered) Shown() page.Excerpt { return page.Cut(string(a.Value), maxAnswer) }
 
 // score is a score of a response; Group is that of an NPS.
 type score struct{ Name, Value, Group string }
@@ -138,8 +148,9 @@ type rawBody struct {
 	Size   int
 	// Kept: the body is stored. Binary: it is no text, and shown in base64. Indented: line breaks were added to JSON.
 	Kept, Binary, Indented bool
-	// Cut: the text is longer.
-	Cut bool
+	// Left is how many bytes of the text are not shown. More: the page can show more of them.
+	Left int
+	More bool
 }
 
 // piece is a part of a JSON text: the name of a field, or what is between two.
@@ -161,14 +172,11 @@ func (c *Console) showEvent(r *page.Request, problem *page.Problem) error {
 	if err != nil {
 		return err
 	}
-	var envelope struct {
-		Data json.RawMessage `json:"data"`
+	part := r.Wants("state")
+	if !part { // the part shows nothing of the body
+		e.read(r.Query("raw"))
 	}
-	if err := json.Unmarshal(e.Envelope, &envelope); err == nil {
-		_ = json.Unmarshal(envelope.Data, &e.Data) // what does not fit is left out here, and is in the JSON
-	}
-	e.Title, e.Scores, e.Context = eventTitle(&e.Event), e.Data.scores(), e.Data.facts()
-	e.Raw = newRawBody(&e.Data, r.Query("raw"))
+	e.Title = eventTitle(&e.Event)
 	e.Way, e.Took = wayOf(&e.Explained, &e.Event)
 	e.Rules = explainedRules(&e.Explained)
 	for i := range e.Rules {
@@ -185,10 +193,26 @@ func (c *Console) showEvent(r *page.Request, problem *page.Problem) error {
 	} else if len(e.Rules) > maxRules {
 		e.Rules, e.MoreRules = e.Rules[:maxRules], len(e.Rules)-maxRules
 	}
-	if r.Wants("state") {
+	if part {
 		return r.Part("event", "state", e)
 	}
 	return r.Show("event", e)
+}
+
+// read reads what the page shows of the event itself; raw is how its body is asked for.
+func (e *eventPage) read(raw string) {
+	var envelope struct {
+		Data json.RawMessage `json:"data"`
+	}
+	if err := json.Unmarshal(e.Envelope, &envelope); err == nil {
+		_ = json.Unmarshal(envelope.Data, &e.Data) // what does not fit is left out here, and is in the JSON
+	}
+	e.Scores, e.Context = e.Data.scores(), e.Data.facts()
+	e.Answers = e.Data.Response.Answers
+	if e.MoreAnswers = len(e.Answers) - maxAnswers; e.MoreAnswers > 0 {
+		e.Answers = e.Answers[:maxAnswers]
+	}
+	e.Raw = newRawBody(&e.Data, raw)
 }
 
 // eventTitle is what happened, in words: `Response completed`.
@@ -203,7 +227,7 @@ func eventTitle(ev *view.Event) string {
 	return strings.ToUpper(words[:1]) + words[1:]
 }
 
-// newRawBody returns what is shown of the raw body; how is exact for no added line breaks, and all for all of it.
+// newRawBody returns what is shown of the raw body; how is exact for no added line breaks, and all for more of it.
 func newRawBody(d *eventData, how string) rawBody {
 	raw := rawBody{Kept: d.Raw.Body != nil, Binary: d.Raw.Encoding == "base64"}
 	if !raw.Kept {
@@ -214,17 +238,19 @@ func newRawBody(d *eventData, how string) rawBody {
 	if raw.Binary {
 		raw.Size = base64.StdEncoding.DecodedLen(len(text)) - strings.Count(text[max(0, len(text)-2):], "=")
 	}
-	var indented bytes.Buffer
-	if how != "exact" && !raw.Binary && json.Indent(&indented, []byte(text), "", "  ") == nil {
-		raw.Indented, text = indented.String() != text, indented.String()
+	limit := page.MaxText
+	if how == "all" || how == "exact" {
+		limit = page.MaxWhole
 	}
-	if how != "all" && how != "exact" && len(text) > maxRaw {
-		text, raw.Cut = strings.ToValidUTF8(text[:maxRaw], ""), true
+	shown := page.Cut(text, limit)
+	if how != "exact" && !raw.Binary {
+		shown = page.Indent(text, limit)
 	}
-	if raw.Indented {
-		raw.Pieces = pieces(text)
+	raw.Indented, raw.Left, raw.More = shown.Indented, shown.Left, shown.Left > 0 && limit < page.MaxWhole
+	if raw.Indented && len(shown.Text) <= page.MaxText { // each name is an element of the page
+		raw.Pieces = pieces(shown.Text)
 	} else {
-		raw.Pieces = []piece{{Text: text}}
+		raw.Pieces = []piece{{Text: shown.Text}}
 	}
 	return raw
 }

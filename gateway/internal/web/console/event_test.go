@@ -54,13 +54,16 @@ func TestWay(t *testing.T) {
 		}
 		return strings.Join(all, ", ")
 	}
+	if _, took := wayOf(x, &view.Event{}); took != "3 ms from receipt to the decision" {
+		t.Errorf("of an event that owes nothing: %s", took)
+	}
 	add("crm", tries(10, time.Second), time.Hour)
 	add("bi", tries(1, 30*time.Second), 2*time.Minute)
 	if got, want := titles(), "Received, Verified, Normalised, Decided, crm retry, bi retry, 8 more tries, crm retry, bi waits, crm waits"; got != want {
 		t.Errorf("%s, not %s", got, want)
 	}
 	way, took := wayOf(x, &view.Event{})
-	if way[3].After != "+3 ms" || way[5].After != "+29 s" || took != "9 min 1 s" {
+	if way[3].After != "+3 ms" || way[5].After != "+29 s" || took != "9 min 1 s from receipt to the last attempt" {
 		t.Errorf("%+v, %s", way, took)
 	}
 	for range 20 {

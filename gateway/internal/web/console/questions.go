@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/page"
 )
@@ -16,8 +15,7 @@ type questions struct {
 	view.Questions
 	Rows []questionRow
 	// MoreRules: there are rules that were not looked at.
-	MoreRules   bool
-	MaySettings bool
+	MoreRules bool
 }
 
 // questionRow is a question with the rules whose conditions use it.
@@ -28,7 +26,7 @@ type questionRow struct {
 
 // questions asks two questions, and one more for each 200 rules.
 func (c *Console) questions(r *page.Request) error {
-	q := questions{MaySettings: r.May(access.Settings)}
+	var q questions
 	var rules []view.Rule
 	err := r.Together(
 		func() error {

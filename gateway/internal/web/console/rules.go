@@ -16,6 +16,7 @@ import (
 func (c *Console) mountRules() {
 	c.get("/rules", c.rules)
 	c.get("/rules/:name", c.rule)
+	c.get("/rules/:name/disable", c.confirmRuleOff)
 	c.post("/rules/:name/enable", c.switchRule("enable"))
 	c.post("/rules/:name/disable", c.switchRule("disable"))
 }
@@ -124,6 +125,15 @@ func (d *rule) Chart() *chart.Chart {
 		}
 	}
 	return &chart.Chart{Title: "Decisions an hour, 7 days", Unit: chart.Count, Steps: steps, Series: series}
+}
+
+// confirmRuleOff asks before a rule is switched off.
+func (c *Console) confirmRuleOff(r *page.Request) error {
+	var d view.Rule
+	if err := r.Read(page.Path("/v1/rules", r.Param("name")), nil, &d); err != nil {
+		return err
+	}
+	return r.Show("ruleoff", &d)
 }
 
 // switchRule switches a rule on or off.

@@ -20,6 +20,7 @@ func (c *Console) mountSettings() {
 	c.get("/settings/audit", c.audit)
 	c.get("/settings/links", func(r *page.Request) error { return c.showLinks(r, links{}) })
 	c.post("/settings/links", c.makeLink)
+	c.get("/settings/links/:id/delete", c.confirmLinkEnd)
 	c.post("/settings/links/:id/delete", c.deleteLink)
 	c.get("/settings/transfer", func(r *page.Request) error { return c.showTransfer(r, transfer{}) })
 	c.get("/settings/export", c.export)

@@ -267,8 +267,8 @@ type sourceTesting struct {
 // testedEvent is an event that a body was read as.
 type testedEvent struct {
 	view.TestedEvent
-	// Data is its normalised part, indented.
-	Data string
+	// Data is its normalised part, with line breaks.
+	Data page.Excerpt
 }
 
 func (c *Console) sourceTest(r *page.Request) error { return c.showSourceTest(r, sourceTesting{}) }
@@ -328,23 +328,23 @@ func (c *Console) testSource(r *page.Request) error {
 }
 
 // dataOf returns the normalised part of an envelope, without the raw body, which the page has already.
-func dataOf(envelope json.RawMessage) string {
+func dataOf(envelope json.RawMessage) page.Excerpt {
 	var fields struct {
 		Data json.RawMessage `json:"data"`
 	}
 	if json.Unmarshal(envelope, &fields) != nil || len(fields.Data) == 0 {
-		return string(envelope)
+		return page.Indent(string(envelope), page.MaxText)
 	}
 	var data map[string]json.RawMessage
 	if json.Unmarshal(fields.Data, &data) != nil {
-		return string(fields.Data)
+		return page.Indent(string(fields.Data), page.MaxText)
 	}
 	delete(data, "raw")
-	text, err := json.MarshalIndent(data, "", "  ")
+	text, err := json.Marshal(data)
 	if err != nil {
-		return string(fields.Data)
+		return page.Indent(string(fields.Data), page.MaxText)
 	}
-	return string(text)
+	return page.Indent(string(text), page.MaxText)
 }
 
 // request is the page of one request that a source refused or captured.

@@ -30,7 +30,7 @@ type wayStep struct {
 // maxWay is how many stages a time line shows. The first four are there of each event.
 const maxWay = 16
 
-// wayOf returns the time line of an event, and how long it was from its receipt to the last attempt.
+// wayOf returns the time line of an event, and in words how long it was from its receipt to the last attempt, or to the decision.
 func wayOf(x *view.Explanation, ev *view.Event) (way []wayStep, took string) {
 	received := wayStep{Class: "ok", Title: "Received", At: x.Event.Received, Lines: []string{x.Event.Source}}
 	if kind := x.Event.SourceKind; kind != "" && kind != x.Event.Source {
@@ -54,14 +54,25 @@ func wayOf(x *view.Explanation, ev *view.Event) (way []wayStep, took string) {
 			last = tries[i].At
 		}
 	}
+	end := "the last attempt"
+	if !isAttempted(x) {
+		last, end = x.DecidedAt, "the decision"
+	}
 	if last.After(x.Event.Received) {
-		took = page.Long(last.Sub(x.Event.Received))
+		took = page.Long(last.Sub(x.Event.Received)) + " from receipt to " + end
 	}
 	if more := len(way) + len(tries) - maxWay; more > 0 {
 		kept := len(tries) - more - 1
 		tries = append(slices.Clone(tries[:kept]), wayStep{Class: "plain", Title: fmt.Sprintf("%d more", more+1), Lines: []string{"see the steps of each rule"}})
 	}
 	return append(way, tries...), took
+}
+
+// isAttempted reports whether an attempt of a delivery is kept.
+func isAttempted(x *view.Explanation) bool {
+	return slices.ContainsFunc(x.Rules, func(r view.ExplainedRule) bool {
+		return slices.ContainsFunc(r.Steps, func(s view.ExplainedStep) bool { return s.Delivery != nil && len(s.Delivery.Log) > 0 })
+	})
 }
 
 // later writes how long after another a stage began; nothing if that cannot be told.

@@ -107,7 +107,7 @@ func (m *Management) tenant(c *route.Call) error {
 		Webhooks: kinds["webhook"], Connections: kinds["connection"], Sources: kinds["source"], Rules: kinds["rule"],
 		Tokens: len(m.Access.Stored.Of(c.Tenant)),
 	}
-	use, err := stats.PlanUseOf(c.Base, m.Store, c.Tenant, m.Tenants.EventsPerMinute(c.Tenant), m.Clock.Now())
+	use, err := stats.PlanUseOf(c.Base, m.Store, c.Tenant, m.Tenants.Since(c.Tenant), m.Tenants.EventsPerMinute(c.Tenant), m.Clock.Now())
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/stats"
 	"github.com/surveygate/surveygate/gateway/internal/view"
+	"github.com/surveygate/surveygate/rules"
 )
 
 // maxReasons is how many groups of a destination's dead letters are told apart. Reasons may hold text that differs each time.
@@ -178,22 +179,45 @@ func fewReasons(groups []view.Attention) []view.Attention {
 	return append(groups[:maxReasons-1:maxReasons-1], rest)
 }
 
-// rulesOf tells of rules and webhooks whose condition fails; counts are by name and hour.
-func rulesOf(counts []state.Count) (found []view.Attention) {
+// rulesOf tells of rules and webhooks whose condition fails; counts are by name and hour. Those that are no longer configured are left out.
+func rulesOf(plan *decide.Plan, tenant string, counts []state.Count) (found []view.Attention) {
+	var kinds map[string]rules.Kind // by name
 	for _, hours := range byName(counts) {
 		sum := view.Sum(hours)
 		erred, name := sum.Counts[state.RuleErred], hours[0].Name
 		if erred == 0 || name == state.OtherName {
 			continue
 		}
+		if kinds == nil {
+			kinds = kindsOf(plan.Rules(tenant))
+		}
+		kind, is := kinds[name]
+		if !is {
+			continue
+		}
+		of, link := "rule/"+name, &view.AttentionLink{Page: "rules", Name: name}
+		if kind == rules.WebhookKind {
+			of, link = "webhook/"+name, &view.AttentionLink{Page: "destinations", Name: name}
+		}
 		first := slices.IndexFunc(hours, func(c state.Count) bool { return c.Counts[state.RuleErred] > 0 })
 		found = append(found, view.Attention{
-			Kind: view.AttentionErrs, Severity: view.SeverityWarn, Of: "rule/" + name, Count: erred, Since: view.Time{Time: hours[first].At},
+			Kind: view.AttentionErrs, Severity: view.SeverityWarn, Of: of, Count: erred, Since: view.Time{Time: hours[first].At},
 			Msg:    fmt.Sprintf("its condition could not be evaluated for %d of %s in 24 hours", erred, counted(stats.Asked(&sum), "event", "events")),
-			Action: view.ActionOpen, Link: &view.AttentionLink{Page: "rules", Name: name},
+			Action: view.ActionOpen, Link: link,
 		})
 	}
 	return found
+}
+
+// kindsOf returns by name whether it is that of a rule or of a webhook; of both, whose figures are counted together, it is the rule's.
+func kindsOf(all []*config.Rule) map[string]rules.Kind {
+	kinds := make(map[string]rules.Kind, len(all))
+	for _, r := range all {
+		if kind, is := kinds[r.Match.Name]; !is || kind != rules.RuleKind {
+			kinds[r.Match.Name] = r.Match.Kind
+		}
+	}
+	return kinds
 }
 
 // documentsOf tells of a tenant's documents that are not in use although they are enabled.

@@ -70,7 +70,7 @@ func (o *Observer) ofTenant(c *route.Call, h *view.Health) error {
 	}
 	h.Waiting, h.Dead, h.OldestWaitingS = waiting, dead, o.age(oldest)
 	sum := func(kind state.StatKind) (state.Count, error) {
-		counts, err := o.Store.Counts(c.Base, c.Tenant, state.CountQuery{
+		counts, err := o.counts(c.Base, c.Tenant, state.CountQuery{
 			Kind: kind, Names: []string{""}, Step: state.ByHour, Since: o.Clock.Now().Add(-24 * time.Hour),
 		})
 		var sum state.Count
@@ -88,7 +88,7 @@ func (o *Observer) ofTenant(c *route.Call, h *view.Health) error {
 		return err
 	}
 	if perMinute := o.EventsPerMinute(c.Tenant); perMinute >= 0 {
-		use, err := stats.PlanUseOf(c.Base, o.Store, c.Tenant, perMinute, o.Clock.Now())
+		use, err := stats.PlanUseOf(c.Base, o.Store, c.Tenant, o.Since(c.Tenant), perMinute, o.Clock.Now())
 		if err != nil {
 			return err
 		}

@@ -142,7 +142,7 @@ func (o *Observer) tenantOverview(ctx context.Context, v *view.Overview, now tim
 		return nil, err
 	}
 	return slices.Concat(
-		holdsOf(plan, v.Tenant, f.standing), deadOf(plan, f.dead.Items, f.standing), sourcesOf(plan, v.Tenant, f), rulesOf(f.rules),
+		holdsOf(plan, v.Tenant, f.standing), deadOf(plan, f.dead.Items, f.standing), sourcesOf(plan, v.Tenant, f), rulesOf(plan, v.Tenant, f.rules),
 		documentsOf(plan, v.Tenant), warningsOf(tooManyAsked(plan.Overlay(v.Tenant))),
 	), nil
 }

@@ -1,7 +1,6 @@
 package page
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"html/template"
@@ -38,7 +37,7 @@ func (s *Site) funcs() template.FuncMap {
 		"until": func(t any) string { return Until(moment(t).Sub(s.Clock.Now())) },
 		"long":  func(d any) string { return Long(length(d)) },
 		"ms":    Milliseconds, "num": Number, "percent": Percent, "bytes": Bytes,
-		"plural": plural, "join": strings.Join, "json": indented, "short": short, "lower": strings.ToLower,
+		"plural": plural, "join": strings.Join, "json": indented, "excerpt": excerpt, "short": short, "lower": strings.ToLower,
 		"isCut": IsCut, "statusText": statusText, "look": lookOf, "icon": icon, "symbols": symbols, "contains": contains, "basename": path.Base, "has": strings.Contains, "add": func(a, b int) int { return a + b },
 	}
 }
@@ -290,28 +289,32 @@ func plural(n any, one, many string) string {
 	return Number(n) + " " + many
 }
 
-// indented writes JSON with line breaks; numbers and the order of fields stay as they are.
-func indented(text any) string {
-	var raw []byte
+// indented returns JSON with line breaks, at most MaxText bytes; numbers and the order of fields stay as they are.
+func indented(text any) Excerpt {
 	switch t := text.(type) {
 	case json.RawMessage:
-		raw = t
+		return Indent(string(t), MaxText)
 	case []byte:
-		raw = t
+		return Indent(string(t), MaxText)
 	case string:
-		raw = []byte(t)
-	default:
-		b, err := json.Marshal(t)
-		if err != nil {
-			return ""
-		}
-		raw = b
+		return Indent(t, MaxText)
 	}
-	var b bytes.Buffer
-	if err := json.Indent(&b, raw, "", "  "); err != nil {
-		return string(raw)
+	b, err := json.Marshal(text)
+	if err != nil {
+		return Excerpt{}
 	}
-	return b.String()
+	return Indent(string(b), MaxText)
+}
+
+// excerpt returns what is shown of a text, at most MaxWhole bytes; an Excerpt is returned as it is.
+func excerpt(text any) Excerpt {
+	switch t := text.(type) {
+	case Excerpt:
+		return t
+	case string:
+		return Cut(t, MaxWhole)
+	}
+	return Cut(fmt.Sprint(text), MaxWhole)
 }
 
 // short shortens an id in its middle.

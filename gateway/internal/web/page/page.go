@@ -23,7 +23,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/web/route"
 )
 
-// Options are what a Site is made of. All but Funcs, Scripts, Below, Frames and Look are required.
+// Options are what a Site is made of. All but Funcs, Below, Frames and Prepare are required.
 type Options struct {
 	// Root is the path of the site, such as /console.
 	Root string

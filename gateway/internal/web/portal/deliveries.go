@@ -15,6 +15,7 @@ import (
 func (p *Portal) mountDeliveries() {
 	p.get(access.CanDeliveries, "/deliveries", p.deliveries)
 	p.get(access.CanBodies, "/deliveries/:id", p.delivery)
+	p.get(access.CanBodies, "/deliveries/:id/event", p.eventFile)
 	p.post(access.CanReplay, "/deliveries/:id/again", p.sendAgain)
 }
 
@@ -104,6 +105,11 @@ type deliveryPage struct {
 	Event *view.Record
 }
 
+// Envelope returns what the page shows of the event.
+func (d *deliveryPage) Envelope() page.Excerpt {
+	return page.Indent(string(d.Event.Envelope), page.MaxText)
+}
+
 // Newest returns the attempts, newest first.
 func (d *deliveryPage) Newest() []*view.Attempt {
 	all := make([]*view.Attempt, 0, len(d.Log))
@@ -146,6 +152,19 @@ func (p *Portal) showDelivery(r *page.Request, problem *page.Problem) error {
 		return err
 	}
 	return r.Show("delivery", d)
+}
+
+// eventFile gives the event of a delivery as a file.
+func (p *Portal) eventFile(r *page.Request) error {
+	var d view.Delivery
+	if err := r.Read(page.Path("/v1/deliveries", r.Param("id")), nil, &d); err != nil {
+		return err
+	}
+	var record view.Record
+	if err := r.Read(page.Path("/v1/events", d.Event), nil, &record); err != nil {
+		return err
+	}
+	return r.Download(record.ID+".json", fiber.MIMEApplicationJSONCharsetUTF8, record.Envelope)
 }
 
 // sendAgain sends a delivery again: one that waits now, any other once more.

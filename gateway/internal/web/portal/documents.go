@@ -37,18 +37,24 @@ func (p *Portal) mountDocuments() {
 	for _, k := range []kind{connectionKind, ruleKind} {
 		path := "/" + k.many
 		p.get(k.needs, path, func(r *page.Request) error { return p.documents(r, k) })
-		p.get(k.needs, path+"/new", func(r *page.Request) error {
+		p.get(k.needs, "/new/"+k.one, func(r *page.Request) error {
 			return r.Show("document", documentPage{visit: visited(r, nil), Kind: k.view(), New: true, Text: k.example})
 		})
-		p.post(k.needs, path+"/new", func(r *page.Request) error { return p.saveDocument(r, k, "") })
+		p.post(k.needs, "/new/"+k.one, func(r *page.Request) error { return p.saveDocument(r, k, "") })
 		p.get(k.needs, path+"/:name", func(r *page.Request) error { return p.showDocument(r, k, r.Param("name"), nil, nil) })
 		p.post(k.needs, path+"/:name", func(r *page.Request) error { return p.saveDocument(r, k, r.Param("name")) })
 		p.post(k.needs, path+"/:name/switch", func(r *page.Request) error { return p.switchDocument(r, k) })
 		p.post(k.needs, path+"/:name/delete", func(r *page.Request) error {
-			return p.remove(r, k.one, r.Param("name"), func(name string) (string, error) { return name, nil })
+			return p.remove(r, k.one, r.Param("name"), k.label)
 		})
 	}
 	p.post(access.CanConnections, "/connections/:name/test", p.testConnection)
+}
+
+// label returns the name for people of a document, once it is known that it is there.
+func (k kind) label(r *page.Request, name string) (string, error) {
+	var d documentView
+	return name, r.Read(page.Path("/v1/"+k.many, name), nil, &d)
 }
 
 // kindView is a kind as templates know it.
@@ -165,6 +171,9 @@ func (p *Portal) switchDocument(r *page.Request, k kind) error {
 		return err
 	}
 	name, on := r.Param("name"), form.Get("on") == "1"
+	if !on && form.Get("sure") != "1" {
+		return p.askOff(r, k.one, name, "switch", k.label)
+	}
 	ask := page.Ask{Method: fiber.MethodPatch, Path: page.Path("/v1/"+k.many, name), Body: map[string]bool{"enabled": on}}
 	if _, err := r.Ask(ask); err != nil {
 		if problem := r.Refusal(err); problem != nil && problem.Status != fiber.StatusNotFound {

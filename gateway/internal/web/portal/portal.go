@@ -139,7 +139,7 @@ func (p *Portal) menu(r *page.Request) []page.Item {
 	for _, each := range items {
 		if can(r, each.needs) {
 			item := each.Item
-			item.Here = path == item.Path || strings.HasPrefix(path, item.Path+"/")
+			item.Here = path == item.Path || strings.HasPrefix(path, item.Path+"/") || path == "/new"+strings.TrimSuffix(item.Path, "s")
 			menu = append(menu, item)
 		}
 	}

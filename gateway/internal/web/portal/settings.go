@@ -33,15 +33,14 @@ func (p *Portal) settings(r *page.Request) error { return p.showSettings(r, nil,
 
 // showSettings shows the form: as it was posted, where something was refused.
 func (p *Portal) showSettings(r *page.Request, posted *hookForm, problem *page.Problem) error {
-	var w view.Webhook
-	if err := r.Read(page.Path("/v1/webhooks", r.Param("name")), nil, &w); err != nil {
+	h, err := p.readHead(r, r.Param("name"))
+	if err != nil {
 		return err
 	}
-	s := settingsPage{visit: visited(r, problem), Hook: newHook(w), Form: formOf(&w), Bodies: bodies}
+	s := settingsPage{visit: visited(r, problem), Hook: h, Form: formOf(&h.Webhook), Bodies: bodies}
 	if posted != nil {
 		s.Form = *posted
 	}
-	var err error
 	if s.Choice, err = p.choices(r, &s.Form); err != nil {
 		return err
 	}
@@ -94,15 +93,14 @@ func (p *Portal) secrets(r *page.Request) error { return p.showSecrets(r, secret
 
 func (p *Portal) showSecrets(r *page.Request, s secretsPage) error {
 	name := r.Param("name")
-	var w view.Webhook
 	var list view.Page[view.WebhookSecret]
 	err := r.Together(
-		func() error { return r.Read(page.Path("/v1/webhooks", name), nil, &w) },
+		func() (err error) { s.Hook, err = p.readHead(r, name); return err },
 		func() error { return r.Read(page.Path("/v1/webhooks", name, "secrets"), nil, &list) })
 	if err != nil {
 		return err
 	}
-	s.visit, s.Hook, s.Secrets = visited(r, s.Problem), newHook(w), list.Data
+	s.visit, s.Secrets = visited(r, s.Problem), list.Data
 	for i := range s.Secrets {
 		if s.Ending != nil && s.Secrets[i].ID == s.Ending.ID {
 			s.Ending = &s.Secrets[i]
@@ -170,15 +168,14 @@ func (t *testPage) Attempt() *view.Attempt {
 func (p *Portal) test(r *page.Request) error { return p.showTest(r, testPage{Type: r.Query("type")}) }
 
 func (p *Portal) showTest(r *page.Request, t testPage) error {
-	var w view.Webhook
 	var types view.EventTypes
 	err := r.Together(
-		func() error { return r.Read(page.Path("/v1/webhooks", r.Param("name")), nil, &w) },
+		func() (err error) { t.Hook, err = p.readHead(r, r.Param("name")); return err },
 		func() error { return r.Read("/v1/event-types", nil, &types) })
 	if err != nil {
 		return err
 	}
-	t.visit, t.Hook, t.Types = visited(r, t.Problem), newHook(w), types.Data
+	t.visit, t.Types = visited(r, t.Problem), types.Data
 	return r.Show("test", &t)
 }
 

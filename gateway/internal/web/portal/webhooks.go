@@ -17,7 +17,7 @@ import (
 func (p *Portal) mountWebhooks() {
 	p.get(access.CanWebhooks, "/webhooks", p.webhooks)
 	p.post(access.CanWebhooks, "/webhooks", p.makeWebhook)
-	p.get(access.CanWebhooks, "/webhooks/new", p.newWebhook)
+	p.get(access.CanWebhooks, "/new/webhook", p.newWebhook)
 	p.get(access.CanWebhooks, "/webhooks/:name", p.webhook)
 	p.post(access.CanWebhooks, "/webhooks/:name/enable", p.switchWebhook("enable"))
 	p.post(access.CanWebhooks, "/webhooks/:name/disable", p.switchWebhook("disable"))
@@ -31,7 +31,7 @@ type hook struct {
 	Label string
 	// Standing is what waits and has failed; never nil.
 	Standing view.Standing
-	// Day is what it was sent in the last 24 hours; nil where the visitor does not see deliveries.
+	// Day is what it was sent in the last 24 hours; nil where the visitor does not see deliveries, or where that is not known.
 	Day *day
 }
 
@@ -104,24 +104,25 @@ func newDay(name string, stat []view.DestinationStat, total view.DestinationStat
 // maxDays bounds the answers about statistics that a list asks for: each has up to 60 names.
 const maxDays = 5
 
-// days returns what was sent to each destination in the last 24 hours, as far as needed for names up to last.
-func (p *Portal) days(r *page.Request, last string) (map[string]*day, error) {
-	all := map[string]*day{}
-	q := url.Values{"of": {"destination:"}, "by": {"name"}, "step": {"hour"}}
+// days returns what was sent to each destination in the last 24 hours, for names up to last of the page of webhooks at cursor; all: none of
+// these names is left out. Both lists are sorted by name, and a cursor of one continues the other.
+func (p *Portal) days(r *page.Request, cursor, last string) (days map[string]*day, all bool, err error) {
+	days = map[string]*day{}
+	q := url.Values{"of": {"destination:"}, "by": {"name"}, "step": {"hour"}, "cursor": {cursor}}
 	for range maxDays {
 		var stats view.StatsByName[view.DestinationStat]
 		if err := r.Read("/v1/stats", q, &stats); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		for _, s := range stats.Data {
-			all[s.Name] = newDay(s.Name, s.Data, s.Total, stats.Until.Add(-time.Nanosecond))
+			days[s.Name] = newDay(s.Name, s.Data, s.Total, stats.Until.Add(-time.Nanosecond))
 		}
 		if stats.Next == nil || len(stats.Data) == 0 || stats.Data[len(stats.Data)-1].Name >= last {
-			break
+			return days, true, nil
 		}
 		q.Set("cursor", *stats.Next)
 	}
-	return all, nil
+	return days, false, nil
 }
 
 type webhooks struct {
@@ -141,12 +142,15 @@ func (p *Portal) webhooks(r *page.Request) error {
 		w.List = append(w.List, newHook(each))
 	}
 	if can(r, access.CanDeliveries) && len(w.List) > 0 {
-		days, err := p.days(r, w.List[len(w.List)-1].Name)
+		days, all, err := p.days(r, r.Query("cursor"), w.List[len(w.List)-1].Name)
 		if err != nil {
 			return err
 		}
 		for i := range w.List {
 			if w.List[i].Day = days[w.List[i].Name]; w.List[i].Day == nil {
+				if !all {
+					continue // it is not known
+				}
 				w.List[i].Day = newDay(w.List[i].Label, nil, view.DestinationStat{}, time.Time{})
 			}
 			w.List[i].Day.Spark.Title = w.List[i].Label + ", attempts an hour, last 24 hours"
@@ -213,27 +217,37 @@ type hookPage struct {
 	Waiting bool
 }
 
-// readHook asks for a webhook and, as far as the visitor may see that, what waits and has failed, and the last day.
-func (p *Portal) readHook(r *page.Request, name string) (h hook, err error) {
+// readHead asks for a webhook as the head of each of its pages shows it: with what waits and has failed, as far as the visitor may see that.
+func (p *Portal) readHead(r *page.Request, name string) (hook, error) {
 	var w view.Webhook
 	var at view.Destination
-	var stats view.Stats[view.DestinationStat]
 	asks := []func() error{func() error { return r.Read(page.Path("/v1/webhooks", name), nil, &w) }}
 	if can(r, access.CanDeliveries) {
-		asks = append(asks,
-			func() error {
-				return missing(r.Read(page.Path("/v1/destinations", name), url.Values{"include": {"standing"}}, &at))
-			},
-			func() error {
-				return missing(r.Read("/v1/stats", url.Values{"of": {"destination:" + name}, "step": {"hour"}}, &stats))
-			})
+		asks = append(asks, func() error {
+			return missing(r.Read(page.Path("/v1/destinations", name), url.Values{"include": {"standing"}}, &at))
+		})
+	}
+	if err := r.Together(asks...); err != nil {
+		return hook{}, err
+	}
+	h := newHook(w)
+	if at.Standing != nil {
+		h.Standing = *at.Standing
+	}
+	return h, nil
+}
+
+// readHook asks for a webhook as readHead does and, as far as the visitor may see that, for the last day.
+func (p *Portal) readHook(r *page.Request, name string) (h hook, err error) {
+	var stats view.Stats[view.DestinationStat]
+	asks := []func() error{func() (err error) { h, err = p.readHead(r, name); return err }}
+	if can(r, access.CanDeliveries) {
+		asks = append(asks, func() error {
+			return missing(r.Read("/v1/stats", url.Values{"of": {"destination:" + name}, "step": {"hour"}}, &stats))
+		})
 	}
 	if err := r.Together(asks...); err != nil {
 		return h, err
-	}
-	h = newHook(w)
-	if at.Standing != nil {
-		h.Standing = *at.Standing
 	}
 	if can(r, access.CanDeliveries) {
 		h.Day = newDay(h.Label, stats.Data, stats.Total, stats.Until.Add(-time.Nanosecond))
@@ -264,6 +278,13 @@ func (p *Portal) showWebhook(r *page.Request, problem *page.Problem) error {
 func (p *Portal) switchWebhook(verb string) page.Handler {
 	return func(r *page.Request) error {
 		name := r.Param("name")
+		if verb == "disable" {
+			if sure, err := isSure(r); err != nil {
+				return err
+			} else if !sure {
+				return p.askOff(r, "webhook", name, "disable", p.hookLabel)
+			}
+		}
 		if _, err := r.Ask(page.Ask{Method: fiber.MethodPost, Path: page.Path("/v1/webhooks", name, verb)}); err != nil {
 			if problem := r.Refusal(err); problem != nil && problem.Status != fiber.StatusNotFound {
 				return p.showWebhook(r, problem)
@@ -278,7 +299,33 @@ func (p *Portal) switchWebhook(verb string) page.Handler {
 	}
 }
 
-// deletePage asks before something is deleted.
+// isSure reports whether the visitor was asked, and is sure.
+func isSure(r *page.Request) (bool, error) {
+	form, err := r.Form()
+	return err == nil && form.Get("sure") == "1", err
+}
+
+// askOff asks before a document is switched off by the act of its page.
+func (p *Portal) askOff(r *page.Request, what, name, act string, label func(r *page.Request, name string) (string, error)) error {
+	path := "/" + what + "s/" + url.PathEscape(name)
+	d := deletePage{visit: visited(r, nil), Path: path + "/" + act, Back: path, Name: name, What: what}
+	var err error
+	if d.Label, err = label(r, name); err != nil {
+		return err
+	}
+	return r.Show("off", d)
+}
+
+// hookLabel returns the name for people of a webhook.
+func (p *Portal) hookLabel(r *page.Request, name string) (string, error) {
+	var w view.Webhook
+	if err := r.Read(page.Path("/v1/webhooks", name), nil, &w); err != nil {
+		return "", err
+	}
+	return newHook(w).Label, nil
+}
+
+// deletePage asks before something is deleted or switched off.
 type deletePage struct {
 	visit
 	// Path is where the form is sent, Back where nothing happens. What is `webhook`, `connection` or `rule`.
@@ -287,18 +334,11 @@ type deletePage struct {
 }
 
 func (p *Portal) deleteWebhook(r *page.Request) error {
-	return p.remove(r, "webhook", r.Param("name"), func(name string) (string, error) {
-		var w view.Webhook
-		if err := r.Read(page.Path("/v1/webhooks", name), nil, &w); err != nil {
-			return "", err
-		}
-		h := newHook(w)
-		return h.Label, nil
-	})
+	return p.remove(r, "webhook", r.Param("name"), p.hookLabel)
 }
 
 // remove deletes a document; without `sure` in the form, it shows what that ends.
-func (p *Portal) remove(r *page.Request, what, name string, label func(name string) (string, error)) error {
+func (p *Portal) remove(r *page.Request, what, name string, label func(r *page.Request, name string) (string, error)) error {
 	form, err := r.Form()
 	if err != nil {
 		return err
@@ -319,7 +359,7 @@ func (p *Portal) remove(r *page.Request, what, name string, label func(name stri
 	if sure && d.Problem == nil {
 		return r.See("/"+what+"s", "The "+what+" "+name+" is deleted.")
 	}
-	if d.Label, err = label(name); err != nil {
+	if d.Label, err = label(r, name); err != nil {
 		return err
 	}
 	if d.Problem == nil {

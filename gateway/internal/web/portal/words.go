@@ -1,12 +1,13 @@
 package portal
 
 import (
-	"bytes"
 	"encoding/json"
 	"html/template"
 	"net/http"
 
+	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/view"
+	"github.com/surveygate/surveygate/gateway/internal/web/page"
 )
 
 // funcs are the functions of the portal's templates. What the API says of holds and failures is for those who run the gateway; the portal
@@ -85,11 +86,10 @@ func remedy(a *view.Attempt) string {
 	return "The answer says that the event was not taken: look into the server's log at this time."
 }
 
-// indented writes a document with line breaks; its order and numbers stay.
+// indented writes a document with line breaks, for a form: whole, and as it is where line breaks made it very long. Its order and numbers stay.
 func indented(document json.RawMessage) string {
-	var b bytes.Buffer
-	if json.Indent(&b, document, "", "  ") != nil {
-		return string(document)
+	if e := page.Indent(string(document), 4*config.MaxDocument); e.Left == 0 {
+		return e.Text
 	}
-	return b.String()
+	return string(document)
 }
