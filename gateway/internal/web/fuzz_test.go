@@ -42,11 +42,15 @@ var malformed = []string{
 func TestMalformedIsNever500(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
+	var requests sparse
 	for _, body := range malformed {
 		for _, contentType := range []string{
 			"", "application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "multipart/form-data", "application/cloudevents+json",
 			"application/cloudevents-batch+json", "application/x-ndjson", "\x80",
 		} {
+			if requests.leavesOut() {
+				continue
+			}
 			header := map[string]string{"X-PollQR-Signature": sign(pollqrSecret, body)}
 			if contentType != "" && contentType != "\x80" {
 				header["Content-Type"] = contentType
@@ -74,6 +78,9 @@ func TestMalformedIsNever500(t *testing.T) {
 			}
 			check(t, route.Method+" "+path, r.ask(t, req))
 			for _, query := range []string{"?cursor=%00", "?limit=-1", "?since=%ff", "?tenant=%2f", "?fresh=%00", "?state=%00", "?respondent=%00"} {
+				if requests.leavesOut() {
+					continue
+				}
 				req.path = path + query
 				check(t, route.Method+" "+req.path, r.ask(t, req))
 			}

@@ -11,6 +11,15 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/view"
 )
 
+// sparse counts requests that are sent one after the other. With -short, as the race detector is run, most are left out: in such a row it
+// finds no more with all of them.
+type sparse int
+
+func (n *sparse) leavesOut() bool {
+	*n++
+	return testing.Short() && *n%9 > 0
+}
+
 // TestRefusedBodiesHaveAPlace: every route, sent each of its texts and names too long, empty or with control characters, refuses it with a
 // `loc` that leads to a place of the body, or names a part of the path, a parameter or a header.
 func TestRefusedBodiesHaveAPlace(t *testing.T) {
@@ -29,6 +38,7 @@ func TestRefusedBodiesHaveAPlace(t *testing.T) {
 		"POST /v1/settings/import": `{"connections":{"new":` + bodies["/v1/connections"] + `},"rules":[{"name":"new","when":"nps_score <= 6","send":["new"]}]}`,
 	}
 	long := strings.Repeat("x", 5000)
+	var requests sparse
 	for _, declared := range Routes() {
 		if declared.In == nil || declared.Path == "/v1/reload" {
 			continue
@@ -43,6 +53,9 @@ func TestRefusedBodiesHaveAPlace(t *testing.T) {
 		}
 		for _, value := range []string{long, "a\u0000\nb"} {
 			for _, body := range replaced(t, base, value) {
+				if requests.leavesOut() {
+					continue
+				}
 				got := r.ask(t, ask{method: declared.Method, path: path, token: operatorToken, body: body})
 				if got.status >= http.StatusInternalServerError && got.status != http.StatusServiceUnavailable {
 					t.Errorf("%s %s %.200s: %d %s", declared.Method, path, body, got.status, got.body)

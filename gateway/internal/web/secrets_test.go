@@ -69,9 +69,13 @@ sources:
 		"cut off body": {body: `{"x": "` + strings.Repeat("x", 64<<10-20) + `%"}`, header: map[string]string{"Content-Type": "application/json"}},
 		"signature":    {header: map[string]string{"X-PollQR-Signature": "%"}},
 	}
+	var requests sparse
 	for place, how := range places {
 		for _, secret := range []string{redacttest.Secret, redacttest.Plain} {
 			for _, s := range redacttest.Spellings() {
+				if requests.leavesOut() {
+					continue
+				}
 				written := s.Write(secret)
 				a := ask{method: "POST", path: "/in/mine" + strings.ReplaceAll(how.path, "%", written), body: strings.ReplaceAll(how.body, "%", written), header: map[string]string{}}
 				if _, err := url.Parse(a.path); err != nil || how.path != "" && strings.ContainsAny(written, `" #<>`) {
