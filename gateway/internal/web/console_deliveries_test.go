@@ -133,7 +133,7 @@ func TestActsOnChosenDeliveries(t *testing.T) {
 		t.Errorf("it leads to %s", to)
 	}
 	// Dropping is asked first, and only then done.
-	act("do=drop&"+both, 200, "Drop 2 deliveries?", lost, good)
+	act("do=drop&"+both, 200, "Drop 2 deliveries?", lost, good, `href="/console/t/default/deliveries?state=dead">Cancel</a>`)
 	if s := r.deliveryState(t, lost); s != "dead" {
 		t.Fatalf("it is %s before it was confirmed", s)
 	}

@@ -115,7 +115,8 @@ func TestEditor(t *testing.T) {
 	if newest == nil || newest[1] == version {
 		t.Fatalf("%q: %s", newest, page)
 	}
-	post("?over=yes", form("version", version, "version", newest[1], "text", "when: nps_score <= 9\nsend: [crm]\n"), 303)
+	_, press := buttonsOf(page, "edit")
+	post("", press(newest[0]), 303)
 	r.does(t, ask{path: "/v1/rules/low", token: acmeToken}, 200, `"when":"nps_score <= 9"`)
 
 	got := r.does(t, ask{method: "POST", path: path, header: visitor, body: form("do", "download", "text", "# why\nwhen: nps_score <= 9\nsend: [crm]\n")}, 200)

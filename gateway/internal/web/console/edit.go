@@ -241,9 +241,8 @@ func (c *Console) serveEditor(r *page.Request, e *editor) error {
 	}
 	confirmed := form.Get("confirmed")
 	switch {
-	case r.Query("over") == "yes": // over the version that the page shows beside the text
-		versions := form["version"]
-		e.Version = versions[len(versions)-1]
+	case form.Has("over"): // over the version that the page shows beside the text; empty where it shows that there is none
+		e.Version = form.Get("over")
 		return c.save(r, e, confirmed)
 	case form.Get("do") == "save" || confirmed != "":
 		return c.save(r, e, confirmed)
