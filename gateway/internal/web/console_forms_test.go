@@ -19,9 +19,9 @@ var (
 	attributes = regexp.MustCompile(`\b(name|value|type|form|id|formaction|action)="([^"]*)"`)
 )
 
-// buttonsOf returns the submit buttons of the form with an id, in the order of the page, and what a browser posts when one of them is
-// pressed: all controls in that order, which is not the order of their forms.
-func buttonsOf(page, id string) (texts []string, post func(text string) string) {
+// buttonsOf returns what the submit buttons of the form with an id add to it, in the order of the page, and what a browser posts when the one
+// with a text is pressed: all controls in that order, which is not the order of their forms.
+func buttonsOf(page, id string) (submits []string, post func(text string) string) {
 	type control struct{ tag, name, value, text string }
 	var all []control
 	inside := ""
@@ -50,10 +50,10 @@ func buttonsOf(page, id string) (texts []string, post func(text string) string) 
 		}
 		all = append(all, control{m[1], has["name"], has["value"], html.UnescapeString(m[3])})
 		if m[1] == "button" {
-			texts = append(texts, html.UnescapeString(m[3]))
+			submits = append(submits, has["name"]+"="+has["value"])
 		}
 	}
-	return texts, func(text string) string {
+	return submits, func(text string) string {
 		body := url.Values{}
 		for _, c := range all {
 			if c.name != "" && (c.tag != "button" || c.text == text) {
@@ -84,7 +84,7 @@ func TestEditorOfTwo(t *testing.T) {
 	page := post(late, 412, "was written meanwhile")
 	over := regexp.MustCompile(`Save mine over version \d+`).FindString(page)
 	buttons, press := buttonsOf(page, "edit")
-	if len(buttons) < 3 || buttons[0] != "Try" {
+	if len(buttons) < 4 || buttons[0] != "do=try" {
 		t.Errorf("Enter presses the first of %q", buttons)
 	}
 	change("nps_score <= 4")

@@ -33,8 +33,8 @@
   });
 
   // Enter in its field inserts, and sends nothing.
-  document.addEventListener("keydown", (e) => {
-    if (e.key !== "Enter" || e.isComposing || !e.target.matches("[data-insert] input")) return;
+  document.addEventListener("keypress", (e) => { // not at keydown: the text has the focus then, and would take the key
+    if (e.key !== "Enter" || !e.target.matches("[data-insert] input")) return;
     e.preventDefault();
     e.target.closest("[data-insert]").querySelector("button").click();
   });
@@ -84,6 +84,7 @@
     note.setAttribute("role", "status");
     note.textContent = "What you had typed when the session ended is here again. It is not saved.";
     document.getElementById("main").prepend(note);
+    form.dispatchEvent(new Event("input", { bubbles: true }));
   };
   document.addEventListener("submit", (e) => { if (e.target.matches("[data-keep]")) keep(e.target); });
 
