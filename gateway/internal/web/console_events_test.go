@@ -279,7 +279,7 @@ func TestQuestionsOfEventPages(t *testing.T) {
 		{"/events", 2},
 		{"/events?rule=detractor", 2},
 		{"/events?q=" + id, 4},
-		{"/events?part=newer&after=" + id, 1},
+		{"/events?part=newer&top=" + id, 1},
 		{"/events/" + id, 2},
 		{"/events/" + id + "?part=state", 2},
 		{"/events/" + id + "/drop", 1},

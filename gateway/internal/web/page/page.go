@@ -66,13 +66,13 @@ type Site struct {
 	assets *assets
 	// marks are texts that templates write and that each answer replaces: they stay secret, so that no content can have them.
 	marks marks
-	// shown are the paths, as they are mounted, of what is asked for by GET.
-	shown map[string]bool
+	// paths are those, as they are mounted, of what is asked for by GET.
+	paths map[string]bool
 }
 
 // New returns a site. Its templates are parsed when the first page is asked for.
 func New(o Options) *Site {
-	s := &Site{Options: o, assets: allAssets(), marks: newMarks(), shown: map[string]bool{}}
+	s := &Site{Options: o, assets: allAssets(), marks: newMarks(), paths: map[string]bool{}}
 	s.pages = sync.OnceValues(s.parse)
 	return s
 }
@@ -183,7 +183,7 @@ func (s *Site) AddBegin(app *fiber.App, method, path string, begin fiber.Handler
 // know keeps the path of a page, for nearest.
 func (s *Site) know(method, path string) {
 	if method == fiber.MethodGet {
-		s.shown[strings.TrimSuffix(s.Root+path, "/")] = true
+		s.paths[strings.TrimSuffix(s.Root+path, "/")] = true
 	}
 }
 
@@ -191,7 +191,7 @@ func (s *Site) know(method, path string) {
 func (s *Site) nearest(route, path string) string {
 	route, path = strings.TrimSuffix(route, "/"), strings.TrimSuffix(path, "/")
 	for len(route) > len(s.Root) && len(path) > len(s.Root) {
-		if s.shown[route] {
+		if s.paths[route] {
 			return path
 		}
 		route, path = route[:strings.LastIndexByte(route, '/')], path[:strings.LastIndexByte(path, '/')]
