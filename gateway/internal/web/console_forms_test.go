@@ -231,6 +231,9 @@ func TestSessionEnds(t *testing.T) {
 	note := noteOf(t, got)
 	r.does(t, ask{path: got.header.Get("Location"), header: map[string]string{"Cookie": "sg-note=" + base64.RawURLEncoding.EncodeToString([]byte(note))}}, 200, "session has ended", "Nothing was saved")
 	leads(ask{method: "POST", path: "/console/t/acme/deliveries/act", body: "do=drop"}, "/console/t/acme/deliveries")
+	long := "do=save&text=" + repeat("x", 100<<10) // as a document can be
+	leads(ask{method: "POST", path: "/console/t/acme/rules/low/edit", body: long}, "/console/t/acme/rules/low/edit")
+	r.does(t, ask{method: "POST", path: "/portal/webhooks", body: long, header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}}, 401, "session has ended", "Nothing was saved")
 }
 
 // TestImportIsWhatWasPlanned: an import does what its plan said, of the same file by the same choices; else the new plan is shown.
