@@ -95,7 +95,19 @@ func TestEditorOfTwo(t *testing.T) {
 	post(press(over), 303)
 	r.does(t, ask{path: "/v1/rules/low", token: acmeToken}, 200, `"when":"nps_score <= 9"`)
 
+
+	// Where it was deleted meanwhile, the text is made into a new one.
+	_, press = buttonsOf(r.does(t, ask{path: path, header: visitor}, 200).body, "edit")
+	saved := press("Save")
+	r.does(t, ask{method: "DELETE", path: "/v1/rules/low", token: acmeAdminToken}, 200)
+	r.does(t, ask{method: "POST", path: path + "?part=outcome", header: visitor, body: saved}, 200, "its condition is")
+	page = post(saved, 412, "It was deleted meanwhile", "Leave it deleted", "nps_score &lt;= 9")
+	_, press = buttonsOf(page, "edit")
+	post(press("Save mine as a new one"), 303)
+	r.does(t, ask{path: "/v1/rules/low", token: acmeToken}, 200, `"when":"nps_score <= 9"`)
+
 	r.does(t, ask{method: "POST", path: path, header: visitor, body: form("over", "7")}, 412)
+	r.does(t, ask{method: "POST", path: "/console/t/acme/rules/none/edit", header: visitor, body: form("kind", "webhook", "text", mine)}, 404)
 	for _, none := range []string{form("text", mine), form("do", "save", "text", mine), ""} {
 		if got := r.ask(t, ask{method: "POST", path: path + "?over=yes", header: visitor, body: none}); got.status >= 500 {
 			t.Errorf("%q: %d", none, got.status)
