@@ -182,7 +182,7 @@ func TestManyAreReplayedByTheirNumber(t *testing.T) {
 	const page = "/console/t/default/deliveries/replay"
 	r.does(t, ask{path: page + "?state=dead", header: who}, 200, "Type 101 to confirm")
 	for _, typed := range []string{"", "100", "yes"} {
-		r.does(t, ask{method: "POST", path: page, header: who, body: "query=state%3Ddead&as=fresh&typed=" + typed}, 422, "these are 101 deliveries now", `value="fresh" checked`)
+		r.does(t, ask{method: "POST", path: page, header: who, body: "query=state%3Ddead&as=fresh&typed=" + typed}, 422, "these are 101 now", `value="fresh" checked`)
 	}
 	r.does(t, ask{method: "POST", path: page, header: who, body: "query=state%3Ddead&typed=101"}, 303)
 }

@@ -95,7 +95,6 @@ func TestEditorOfTwo(t *testing.T) {
 	post(press(over), 303)
 	r.does(t, ask{path: "/v1/rules/low", token: acmeToken}, 200, `"when":"nps_score <= 9"`)
 
-
 	// Where it was deleted meanwhile, the text is made into a new one.
 	_, press = buttonsOf(r.does(t, ask{path: path, header: visitor}, 200).body, "edit")
 	saved := press("Save")

@@ -62,7 +62,7 @@ func TestReplayIsConfirmed(t *testing.T) {
 	form := url.Values{"destination": {"alarms"}, "typed": {"11"}, "rate": {"500/s"}}
 	r.sends(t, every, "/replays/new", form, 422, `role="alert"`, `name="typed" value="11"`, `value="500/s"`, "Type <b>101</b> to start")
 	form.Set("number", "1") // how many there are is counted again, and not believed
-	r.sends(t, every, "/replays/new", form, 422, "these are 101 deliveries now")
+	r.sends(t, every, "/replays/new", form, 422, "these are 101 now")
 	if ids := r.replayed(t, "default"); len(ids) > 0 {
 		t.Fatalf("replayed are %v", ids)
 	}

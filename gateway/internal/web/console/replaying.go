@@ -61,12 +61,12 @@ func wordsOf(filter url.Values) (words [][2]string) {
 	return words
 }
 
-// wrongNumber refuses what concerns more deliveries than can be confirmed without typing their number.
+// wrongNumber refuses what concerns more deliveries or events than can be confirmed without typing their number.
 func wrongNumber(n int, typed, does string) error {
 	if n <= typedAbove || strings.ReplaceAll(strings.TrimSpace(typed), ",", "") == strconv.Itoa(n) {
 		return nil
 	}
-	msg := fmt.Sprintf("these are %d deliveries now: type that number, so that nobody %s many by mistake", n, does)
+	msg := fmt.Sprintf("these are %d now: type that number, so that nobody %s many by mistake", n, does)
 	return answer.NewProblem(fiber.StatusUnprocessableEntity, view.Validation, msg, "typed")
 }
 

@@ -119,10 +119,15 @@ func (c *Console) showNewReplay(r *page.Request, n *newReplay, count bool) error
 				return nil
 			}
 			err := n.count(r)
-			if problem := r.Refusal(err); err != nil && problem != nil {
-				n.Problem, err = cmp.Or(n.Problem, problem), nil
+			if err == nil {
+				return nil
 			}
-			return err
+			problem := r.Refusal(err)
+			if problem == nil {
+				return err
+			}
+			n.Problem = cmp.Or(n.Problem, problem)
+			return nil
 		},
 	)
 	if err != nil {
