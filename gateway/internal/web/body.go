@@ -98,13 +98,16 @@ func (f *front) hasPage(path []byte) bool {
 	return f.console && bytes.HasPrefix(path, []byte(console.Root+"/")) || f.portal && bytes.HasPrefix(path, []byte(portal.Root+"/"))
 }
 
-// formLimit returns the size up to which a form of a page is read: a small one of anybody, and larger ones of who has a session.
+// formLimit returns the size up to which a form of a page is read: a small one of anybody, and larger ones of who has a session. A larger one
+// without a session is not read, for the page that it is for answers without it: the session has ended.
 func (f *front) formLimit(h *fasthttp.RequestHeader, path []byte) int {
 	session := f.app.callers.PortalSession(h)
 	if bytes.HasPrefix(path, []byte(console.Root+"/")) {
 		session = f.app.callers.Session(h)
 	}
 	switch {
+	case session == nil && h.ContentLength() > openForm:
+		return 0
 	case session == nil:
 		return openForm
 	case bytes.HasSuffix(path, []byte(console.ImportPath)):

@@ -19,7 +19,7 @@ import (
 
 // notMeasured are the addresses of the console and the portal that show no page of their own: they lead to another one, or give a file.
 var notMeasured = []string{
-	"/console/", "/console/*", "/console/t/:tenant/settings", "/console/t/:tenant/settings/export", "/portal/", "/portal/*", "/portal/logo",
+	"/console/", "/console/*", "/console/t/:tenant/settings", "/console/t/:tenant/settings/export", "/portal/", "/portal/*", "/portal/logo", "/portal/deliveries/:id/event",
 }
 
 // consolePages are the pages of the console as they are asked for with a seed: by the path that they are mounted at, what follows it in
@@ -106,13 +106,13 @@ var tenantPages = map[string][]string{
 func (s *seeded) portalPages() map[string][]string {
 	hook, rule := destinationName(s.destinations-1), ruleName(0)
 	return map[string][]string{
-		"/webhooks": {""}, "/webhooks/new": {""}, "/webhooks/:name": {hook, s.ownWebhook}, "/webhooks/:name/settings": {s.ownWebhook}, "/webhooks/:name/secrets": {s.ownWebhook},
+		"/webhooks": {""}, "/webhooks/:name": {hook, s.ownWebhook}, "/webhooks/:name/settings": {s.ownWebhook}, "/webhooks/:name/secrets": {s.ownWebhook},
 		"/webhooks/:name/test": {s.ownWebhook}, "/webhooks/:name/recover": {hook},
 		"/deliveries":     {"", "?state=dead", "?destination=" + hook, "?status=4xx", "?type=response.completed"},
 		"/deliveries/:id": {s.delivery, s.dead, s.waiting},
 		"/event-types":    {""}, "/event-types/verify": {""}, "/event-types/:type": {"response.completed"},
-		"/connections": {""}, "/connections/new": {""}, "/connections/:name": {destinationName(0)},
-		"/rules": {""}, "/rules/new": {""}, "/rules/:name": {rule},
+		"/new/webhook": {""}, "/new/connection": {""}, "/new/rule": {""}, "/connections": {""}, "/connections/:name": {destinationName(0)},
+		"/rules": {""}, "/rules/:name": {rule},
 	}
 }
 

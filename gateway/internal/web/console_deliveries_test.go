@@ -133,7 +133,7 @@ func TestActsOnChosenDeliveries(t *testing.T) {
 		t.Errorf("it leads to %s", to)
 	}
 	// Dropping is asked first, and only then done.
-	act("do=drop&"+both, 200, "Drop 2 deliveries?", lost, good)
+	act("do=drop&"+both, 200, "Drop 2 deliveries?", lost, good, `href="/console/t/default/deliveries?state=dead">Cancel</a>`)
 	if s := r.deliveryState(t, lost); s != "dead" {
 		t.Fatalf("it is %s before it was confirmed", s)
 	}
@@ -182,7 +182,7 @@ func TestManyAreReplayedByTheirNumber(t *testing.T) {
 	const page = "/console/t/default/deliveries/replay"
 	r.does(t, ask{path: page + "?state=dead", header: who}, 200, "Type 101 to confirm")
 	for _, typed := range []string{"", "100", "yes"} {
-		r.does(t, ask{method: "POST", path: page, header: who, body: "query=state%3Ddead&as=fresh&typed=" + typed}, 422, "these are 101 deliveries now", `value="fresh" checked`)
+		r.does(t, ask{method: "POST", path: page, header: who, body: "query=state%3Ddead&as=fresh&typed=" + typed}, 422, "these are 101 now", `value="fresh" checked`)
 	}
 	r.does(t, ask{method: "POST", path: page, header: who, body: "query=state%3Ddead&typed=101"}, 303)
 }

@@ -224,8 +224,8 @@ func TestEventsList(t *testing.T) {
 	}
 	lacks(t, r.visits(t, every, "/events?rule=promoter&matched=false", 200, all[0]), `/events/`+last+`"`)
 	lacks(t, r.visits(t, every, "/events?rule=detractor", 200, all[0], `name="rule" size="14" value="detractor"`), `/events/`+last+`"`)
-	r.visits(t, every, "/events?part=newer&after="+all[0], 200, "2 newer events: show")
-	lacks(t, r.visits(t, every, "/events?part=newer&after="+last, 200), "newer event")
+	r.visits(t, every, "/events?part=newer&top="+all[0]+"~2026-01-02T12:00:00.000Z", 200, "2 newer events: show")
+	lacks(t, r.visits(t, every, "/events?part=newer&top="+last+"~2026-01-02T12:02:00.000Z", 200), "newer event")
 	// What the API refuses keeps what was typed.
 	r.visits(t, every, "/events?type=response.complete", 422, "did you mean `response.completed`?", `value="response.complete"`)
 	r.visits(t, every, "/events?since=soon", 422, `role="alert"`, `value="soon"`)
@@ -279,7 +279,7 @@ func TestQuestionsOfEventPages(t *testing.T) {
 		{"/events", 2},
 		{"/events?rule=detractor", 2},
 		{"/events?q=" + id, 4},
-		{"/events?part=newer&after=" + id, 1},
+		{"/events?part=newer&top=" + id, 1},
 		{"/events/" + id, 2},
 		{"/events/" + id + "?part=state", 2},
 		{"/events/" + id + "/drop", 1},

@@ -24,7 +24,7 @@ func TestReplayPages(t *testing.T) {
 	lacks(t, r.visits(t, every, "/replays/new", 200, "Count"), "Start the replay")
 	const query = "destination=alarms&state=dead&status=5xx&since=24h"
 	r.visits(t, every, "/replays/new?"+query+"&count=1", 200,
-		`<h2 id="count">3 deliveries</h2>`, "Start the replay", `name="destination" value="alarms"`, `name="number" value="3"`, "<option selected>dead</option>")
+		`<h2 id="count">3 deliveries</h2>`, "Start the replay", `name="destination" value="alarms"`, "<option selected>dead</option>")
 	r.visits(t, every, "/replays/new?"+query+"&as=today&count=1", 200, `<h2 id="count">3 events</h2>`)
 	r.visits(t, every, "/replays/new?destination=alarms&state=skipped&count=1", 200, "Nothing to replay", "Widen the filter below")
 	r.visits(t, every, "/replays/new?destination=nosuch&count=1", 404, `role="alert"`, `value="nosuch"`)
@@ -32,7 +32,7 @@ func TestReplayPages(t *testing.T) {
 	if ids := r.replayed(t, "default"); len(ids) > 0 {
 		t.Fatalf("counting has replayed %v", ids)
 	}
-	form := url.Values{"destination": {"alarms"}, "state": {"dead"}, "status": {"5xx"}, "since": {"24h"}, "number": {"3"}, "reason": {"<b>outage</b>"}}
+	form := url.Values{"destination": {"alarms"}, "state": {"dead"}, "status": {"5xx"}, "since": {"24h"}, "reason": {"<b>outage</b>"}}
 	at := r.sends(t, every, "/replays/new", form, 303).header.Get("Location")
 	id := strings.TrimPrefix(at, "/console/t/default/replays/")
 	if r.ended(t, everyToken, id); len(r.replayed(t, "default")) != 3 {
@@ -59,8 +59,10 @@ func TestReplayIsConfirmed(t *testing.T) {
 	r.clock.Advance(time.Minute)
 	every := r.visitor(t, everyToken)
 	r.visits(t, every, "/replays/new?destination=alarms&count=1", 200, "101 deliveries", "Type <b>101</b> to start")
-	form := url.Values{"destination": {"alarms"}, "number": {"101"}, "typed": {"11"}, "rate": {"500/s"}}
+	form := url.Values{"destination": {"alarms"}, "typed": {"11"}, "rate": {"500/s"}}
 	r.sends(t, every, "/replays/new", form, 422, `role="alert"`, `name="typed" value="11"`, `value="500/s"`, "Type <b>101</b> to start")
+	form.Set("number", "1") // how many there are is counted again, and not believed
+	r.sends(t, every, "/replays/new", form, 422, "these are 101 now")
 	if ids := r.replayed(t, "default"); len(ids) > 0 {
 		t.Fatalf("replayed are %v", ids)
 	}
@@ -72,7 +74,7 @@ func TestReplayIsConfirmed(t *testing.T) {
 	r.sends(t, every, at+"/cancel", nil, 303)
 	r.ended(t, everyToken, strings.TrimPrefix(at, "/replays/"))
 	r.visits(t, every, at, 200, "cancelled")
-	form = url.Values{"destination": {"alarms"}, "rate": {"fast"}, "number": {"1"}}
+	form = url.Values{"destination": {"alarms"}, "rate": {"fast"}, "typed": {"101"}}
 	r.sends(t, every, "/replays/new", form, 422, `role="alert"`, `value="fast"`)
 	reader := r.visitor(t, readToken)
 	lacks(t, r.visits(t, reader, "/replays", 200), "/replays/new")

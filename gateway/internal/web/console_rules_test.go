@@ -120,7 +120,8 @@ func TestEditor(t *testing.T) {
 	if newest == nil || newest[1] == version {
 		t.Fatalf("%q: %s", newest, page)
 	}
-	post("?over=yes", form("version", version, "version", newest[1], "text", "when: nps_score <= 9\nsend: [crm]\n"), 303)
+	_, press := buttonsOf(page, "edit")
+	post("", press(newest[0]), 303)
 	r.does(t, ask{path: "/v1/rules/low", token: acmeToken}, 200, `"when":"nps_score <= 9"`)
 
 	got := r.does(t, ask{method: "POST", path: path, header: visitor, body: form("do", "download", "text", "# why\nwhen: nps_score <= 9\nsend: [crm]\n")}, 200)
@@ -202,4 +203,67 @@ func TestEditorWhileTyping(t *testing.T) {
 	p.WaitGone("#faults")
 	p.WaitText("#difference", "4 removed")
 	p.CheckLooks()
+}
+
+// What was typed is not lost with the session: a fragment without one leads to where another begins, and so does the form; after signing
+// in the text is there again, with its version. Enter in the field beside the text inserts, and sends nothing.
+func TestEditorOutlivesTheSession(t *testing.T) {
+	t.Parallel()
+	b := browser.Start(t)
+	r, _, _ := ruleRig(t)
+	conn, err := r.dial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := "http://" + conn.RemoteAddr().String()
+	_ = conn.Close()
+	p := b.Page(t, browser.Look{})
+	signIn := func() {
+		t.Helper()
+		p.Fill("[name=token]", acmeAdminToken)
+		p.Follow("=Sign in")
+	}
+	end := func() {
+		t.Helper()
+		if status := browser.Run[int](p, `fetch("/console/logout", {method: "POST"}).then((a) => a.status)`); status != 204 {
+			t.Fatalf("the session ends with %d", status)
+		}
+	}
+	const path = "/console/t/acme/rules/low/edit"
+	p.Open(base + path)
+	signIn()
+	p.WaitText("#outcome", "its condition is")
+
+	p.Fill("#text", "when: nps_score <= 2\nsend: [crm]\n# ")
+	p.Fill("[data-insert] input", "nps_group")
+	p.Press("Enter")
+	const typed = "when: nps_score <= 2\nsend: [crm]\n# nps_group"
+	if is := p.Value("#text"); is != typed || !strings.HasSuffix(p.URL(), path) {
+		t.Errorf("Enter leads to %s, with %q", p.URL(), is)
+	}
+	p.WaitText("#difference", "4 removed")
+
+	end()
+	r.does(t, ask{method: "PUT", path: "/v1/rules/low", token: acmeAdminToken, header: map[string]string{"If-Match": "*"}, body: strings.ReplaceAll(editedRule, "<= 6", "<= 5")}, 200)
+	p.Follow("=Save")
+	p.WaitText("main", "Nothing was saved")
+	signIn()
+	p.WaitText("main", "is here again")
+	if is := p.Value("#text"); is != typed {
+		t.Errorf("after signing in the text is %q", is)
+	}
+	end()
+	p.Fill("#text", typed+"s") // it is tried as it is typed
+	p.Wait("[name=token]")
+	signIn()
+	p.WaitText("main", "is here again")
+	if is := p.Value("#text"); is != typed+"s" {
+		t.Errorf("after signing in the text is %q", is)
+	}
+	p.Follow("=Save")
+	p.WaitText("main", "was written meanwhile") // it is still what the first version was made into
+	p.Open(base + path)
+	if is := p.Value("#text"); strings.Contains(is, "nps_group") {
+		t.Errorf("what was left is there again: %q", is)
+	}
 }

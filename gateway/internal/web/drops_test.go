@@ -120,7 +120,7 @@ func TestDropPages(t *testing.T) {
 	r.visits(t, every, "/deliveries/drop?"+query, 200, "Drop 101 deliveries?", "Type 101 to confirm")
 	r.visits(t, reader, "/deliveries/drop?"+query, 403)
 	form := url.Values{"query": {query}, "typed": {"100"}, "reason": {hostile}}
-	r.sends(t, every, "/deliveries/drop", form, 422, "these are 101 deliveries now", `value="100"`, "&lt;img src=x")
+	r.sends(t, every, "/deliveries/drop", form, 422, "these are 101 now", `value="100"`, "&lt;img src=x")
 	form.Set("typed", "101")
 	id := strings.TrimPrefix(r.sends(t, every, "/deliveries/drop", form, 303).header.Get("Location"), "/console/t/default/drops/")
 	if j := r.dropEnded(t, everyToken, id); j.Done != 101 {

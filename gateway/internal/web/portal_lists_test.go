@@ -69,6 +69,6 @@ func TestPortalSearchesOn(t *testing.T) {
 		r.decide(t, state.Delivered)
 	}
 	jo, _ := r.opened(t, allOfPortal)
-	lacks(t, r.does(t, ask{path: "/portal/deliveries?type=response.updated", header: jo}, 200, "None so far", "Search on", "searched back to", "type=response.updated&amp;cursor="), "No delivery is like that")
+	lacks(t, r.does(t, ask{path: "/portal/deliveries?type=response.updated", header: jo}, 200, "None so far", "Search on", "Searched back to", "type=response.updated&amp;cursor="), "No delivery is like that")
 	r.does(t, ask{path: "/console/t/acme/deliveries?type=response.updated", header: r.visitor(t, acmeToken)}, 200, "None so far", "Search on")
 }

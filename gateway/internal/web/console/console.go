@@ -28,7 +28,7 @@ var files embed.FS
 const Root = "/console"
 
 // ImportPath ends the path of the page that takes a file of documents, which may be larger than any other form.
-const ImportPath = "/settings/import"
+const ImportPath = "/settings/transfer"
 
 // Options are what the console works with; all are required but Below.
 type Options struct {

@@ -90,6 +90,14 @@ func filtersOf(get func(string) string) url.Values {
 	return q
 }
 
+// listOf returns the path, behind that of the tenant, of the list that the filters narrow.
+func listOf(filter url.Values) string {
+	if len(filter) == 0 {
+		return "/deliveries"
+	}
+	return "/deliveries?" + filter.Encode()
+}
+
 // asked returns the question to the API for a page of deliveries.
 func asked(filter url.Values, more ...string) url.Values {
 	q := url.Values{"include": {"event"}, "limit": {fmt.Sprint(deliveriesAtOnce)}}
@@ -127,7 +135,7 @@ func (c *Console) deliveries(r *page.Request) error {
 		}
 	}
 	if cursor == "" && d.Problem == nil && !filter.Has("q") {
-		d.Newer = d.Here + "part=newer&top=" + url.QueryEscape(top(d.List.Data))
+		d.Newer = d.Here + "part=newer&top=" + url.QueryEscape(top(d.List.Data, placeOfDelivery))
 	}
 	if r.Wants("rows") {
 		return r.Part("deliveries", "rows", d)
@@ -146,13 +154,7 @@ func droppable(filter url.Values) bool {
 	return replayable(filter) && (is == "waiting" || is == "dead")
 }
 
-// top names the newest row as it is now.
-func top(rows []view.Delivery) string {
-	if len(rows) == 0 {
-		return ""
-	}
-	return rows[0].ID + "~" + rows[0].Updated.String()
-}
+func placeOfDelivery(d *view.Delivery) (id string, at view.Time) { return d.ID, d.Updated }
 
 // newer counts the rows above the one that the address names.
 func (c *Console) newer(r *page.Request, filter url.Values) error {
@@ -161,13 +163,9 @@ func (c *Console) newer(r *page.Request, filter url.Values) error {
 		return err
 	}
 	was := r.Query("top")
-	at := slices.IndexFunc(list.Data, func(d view.Delivery) bool { return d.ID+"~"+d.Updated.String() == was })
-	d := newerRows{N: at, Here: r.Base() + "/deliveries", Again: r.Base() + "/deliveries?"}
-	if at < 0 {
-		d.N, d.More = len(list.Data), list.Next != nil
-	}
+	d := newerRows{N: above(list.Data, was, placeOfDelivery), Here: r.Base() + listOf(filter), Again: r.Base() + "/deliveries?"}
+	d.More = d.N == len(list.Data) && list.Next != nil
 	if len(filter) > 0 {
-		d.Here += "?" + filter.Encode()
 		d.Again += filter.Encode() + "&"
 	}
 	d.Again += "part=newer&top=" + url.QueryEscape(was)
@@ -192,8 +190,9 @@ const maxChosen = 200
 
 // chosen is the page that asks before deliveries are dropped.
 type chosen struct {
-	IDs   []string
-	Query string
+	IDs []string
+	// Query are the filters of that list; Back is the page to return to.
+	Query, Back string
 	// Many: they were chosen from a list.
 	Many bool
 }
@@ -206,10 +205,7 @@ func (c *Console) actOnDeliveries(r *page.Request) error {
 	}
 	ids := form["id"]
 	filter, _ := url.ParseQuery(form.Get("query"))
-	back := "/deliveries"
-	if q := filtersOf(filter.Get).Encode(); q != "" {
-		back += "?" + q
-	}
+	back := listOf(filtersOf(filter.Get))
 	act, known := deliveryActs[form.Get("do")]
 	switch {
 	case !known:
@@ -219,7 +215,7 @@ func (c *Console) actOnDeliveries(r *page.Request) error {
 	case len(ids) > maxChosen:
 		return answer.NewProblem(fiber.StatusUnprocessableEntity, view.Validation, fmt.Sprintf("at most %d deliveries can be chosen; retry, replay or drop by a filter instead", maxChosen), "id")
 	case form.Get("do") == "drop" && form.Get("sure") == "":
-		return r.Show("drop", chosen{IDs: ids, Query: filtersOf(filter.Get).Encode(), Many: true})
+		return r.Show("drop", chosen{IDs: ids, Query: filtersOf(filter.Get).Encode(), Back: r.Base() + back, Many: true})
 	}
 	done, refused := 0, map[string]int{}
 	for _, id := range ids {

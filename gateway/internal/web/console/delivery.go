@@ -196,7 +196,7 @@ func (c *Console) replayDelivery(r *page.Request) error {
 }
 
 func (c *Console) confirmDrop(r *page.Request) error {
-	return r.Show("drop", chosen{IDs: []string{r.Param("id")}})
+	return r.Show("drop", chosen{IDs: []string{r.Param("id")}, Back: r.Base() + page.Path("/deliveries", r.Param("id"))})
 }
 
 func (c *Console) dropDelivery(r *page.Request) error {

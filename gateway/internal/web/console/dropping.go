@@ -23,9 +23,10 @@ type dropping struct {
 	Would view.ReplayCount
 	// Counted: the filters can be used, and Would is what they select.
 	Counted bool
-	// Words are the filters; Query is them in an address. State is what is dropped, waiting or dead.
-	Words        [][2]string
-	Query, State string
+	// Words are the filters; Query is them in an address, and List the address of the list that they narrow. State is what is dropped,
+	// waiting or dead.
+	Words              [][2]string
+	Query, List, State string
 	// Reason and Typed are what was entered. Type: the number has to be typed.
 	Reason, Typed string
 	Type          bool
@@ -39,6 +40,7 @@ func (c *Console) countDrop(r *page.Request) error {
 // showDrop shows how many deliveries the filters select.
 func (c *Console) showDrop(r *page.Request, filter url.Values, d dropping, problem *page.Problem) error {
 	d.Query, d.State, d.Words, d.Problem = filter.Encode(), filter.Get("state"), wordsOf(filter), problem
+	d.List = r.Base() + listOf(filter)
 	var err error
 	if d.Would, err = wouldDrop(r, filter); err != nil {
 		if refusal := r.Refusal(err); refusal == nil {

@@ -174,6 +174,9 @@ func (c *Console) editDocument(r *page.Request) error {
 		return err
 	}
 	kind, s, err := c.document(r)
+	if kind := deletedKind(r, err); kind != nil {
+		return c.serveEditor(r, &editor{editable: kind, Name: r.Param("name")})
+	}
 	if err != nil {
 		return err
 	}
@@ -189,10 +192,31 @@ func versionOf(s *view.Setting) string {
 	return strconv.FormatUint(s.Version, 10)
 }
 
+// deletedKind is the kind of a document that was deleted while it was edited, as the form has it: its text is not lost with it. It is nil in
+// all other cases.
+func deletedKind(r *page.Request, err error) *editable {
+	if err == nil || r.Ctx.Method() != fiber.MethodPost || answer.FromError(err).Status != fiber.StatusNotFound {
+		return nil
+	}
+	form, err := r.Form()
+	if err != nil {
+		return nil
+	}
+	if kind := editableOf(form.Get("kind")); kind != nil && kind.Part == partOf(r) {
+		return kind
+	}
+	return nil
+}
+
+// partOf is the part of the menu that a page of a document belongs to.
+func partOf(r *page.Request) string {
+	part, _, _ := strings.Cut(strings.TrimPrefix(string(r.Ctx.Context().Path()), Root+"/t/"+r.Tenant+"/"), "/")
+	return part
+}
+
 // document reads what the path names: of destinations, a webhook or a connection.
 func (c *Console) document(r *page.Request) (*editable, *view.Setting, error) {
-	part, _, _ := strings.Cut(strings.TrimPrefix(string(r.Ctx.Context().Path()), Root+"/t/"+r.Tenant+"/"), "/")
-	return documentOf(r, part, r.Param("name"))
+	return documentOf(r, partOf(r), r.Param("name"))
 }
 
 func documentOf(r *page.Request, part, name string) (*editable, *view.Setting, error) {
@@ -241,9 +265,8 @@ func (c *Console) serveEditor(r *page.Request, e *editor) error {
 	}
 	confirmed := form.Get("confirmed")
 	switch {
-	case r.Query("over") == "yes": // over the version that the page shows beside the text
-		versions := form["version"]
-		e.Version = versions[len(versions)-1]
+	case form.Has("over"): // over the version that the page shows beside the text; empty where it shows that there is none
+		e.Version = form.Get("over")
 		return c.save(r, e, confirmed)
 	case form.Get("do") == "save" || confirmed != "":
 		return c.save(r, e, confirmed)

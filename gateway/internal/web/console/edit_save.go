@@ -161,7 +161,7 @@ func (c *Console) showDelete(r *page.Request, problem *page.Problem) error {
 	}
 	status := r.Status
 	d := deletion{editable: kind, Setting: s, Problem: problem}
-	a, err := r.Ask(page.Ask{Method: fiber.MethodDelete, Path: kind.path(s.Name), Query: url.Values{"dry_run": {"true"}}, Match: versionOf(s)})
+	a, err := r.Ask(page.Ask{Method: fiber.MethodDelete, Path: kind.path(s.Name), Query: url.Values{"dry_run": {"true"}}, Match: versionOf(s), DryRun: true})
 	switch {
 	case err == nil:
 		var would view.Deleted
@@ -176,7 +176,7 @@ func (c *Console) showDelete(r *page.Request, problem *page.Problem) error {
 		r.Status, d.Refused = status, true
 		return r.Show("delete", d)
 	}
-	a, err = r.Ask(page.Ask{Method: fiber.MethodPost, Path: "/v1/try", Body: view.Trial{
+	a, err = r.Ask(page.Ask{Method: fiber.MethodPost, Path: "/v1/try", DryRun: true, Body: view.Trial{
 		Draft: kind.draft(s.Name, nil), Events: view.TrialEvents{Last: lastEvents}, Show: []string{"difference"},
 	}})
 	if err == nil { // else the page asks without the count

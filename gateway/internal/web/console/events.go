@@ -4,7 +4,6 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/surveygate/surveygate/gateway/internal/view"
@@ -35,7 +34,7 @@ type events struct {
 	Here string
 	// Narrowed: a filter is set.
 	Narrowed bool
-	// Newest is the id of the list's first event on its first page, by which the page finds out what came since.
+	// Newest is the top of the list's first page, by which the page finds out what came since.
 	Newest  string
 	Newer   int
 	Problem *page.Problem
@@ -82,10 +81,12 @@ func (c *Console) events(r *page.Request) error {
 		e.Types = append(e.Types, types.Data[i].Name)
 	}
 	if len(e.List.Data) > 0 && r.Query("cursor") == "" {
-		e.Newest = e.List.Data[0].ID
+		e.Newest = top(e.List.Data, placeOfEvent)
 	}
 	return r.Show("events", e)
 }
+
+func placeOfEvent(e *view.Event) (id string, at view.Time) { return e.ID, e.Received }
 
 func withPage(filter url.Values, limit, cursor string) url.Values {
 	q := url.Values{"limit": {limit}, "cursor": {cursor}}
@@ -99,10 +100,8 @@ func (c *Console) newerEvents(r *page.Request, e *events, filter url.Values) err
 	if err := r.Read("/v1/events", withPage(filter, "50", ""), &newest); err != nil {
 		return err
 	}
-	e.Newest = r.Query("after")
-	if e.Newer = slices.IndexFunc(newest.Data, func(ev view.Event) bool { return ev.ID == e.Newest }); e.Newer < 0 {
-		e.Newer = len(newest.Data) // the one that was newest is not among them
-	}
+	e.Newest = r.Query("top")
+	e.Newer = above(newest.Data, e.Newest, placeOfEvent)
 	return r.Part("events", "newer", e)
 }
 

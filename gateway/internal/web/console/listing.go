@@ -4,7 +4,9 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/page"
 )
 
@@ -82,4 +84,30 @@ func listingOf(r *page.Request, path string, orders []order) listing {
 // query is the question to the API for a page of the list.
 func (l *listing) query(r *page.Request, include string) url.Values {
 	return url.Values{"include": {include}, "limit": {"50"}, "q": {l.Q}, "sort": {l.Sort}, "cursor": {r.Query("cursor")}}
+}
+
+// top names the newest row of a list, as it is now: its id and its time; empty of a list without rows.
+func top[V any](rows []V, place func(*V) (id string, at view.Time)) string {
+	if len(rows) == 0 {
+		return ""
+	}
+	id, at := place(&rows[0])
+	return id + "~" + at.String()
+}
+
+// above counts the rows of a list, the newest first, that came or changed since its first row was the one that top named. The row itself is
+// none of them: it may have changed meanwhile, or have left the list.
+func above[V any](rows []V, was string, place func(*V) (id string, at view.Time)) int {
+	cut := max(strings.LastIndexByte(was, '~'), 0)
+	since, _ := time.Parse(time.RFC3339, strings.TrimPrefix(was[cut:], "~"))
+	over, later := 0, 0
+	for i := range rows {
+		switch id, at := place(&rows[i]); {
+		case id == was[:cut]:
+			over = i
+		case at.After(since):
+			later++
+		}
+	}
+	return max(over, later)
 }

@@ -10,17 +10,16 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/web/route"
 )
 
-// toLogin leads a visitor without a session to the page where one begins, and back afterwards.
+// toLogin leads a visitor without a session to the page where one begins, and back afterwards. Who sent a form is told that it did nothing.
 func (c *Console) toLogin(r *page.Request) error {
-	q := url.Values{}
-	if to := string(r.Ctx.Request().RequestURI()); r.Ctx.Method() == fiber.MethodGet && to != Root+"/" {
-		q.Set("to", to)
+	path, note := "/login", ""
+	if to := r.Address(); to != Root+"/" {
+		path += "?" + url.Values{"to": {to}}.Encode()
 	}
-	path := "/login"
-	if len(q) > 0 {
-		path += "?" + q.Encode()
+	if r.Ctx.Method() == fiber.MethodPost {
+		note = "The session has ended. Nothing was saved: sign in, and do it again."
 	}
-	return r.SeeAt(path, "")
+	return r.SeeAt(path, note)
 }
 
 // logout makes the browser forget its sessions. A form leads to the page where another begins; a program needs no page.

@@ -13,7 +13,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/web/page"
 )
 
-// typedAbove is how many deliveries can be replayed without typing their number.
+// typedAbove is how many deliveries or events can be replayed, or deliveries dropped, without typing their number.
 const typedAbove = 100
 
 // replaying is the page that counts what filters select before it is replayed.
@@ -21,9 +21,9 @@ type replaying struct {
 	Would view.ReplayCount
 	// Counted: the filters can be used, and Would is what they select.
 	Counted bool
-	// Words are the filters; Query is them in an address.
-	Words [][2]string
-	Query string
+	// Words are the filters; Query is them in an address, and List the address of the list that they narrow.
+	Words       [][2]string
+	Query, List string
 	// Retry: as the same deliveries, it retries what waits or is a dead letter.
 	Retry bool
 	// As, Rate, Reason and Typed are what was entered. Type: the number has to be typed.
@@ -39,7 +39,7 @@ func (c *Console) countReplay(r *page.Request) error {
 // showReplay shows how many deliveries the filters select.
 func (c *Console) showReplay(r *page.Request, filter url.Values, d replaying, problem *page.Problem) error {
 	d.Query, d.Problem, d.Retry = filter.Encode(), problem, droppable(filter)
-	d.Words = wordsOf(filter)
+	d.Words, d.List = wordsOf(filter), r.Base()+listOf(filter)
 	var err error
 	if d.Would, err = wouldReplay(r, filter); err != nil {
 		if d.Problem = r.Refusal(err); d.Problem == nil {
@@ -61,12 +61,12 @@ func wordsOf(filter url.Values) (words [][2]string) {
 	return words
 }
 
-// wrongNumber refuses what concerns more deliveries than can be confirmed without typing their number.
+// wrongNumber refuses what concerns more deliveries or events than can be confirmed without typing their number.
 func wrongNumber(n int, typed, does string) error {
 	if n <= typedAbove || strings.ReplaceAll(strings.TrimSpace(typed), ",", "") == strconv.Itoa(n) {
 		return nil
 	}
-	msg := fmt.Sprintf("these are %d deliveries now: type that number, so that nobody %s many by mistake", n, does)
+	msg := fmt.Sprintf("these are %d now: type that number, so that nobody %s many by mistake", n, does)
 	return answer.NewProblem(fiber.StatusUnprocessableEntity, view.Validation, msg, "typed")
 }
 
@@ -82,13 +82,36 @@ func wouldReplay(r *page.Request, filter url.Values) (count view.ReplayCount, er
 	if !replayable(filter) {
 		return count, answer.NewProblem(fiber.StatusUnprocessableEntity, view.Validation, "choose what is replayed by a filter of the list first, such as a state and a destination")
 	}
-	a, err := r.Ask(page.Ask{Method: fiber.MethodPost, Path: "/v1/replays", Body: view.ReplayRequest{Of: replayOf(filter), DryRun: true}, DryRun: true})
+	return countOf(r, view.ReplayRequest{Of: replayOf(filter)})
+}
+
+// countOf counts what a replay selects.
+func countOf(r *page.Request, replay view.ReplayRequest) (count view.ReplayCount, err error) {
+	replay.DryRun = true
+	a, err := r.Ask(page.Ask{Method: fiber.MethodPost, Path: "/v1/replays", Body: replay, DryRun: true})
 	if err != nil {
 		return count, err
 	}
 	var would view.WouldReplay
 	err = a.Decode(&would)
 	return would.Would, err
+}
+
+// begin begins a replay of n deliveries or events, as they were counted now. More than typedAbove are replayed only if that number was
+// typed. It leads to the page of the replay.
+func begin(r *page.Request, replay view.ReplayRequest, n int, typed string) error {
+	if err := wrongNumber(n, typed, "replays"); err != nil {
+		return err
+	}
+	a, err := r.Ask(page.Ask{Method: fiber.MethodPost, Path: "/v1/replays", Body: replay})
+	if err != nil {
+		return err
+	}
+	var job view.Job
+	if err := a.Decode(&job); err != nil {
+		return err
+	}
+	return r.See(page.Path("/replays", job.ID), "The replay has begun.")
 }
 
 func (c *Console) beginReplay(r *page.Request) error {
@@ -101,21 +124,12 @@ func (c *Console) beginReplay(r *page.Request) error {
 	d := replaying{As: form.Get("as"), Rate: form.Get("rate"), Reason: form.Get("reason"), Typed: form.Get("typed")}
 	count, err := wouldReplay(r, filter)
 	if err == nil {
-		err = wrongNumber(count.Deliveries, d.Typed, "replays")
-	}
-	var a *page.Answer
-	if err == nil {
-		a, err = r.Ask(page.Ask{Method: fiber.MethodPost, Path: "/v1/replays", Body: view.ReplayRequest{Of: replayOf(filter), As: d.As, Rate: d.Rate, Reason: d.Reason}})
+		err = begin(r, view.ReplayRequest{Of: replayOf(filter), As: d.As, Rate: d.Rate, Reason: d.Reason}, count.Deliveries, d.Typed)
 	}
 	if err != nil {
 		if problem := r.Refusal(err); problem != nil {
 			return c.showReplay(r, filter, d, problem)
 		}
-		return err
 	}
-	var job view.Job
-	if err := a.Decode(&job); err != nil {
-		return err
-	}
-	return r.See("/replays/"+url.PathEscape(job.ID), "The replay has begun.")
+	return err
 }

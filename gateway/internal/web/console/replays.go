@@ -1,9 +1,9 @@
 package console
 
 import (
+	"cmp"
 	"html/template"
 	"net/url"
-	"strconv"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -39,9 +39,6 @@ func (c *Console) replays(r *page.Request) error {
 	}
 	return r.Show("replays", p)
 }
-
-// askToType is how many deliveries or events a replay may have without its number being typed.
-const askToType = 100
 
 // replayForm are the fields of a replay, as the address of the form has them. Another page presets them by a link, such as
 // /replays/new?destination=crm&state=dead&count=1, which counts at once.
@@ -81,8 +78,8 @@ func readReplay(get func(string) string) replayForm {
 }
 
 // request is the form as the API takes it.
-func (f *replayForm) request(dryRun bool) view.ReplayRequest {
-	return view.ReplayRequest{Of: f.Of, As: f.As, Rate: f.Rate, Reason: f.Reason, DryRun: dryRun}
+func (f *replayForm) request() view.ReplayRequest {
+	return view.ReplayRequest{Of: f.Of, As: f.As, Rate: f.Rate, Reason: f.Reason}
 }
 
 func (c *Console) newReplay(r *page.Request) error {
@@ -121,7 +118,16 @@ func (c *Console) showNewReplay(r *page.Request, n *newReplay, count bool) error
 			if !count {
 				return nil
 			}
-			return n.count(r)
+			err := n.count(r)
+			if err == nil {
+				return nil
+			}
+			problem := r.Refusal(err)
+			if problem == nil {
+				return err
+			}
+			n.Problem = cmp.Or(n.Problem, problem)
+			return nil
 		},
 	)
 	if err != nil {
@@ -133,28 +139,16 @@ func (c *Console) showNewReplay(r *page.Request, n *newReplay, count bool) error
 	return r.Show("newreplay", n)
 }
 
-// count asks what the replay selects. A refusal is the form's problem.
+// count asks what the replay selects.
 func (n *newReplay) count(r *page.Request) error {
-	a, err := r.Ask(page.Ask{Method: fiber.MethodPost, Path: "/v1/replays", Body: n.request(true), DryRun: true})
+	would, err := countOf(r, n.request())
 	if err != nil {
-		problem := r.Refusal(err)
-		if problem == nil {
-			return err
-		}
-		if n.Problem == nil {
-			n.Problem = problem
-		}
-		return nil
-	}
-	var would view.WouldReplay
-	if err := a.Decode(&would); err != nil {
 		return err
 	}
-	n.Would, n.Number = &would.Would, would.Would.Deliveries
-	if n.As == "today" {
-		n.Number = would.Would.Events
+	if n.Would, n.Number = &would, would.Deliveries; n.As == "today" {
+		n.Number = would.Events
 	}
-	n.Type = n.Number > askToType
+	n.Type = n.Number > typedAbove
 	return nil
 }
 
@@ -164,26 +158,15 @@ func (c *Console) startReplay(r *page.Request) error {
 		return err
 	}
 	n := newReplay{replayForm: readReplay(form.Get), Typed: strings.TrimSpace(form.Get("typed"))}
-	if number, _ := strconv.Atoi(form.Get("number")); number > askToType && strings.ReplaceAll(n.Typed, ",", "") != strconv.Itoa(number) {
-		r.Status = fiber.StatusUnprocessableEntity
-		n.Problem = &page.Problem{
-			Status: fiber.StatusUnprocessableEntity, Title: "Not started",
-			Detail: []view.Detail{{Msg: "type how many there are, to start a replay of more than " + strconv.Itoa(askToType)}},
-		}
-		return c.showNewReplay(r, &n, true)
+	if err = n.count(r); err == nil {
+		err = begin(r, n.request(), n.Number, n.Typed)
 	}
-	a, err := r.Ask(page.Ask{Method: fiber.MethodPost, Path: "/v1/replays", Body: n.request(false)})
 	if err != nil {
-		if n.Problem = r.Refusal(err); n.Problem == nil {
-			return err
+		if n.Problem = r.Refusal(err); n.Problem != nil {
+			return c.showNewReplay(r, &n, false)
 		}
-		return c.showNewReplay(r, &n, false)
 	}
-	var job view.Job
-	if err := a.Decode(&job); err != nil {
-		return err
-	}
-	return r.See(page.Path("/replays", job.ID), "The replay is under way.")
+	return err
 }
 
 type replay struct {

@@ -22,7 +22,7 @@ func (c *Console) mountSettings() {
 	c.post("/settings/links", c.makeLink)
 	c.get("/settings/links/:id/delete", c.confirmLinkEnd)
 	c.post("/settings/links/:id/delete", c.deleteLink)
-	c.get("/settings/transfer", func(r *page.Request) error { return c.showTransfer(r, transfer{}) })
+	c.get(ImportPath, func(r *page.Request) error { return c.showTransfer(r, transfer{}) })
 	c.get("/settings/export", c.export)
 	c.post(ImportPath, c.importSettings)
 	c.get("/settings/gateway", c.gateway)
@@ -141,10 +141,11 @@ func (c *Console) deleteToken(r *page.Request) error {
 
 // audit is who did what.
 type audit struct {
-	May    may
-	List   view.Page[view.AuditLine]
-	Of, By string
-	Here   string
+	May     may
+	List    view.Page[view.AuditLine]
+	Of, By  string
+	Here    string
+	Problem *page.Problem
 }
 
 func (c *Console) audit(r *page.Request) error {
@@ -153,7 +154,9 @@ func (c *Console) audit(r *page.Request) error {
 		a.Here += q.Encode() + "&"
 	}
 	if err := r.Read("/v1/audit", url.Values{"of": {a.Of}, "by": {a.By}, "limit": {"50"}, "cursor": {r.Query("cursor")}}, &a.List); err != nil {
-		return err
+		if a.Problem = r.Refusal(err); a.Problem == nil {
+			return err
+		}
 	}
 	return r.Show("audit", a)
 }

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"fmt"
 	"net/url"
 	"strings"
 
@@ -16,7 +17,9 @@ type transfer struct {
 	Text, Owner   string
 	Replace, Lock bool
 	Plan          *view.Import
-	Problem       *page.Problem
+	// Changed: an import was asked for, whose plan is another than the one that was shown.
+	Changed bool
+	Problem *page.Problem
 }
 
 func (c *Console) showTransfer(r *page.Request, t transfer) error {
@@ -58,7 +61,8 @@ func (c *Console) importSettings(r *page.Request) error {
 	if t.Lock {
 		q.Set("lock", "true")
 	}
-	does := form.Get("do") == "import"
+	asked := form.Get("do") == "import"
+	does := asked && form.Get("planned") == t.Planned()
 	if !does {
 		q.Set("dry_run", "true")
 	}
@@ -74,7 +78,13 @@ func (c *Console) importSettings(r *page.Request) error {
 		return err
 	}
 	if does {
-		return r.See("/settings/transfer", "Imported: "+t.Plan.Plan+".")
+		return r.See(ImportPath, "Imported: "+t.Plan.Plan+".")
 	}
+	t.Changed = asked
 	return c.showTransfer(r, t)
+}
+
+// Planned identifies what a plan is of: the file, and how it is imported. An import is done only with that of the plan that was shown.
+func (t transfer) Planned() string {
+	return digest(fmt.Sprintf("%q %q %t %t", t.Text, t.Owner, t.Replace, t.Lock))
 }

@@ -38,8 +38,9 @@ type Frame struct {
 	Note string
 	// Framed: the page is shown in a page of another site.
 	Framed bool
-	Path   string
-	Now    time.Time
+	// Address is Request.Address.
+	Address string
+	Now     time.Time
 	// Out is where the visitor ends the session; empty where nobody can.
 	Out string
 }
@@ -54,7 +55,7 @@ const maxNote = 500
 
 func (r *Request) frame(page string, data any) *Frame {
 	s := r.site
-	f := &Frame{Data: data, Brand: "surveygate", Title: "surveygate", Tenant: r.Tenant, Path: string(r.Ctx.Context().Path()), Now: s.Clock.Now(), Keys: true}
+	f := &Frame{Data: data, Brand: "surveygate", Title: "surveygate", Tenant: r.Tenant, Address: r.Address(), Now: s.Clock.Now(), Keys: true}
 	if r.Grant != nil {
 		f.Who, f.Everywhere = r.Grant.By(), r.Everywhere()
 	}

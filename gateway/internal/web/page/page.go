@@ -66,11 +66,13 @@ type Site struct {
 	assets *assets
 	// marks are texts that templates write and that each answer replaces: they stay secret, so that no content can have them.
 	marks marks
+	// paths are those, as they are mounted, of what is asked for by GET.
+	paths map[string]bool
 }
 
 // New returns a site. Its templates are parsed when the first page is asked for.
 func New(o Options) *Site {
-	s := &Site{Options: o, assets: allAssets(), marks: newMarks()}
+	s := &Site{Options: o, assets: allAssets(), marks: newMarks(), paths: map[string]bool{}}
 	s.pages = sync.OnceValues(s.parse)
 	return s
 }
@@ -132,6 +134,7 @@ func (s *Site) Mount(app *fiber.App) {
 
 // Add adds a page for visitors with a session. The path is below Root; `:tenant` in it is whose page it is.
 func (s *Site) Add(app *fiber.App, method, path string, serve Handler) {
+	s.know(method, path)
 	app.Add(method, s.Root+path, func(c *fiber.Ctx) error {
 		r, err := s.request(c)
 		if err == nil {
@@ -146,6 +149,7 @@ func (s *Site) Add(app *fiber.App, method, path string, serve Handler) {
 
 // AddOpen adds a page that needs no session.
 func (s *Site) AddOpen(app *fiber.App, method, path string, serve Handler) {
+	s.know(method, path)
 	app.Add(method, s.Root+path, func(c *fiber.Ctx) error {
 		r, err := s.request(c)
 		if err == nil {
@@ -176,9 +180,39 @@ func (s *Site) AddBegin(app *fiber.App, method, path string, begin fiber.Handler
 	})
 }
 
+// know keeps the path of a page, for nearest.
+func (s *Site) know(method, path string) {
+	if method == fiber.MethodGet {
+		s.paths[strings.TrimSuffix(s.Root+path, "/")] = true
+	}
+}
+
+// nearest returns the path itself where a page is asked for at it; else the nearest above that has one. route is what the path was mounted as.
+func (s *Site) nearest(route, path string) string {
+	route, path = strings.TrimSuffix(route, "/"), strings.TrimSuffix(path, "/")
+	for len(route) > len(s.Root) && len(path) > len(s.Root) {
+		if s.paths[route] {
+			return path
+		}
+		route, path = route[:strings.LastIndexByte(route, '/')], path[:strings.LastIndexByte(path, '/')]
+	}
+	return s.Root + "/"
+}
+
+// login answers a visitor without a session. In the place of a fragment it answers 401 without a body: the page that is shown there reads
+// itself again.
+func (s *Site) login(r *Request) error {
+	if !r.isPart() {
+		return s.Login(r)
+	}
+	r.setPageHeader()
+	r.Ctx.Status(fiber.StatusUnauthorized)
+	return nil
+}
+
 func (s *Site) admitted(r *Request, serve Handler) error {
 	if r.Grant == nil {
-		return s.Login(r)
+		return s.login(r)
 	}
 	if err := route.SameOrigin(&r.Ctx.Request().Header, false); err != nil {
 		return err
@@ -192,8 +226,8 @@ func (s *Site) failed(r *Request, err error) error {
 	if problem.Status >= fiber.StatusInternalServerError && problem.Cause != nil {
 		s.Log.Warn("cannot show a page", "path", r.Ctx.Path(), "request_id", answer.RequestID(r.Ctx.Context()), "err", problem.Cause)
 	}
-	if problem.Status == fiber.StatusUnauthorized && r.Ctx.Method() == fiber.MethodGet {
-		return s.Login(r) // the session ended between two questions
+	if problem.Status == fiber.StatusUnauthorized && (r.Ctx.Method() == fiber.MethodGet || r.isPart()) {
+		return s.login(r) // the session ended between two questions
 	}
 	r.Status = problem.Status
 	if err := r.Show("problem", problemView(problem, answer.RequestID(r.Ctx.Context()))); err != nil {

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 
@@ -179,7 +180,33 @@ func (r *Request) Part(page, name string, data any) error {
 }
 
 // Wants reports whether a fragment of the page is asked for: `part` in its address.
-func (r *Request) Wants(part string) bool { return r.Ctx.Query("part") == part }
+func (r *Request) Wants(part string) bool { return r.Ctx.Query(partName) == part }
+
+// partName is the parameter of an address that asks for a fragment of its page.
+const partName = "part"
+
+// isPart reports whether a fragment is asked for, whichever it is.
+func (r *Request) isPart() bool { return r.Ctx.Context().QueryArgs().Has(partName) }
+
+// Address is the address of the page that the visitor is on, from the path of the site on and as it was asked for: its path, and its query
+// without what asks for a fragment. A form is on the page at the path that it is posted to, or on the nearest above.
+func (r *Request) Address() string {
+	uri := r.Ctx.Context().URI()
+	path, query := string(uri.PathOriginal()), string(uri.QueryString())
+	if r.Ctx.Method() != fiber.MethodGet && r.Ctx.Method() != fiber.MethodHead {
+		if at := r.site.nearest(r.Ctx.Route().Path, path); at != path {
+			path, query = at, ""
+		}
+	}
+	parameters := slices.DeleteFunc(strings.Split(query, "&"), func(each string) bool {
+		name, _, _ := strings.Cut(each, "=")
+		return name == "" || name == partName
+	})
+	if len(parameters) == 0 {
+		return path
+	}
+	return path + "?" + strings.Join(parameters, "&")
+}
 
 // See leads the browser to another page of the tenant, which shows a note once; path begins with a slash, and "" is no note.
 func (r *Request) See(path, note string) error {

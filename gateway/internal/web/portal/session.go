@@ -20,13 +20,15 @@ const openedMark = "opened"
 type ended struct {
 	// Link: it is a link that cannot be opened. Blocked: the browser did not send the cookie that it was given.
 	Link, Blocked bool
+	// Sent: a form was sent, and did nothing.
+	Sent bool
 	// Again is where there is another link; empty: it is not known.
 	Again string
 }
 
 func (p *Portal) ended(r *page.Request) error {
 	r.Status = fiber.StatusUnauthorized
-	e := ended{Again: p.Callers.PortalAgain(&r.Ctx.Request().Header)}
+	e := ended{Sent: r.Ctx.Method() == fiber.MethodPost, Again: p.Callers.PortalAgain(&r.Ctx.Request().Header)}
 	if mark := r.Query(openedMark); mark != "" {
 		e.Blocked = true
 		if again := p.Callers.Sessions.OpenAgain(mark); again != "" {

@@ -32,6 +32,13 @@
     text.dispatchEvent(new Event("input", { bubbles: true }));
   });
 
+  // Enter in its field inserts, and sends nothing.
+  document.addEventListener("keypress", (e) => { // not at keydown: the text has the focus then, and would take the key
+    if (e.key !== "Enter" || !e.target.matches("[data-insert] input")) return;
+    e.preventDefault();
+    e.target.closest("[data-insert]").querySelector("button").click();
+  });
+
   // A pause of what is live, on all pages of this tab.
   const pause = document.getElementById("pause"), live = document.getElementById("live");
   const paused = () => sessionStorage.getItem("paused") === "1";
@@ -57,6 +64,40 @@
     if (++failed >= 2 && !polling) polling = setInterval(() => { if (!document.hidden) htmx.trigger(live, "tick"); }, 5000);
   });
   document.addEventListener("htmx:sse:after:message", () => { failed = 0; clearInterval(polling); polling = 0; });
+
+  // What was typed into a form with data-keep is there again after signing in, where the session had ended when it was sent.
+  const kept = (get) => { try { return get(); } catch { return null; } }; // a frame may have no storage
+  const take = (name) => kept(() => { const is = sessionStorage.getItem(name); sessionStorage.removeItem(name); return is; });
+  const fields = (form) => [...form.elements].filter((f) => f.name && !["BUTTON", "FIELDSET"].includes(f.tagName) && f.type !== "checkbox" && f.type !== "radio");
+  const keep = (form) => kept(() => sessionStorage.setItem("typed", JSON.stringify([location.pathname, fields(form).map((f) => [f.name, f.value])])));
+  const restore = () => {
+    if (document.querySelector("[data-signin]")) { kept(() => sessionStorage.setItem("signin", "1")); return; }
+    const typed = take("typed"), form = document.querySelector("form[data-keep]");
+    if (!take("signin") || !typed || !form) return;
+    const [path, values] = JSON.parse(typed);
+    if (path !== location.pathname) return;
+    let changed = false;
+    for (const [name, value] of values) for (const f of fields(form)) if (f.name === name && f.value !== value) { f.value = value; changed = true; }
+    if (!changed) return;
+    const note = document.createElement("p");
+    note.className = "note";
+    note.setAttribute("role", "status");
+    note.textContent = "What you had typed when the session ended is here again. It is not saved.";
+    document.getElementById("main").prepend(note);
+    form.dispatchEvent(new Event("input", { bubbles: true }));
+  };
+  document.addEventListener("submit", (e) => { if (e.target.matches("[data-keep]")) keep(e.target); });
+
+  // A refusal is no fragment: what is shown stays. Where the session has ended, the page reads itself again.
+  document.addEventListener("htmx:before:response", (e) => {
+    const status = e.detail.ctx.response.status;
+    if (status < 400) return;
+    e.preventDefault();
+    if (status !== 401) return;
+    const form = document.querySelector("form[data-keep]");
+    if (form) keep(form);
+    location.replace(location.pathname + location.search);
+  });
 
   // A fragment that did not change is not sent again.
   document.addEventListener("htmx:config:request", (e) => {
@@ -121,10 +162,10 @@
 
   prepare(body);
   show();
+  restore();
 
   // After a step on this site the focus is on what is new: what went wrong, or the heading. Tab goes on from there, and a screen reader
   // begins there. In the first page of a tab, or of a frame, the focus stays where it is.
-  const kept = (get) => { try { return get(); } catch { return null; } }; // a frame may have no storage
   window.addEventListener("pagehide", () => kept(() => sessionStorage.setItem("moved", "1")));
   const problem = document.getElementById("problem"), heading = document.querySelector("h1");
   const arrived = kept(() => sessionStorage.getItem("moved")) && performance.getEntriesByType("navigation")[0].type === "navigate";
