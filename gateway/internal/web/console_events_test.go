@@ -227,7 +227,7 @@ func TestEventsList(t *testing.T) {
 	r.visits(t, every, "/events?part=newer&top="+all[0]+"~2026-01-02T12:00:00.000Z", 200, "2 newer events: show")
 	lacks(t, r.visits(t, every, "/events?part=newer&top="+last+"~2026-01-02T12:02:00.000Z", 200), "newer event")
 	// What the API refuses keeps what was typed.
-	r.visits(t, every, "/events?type=response.complete", 422, "did you mean `response.completed`?", `value="response.complete"`)
+	r.visits(t, every, "/events?type=response.complete", 422, "did you mean <code>response.completed</code>?", `value="response.complete"`)
 	r.visits(t, every, "/events?since=soon", 422, `role="alert"`, `value="soon"`)
 	r.visits(t, every, "/events?rule=nosuch", 404, `role="alert"`, `value="nosuch"`)
 }

@@ -54,7 +54,7 @@ func TestPortalWebhook(t *testing.T) {
 	if strings.Contains(refused.body, `"><b>`) {
 		t.Error("an address is not escaped")
 	}
-	post("/webhooks", form("url", "https://hook.example.com/in", "which", "some"), 422, "`events` is empty")
+	post("/webhooks", form("url", "https://hook.example.com/in", "which", "some"), 422, "<code>events</code> is empty")
 
 	made := post("/webhooks", form("url", "https://hook.example.com/in", "which", "all"), 200, "shown this once")
 	secret := shownSecret.FindString(html.UnescapeString(made.body))

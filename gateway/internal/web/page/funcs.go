@@ -37,6 +37,7 @@ func (s *Site) funcs() template.FuncMap {
 		"until": func(t any) string { return Until(moment(t).Sub(s.Clock.Now())) },
 		"long":  func(d any) string { return Long(length(d)) },
 		"ms":    Milliseconds, "num": Number, "percent": Percent, "bytes": Bytes,
+		"msg": message, "hourly": func(t any) template.HTML { return hourly(moment(t), s.Clock.Now()) },
 		"plural": plural, "join": strings.Join, "json": indented, "excerpt": excerpt, "short": short, "lower": strings.ToLower,
 		"isCut": IsCut, "statusText": statusText, "look": lookOf, "icon": icon, "symbols": symbols, "contains": contains, "basename": path.Base, "has": strings.Contains, "add": func(a, b int) int { return a + b },
 	}
@@ -121,15 +122,17 @@ func length(d any) time.Duration {
 // time writes a time as how long ago it is, with the whole of it as a title.
 func (s *Site) time(t any) template.HTML { return timeTag(moment(t), "ago", s.Clock.Now()) }
 
-// timeTag writes a time element: as a clock, or as how long ago it is.
+// timeTag writes a time element: as a "clock", as how long "ago" it is, or as another text.
 func timeTag(t time.Time, form string, now time.Time) template.HTML {
 	if t.IsZero() {
 		return `<span class="soft">–</span>`
 	}
 	t = t.UTC()
-	text, mark := clockText(t, now), ` data-form="clock"`
-	if form == "ago" {
-		mark = ""
+	text, mark := form, ""
+	switch form {
+	case "clock":
+		text, mark = clockText(t, now), ` data-form="clock"`
+	case "ago":
 		if d := now.Sub(t); d < 0 {
 			text = Until(-d)
 		} else {
@@ -137,6 +140,31 @@ func timeTag(t time.Time, form string, now time.Time) template.HTML {
 		}
 	}
 	return template.HTML(`<time datetime="` + t.Format("2006-01-02T15:04:05.000Z") + `" title="` + t.Format("2006-01-02 15:04:05.000") + ` UTC"` + mark + `>` + text + `</time>`) //nolint:gosec // times have no markup
+}
+
+// hourly writes a time of which only the hour is known.
+func hourly(t, now time.Time) template.HTML {
+	if d := now.Sub(t); d >= 0 && d < time.Hour {
+		return timeTag(t, "within the hour", now)
+	}
+	return timeTag(t, "ago", now)
+}
+
+// message writes a sentence in which names stand between backticks, as the API writes them.
+func message(text string) template.HTML {
+	parts := strings.Split(text, "`")
+	if len(parts)%2 == 0 { // one is left over
+		return template.HTML(template.HTMLEscapeString(text)) //nolint:gosec // it is escaped
+	}
+	var b strings.Builder
+	for i, part := range parts {
+		if i%2 == 1 {
+			b.WriteString("<code>" + template.HTMLEscapeString(part) + "</code>")
+			continue
+		}
+		b.WriteString(template.HTMLEscapeString(part))
+	}
+	return template.HTML(b.String()) //nolint:gosec // its parts are escaped
 }
 
 // clockText writes the time of day, with the date where it is another day.
