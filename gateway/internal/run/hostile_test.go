@@ -314,7 +314,7 @@ func hostileSite(t *testing.T, s *site, secret string) places {
 func kindOfPage(address string) string {
 	path, _, _ := strings.Cut(address, "?")
 	ours := strings.HasPrefix(path, "/console/t/") || strings.HasPrefix(path, "/portal/")
-	if !ours || strings.HasSuffix(path, "/export") || strings.HasSuffix(path, "/raw") {
+	if !ours || strings.HasSuffix(path, "/export") || strings.HasSuffix(path, "/raw") || strings.HasSuffix(path, "/event") {
 		return ""
 	}
 	parts := strings.Split(path, "/")

@@ -101,10 +101,12 @@ func (g *gateway) deliver(ctx context.Context) error {
 func (g *gateway) answer(ctx context.Context) error {
 	ended := make(chan error, 3)
 	var servers sync.WaitGroup
-	servers.Go(func() { ended <- g.web.Serve(g.public) })
-	servers.Go(func() { ended <- g.web.ServeSocket(g.control) })
+	serve := []func() error{g.web.Serve(g.public), g.web.ServeSocket(g.control)}
 	if g.console != nil {
-		servers.Go(func() { ended <- g.web.ServeConsole(g.console) })
+		serve = append(serve, g.web.ServeConsole(g.console))
+	}
+	for _, each := range serve {
+		servers.Go(func() { ended <- each() })
 	}
 	var err error
 	select {

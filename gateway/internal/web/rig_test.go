@@ -331,7 +331,7 @@ func newVault(t testing.TB, store state.Settings) *vault.Vault {
 }
 
 // serveOn serves on an address. It returns a client for it, and how to connect without one.
-func serveOn(t testing.TB, serve func(net.Listener) error, network, address string) (*http.Client, func() (net.Conn, error)) {
+func serveOn(t testing.TB, serve func(net.Listener) func() error, network, address string) (*http.Client, func() (net.Conn, error)) {
 	t.Helper()
 	var lc net.ListenConfig
 	ln, err := lc.Listen(context.Background(), network, address)
@@ -343,8 +343,8 @@ func serveOn(t testing.TB, serve func(net.Listener) error, network, address stri
 		var d net.Dialer
 		return d.DialContext(context.Background(), network, address)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- serve(ln) }()
+	ended, answer := make(chan error, 1), serve(ln)
+	go func() { ended <- answer() }()
 	t.Cleanup(func() {
 		if err := <-ended; err != nil {
 			t.Error(err)

@@ -298,7 +298,7 @@ func TestShutdownBeforeServe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.app.Serve(ln); err != nil {
+	if err := r.app.Serve(ln)(); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := ln.Accept(); !errors.Is(err, net.ErrClosed) {

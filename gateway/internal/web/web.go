@@ -230,17 +230,17 @@ func (a *App) Remember(ctx context.Context, tenants ...string) error {
 // WatchCaptures follows which sources capture requests because somebody asked for it, on any replica, until ctx ends.
 func (a *App) WatchCaptures(ctx context.Context) { a.door.WatchCaptures(ctx) }
 
-// Serve answers on a TCP listener until Shutdown.
-func (a *App) Serve(ln net.Listener) error {
+// Serve returns a function that answers on a TCP listener until Shutdown. Links name the listener's address from now on, so call Serve
+// before anything answers.
+func (a *App) Serve(ln net.Listener) func() error {
 	a.listens.Store(new(ln.Addr().String()))
-	return a.tcp.serve(ln)
+	return func() error { return a.tcp.serve(ln) }
 }
 
-// ServeConsole answers on a TCP listener that the console has for itself until Shutdown. It may be called only if Options.Console has such
-// an address.
-func (a *App) ServeConsole(ln net.Listener) error {
+// ServeConsole is Serve for a TCP listener that the console has for itself. It may be called only if Options.Console has such an address.
+func (a *App) ServeConsole(ln net.Listener) func() error {
 	a.apart.Store(new(ln.Addr().String()))
-	return a.console.serve(ln)
+	return func() error { return a.console.serve(ln) }
 }
 
 // text returns the text that a pointer was set to; empty before that.
@@ -251,9 +251,10 @@ func text(p *atomic.Pointer[string]) string {
 	return ""
 }
 
-// ServeSocket answers on a unix socket until Shutdown: without tokens, with every scope. The file mode of the socket decides
-// who may open it.
-func (a *App) ServeSocket(ln net.Listener) error { return a.socket.serve(ln) }
+// ServeSocket is Serve for a unix socket: without tokens, with every scope. The file mode of the socket decides who may open it.
+func (a *App) ServeSocket(ln net.Listener) func() error {
+	return func() error { return a.socket.serve(ln) }
+}
 
 // Leave makes the gateway not ready while it still accepts everything, so that a load balancer sends requests elsewhere before
 // the port closes. Connections are closed after each answer.

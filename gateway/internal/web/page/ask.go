@@ -1,6 +1,9 @@
 package page
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -116,6 +119,10 @@ func (r *Request) Ask(ask Ask) (*Answer, error) {
 	}
 	if ask.DryRun {
 		q.Header.Set("Sec-Fetch-Site", "same-origin")
+	}
+	if r.once != "" && ask.Method == fiber.MethodPost && !ask.DryRun {
+		sum := sha256.Sum256(bytes.Join([][]byte{[]byte(r.once), []byte(target), q.Body()}, []byte{0}))
+		q.Header.Set("Idempotency-Key", "form-"+hex.EncodeToString(sum[:16]))
 	}
 	c.Init(&q, r.Ctx.Context().RemoteAddr(), nil)
 	r.site.Routes(&c)

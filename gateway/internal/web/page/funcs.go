@@ -23,6 +23,10 @@ func (s *Site) funcs() template.FuncMap {
 	return template.FuncMap{
 		// nonce is the value of hx-nonce, without which htmx ignores an element.
 		"nonce": func() string { return s.marks.nonce },
+		// once is a field of a form that acts: sent twice, such as by a double click, the form acts once.
+		"once": func() template.HTML {
+			return template.HTML(`<input type="hidden" name="` + onceField + `" value="` + s.marks.once + `">`) //nolint:gosec // both are our own
+		},
 		// base is the path that the tenant's pages begin with; root that of the site; below that of the gateway, such as for /v1.
 		"base":  func() string { return s.marks.base },
 		"root":  func() string { return s.marks.below + s.Root },

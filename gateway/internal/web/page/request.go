@@ -36,6 +36,8 @@ type Request struct {
 
 	site  *Site
 	nonce string
+	// once is of the showing of the form that was posted; empty: the form has none.
+	once string
 	// header are those of the visitor's request that the API is asked with.
 	header [][2]string
 }
@@ -91,6 +93,12 @@ func newNonce() string {
 	var random [16]byte
 	_, _ = rand.Read(random[:]) // it cannot fail
 	return base64.RawURLEncoding.EncodeToString(random[:])
+}
+
+// showing names this showing of the page, in its forms.
+func (r *Request) showing() string {
+	sum := sha256.Sum256([]byte("once " + r.nonce))
+	return hex.EncodeToString(sum[:12])
 }
 
 func (r *Request) setHeader(h *fasthttp.RequestHeader) {
@@ -150,8 +158,12 @@ func (r *Request) Form() (url.Values, error) {
 	if err != nil {
 		return nil, answer.NewProblem(fiber.StatusBadRequest, view.Validation, "the body is not a form")
 	}
+	r.once = values.Get(onceField)
 	return values, nil
 }
+
+// onceField is the field of a form whose value is of one showing of it.
+const onceField = "once"
 
 // Show answers with a page.
 func (r *Request) Show(page string, data any) error {
@@ -168,8 +180,8 @@ func (r *Request) Part(page, name string, data any) error {
 	if err != nil {
 		return err
 	}
-	// The nonce differs each time, and is no part of what is shown.
-	sum := sha256.Sum256(bytes.ReplaceAll(body, []byte(r.nonce), nil))
+	// The nonce and what is made of it differ each time, and are no part of what is shown.
+	sum := sha256.Sum256(bytes.ReplaceAll(bytes.ReplaceAll(body, []byte(r.nonce), nil), []byte(r.showing()), nil))
 	tag := `"` + hex.EncodeToString(sum[:12]) + `"`
 	r.Ctx.Set(fiber.HeaderETag, tag)
 	if r.Ctx.Get(fiber.HeaderIfNoneMatch) == tag {

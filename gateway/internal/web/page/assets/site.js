@@ -144,6 +144,16 @@
     const ask = (e.submitter && e.submitter.dataset.ask) || e.target.dataset.ask;
     if (ask && !window.confirm(ask)) e.preventDefault();
   });
+  // A form that was sent is not sent once more by a double click. A file to keep leaves the page as it is, so that it can be sent later.
+  document.addEventListener("submit", (e) => {
+    const form = e.target;
+    if (e.defaultPrevented || form.method !== "post" || form.hasAttribute("hx-post")) return;
+    if (form.dataset.sent) { e.preventDefault(); return; }
+    form.dataset.sent = "1";
+    setTimeout(() => delete form.dataset.sent, 2000);
+  });
+  // A page that the browser kept as it was may show what is no longer so.
+  window.addEventListener("pageshow", (e) => { if (e.persisted) location.reload(); });
   document.addEventListener("change", (e) => {
     const all = e.target.dataset.all;
     if (all) for (const b of e.target.form.elements) if (b.name === all) b.checked = e.target.checked;
