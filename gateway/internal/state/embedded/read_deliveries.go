@@ -14,10 +14,17 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
-func cursor(p sortKey) string { return state.EncodeCursor(p.append([]byte{1})) }
+// The kinds of cursors: none is taken for that of another list.
+const (
+	deliveriesCursor byte = 1
+	eventsCursor     byte = 2
+)
 
-func readCursor(text string) (sortKey, error) {
-	b, err := state.DecodeCursor(text, 1)
+// cursor is the text of a place in a list; readCursor returns the place.
+func cursor(kind byte, p sortKey) string { return state.EncodeCursor(p.append([]byte{kind})) }
+
+func readCursor(kind byte, text string) (sortKey, error) {
+	b, err := state.DecodeCursor(text, kind)
 	if err != nil {
 		return sortKey{}, err
 	}
@@ -187,7 +194,7 @@ var listTables = [...]byte{tabWaiting, tabDead, tabHistory, tabFailures}
 func (m *merge) page(ctx context.Context) (page *state.Page[state.Delivery], err error) {
 	top := sortKey{at: math.MaxInt64, pos: math.MaxUint64}
 	if m.q.Cursor != "" {
-		if top, err = readCursor(m.q.Cursor); err != nil {
+		if top, err = readCursor(deliveriesCursor, m.q.Cursor); err != nil {
 			return nil, err
 		}
 	}
@@ -213,7 +220,7 @@ func (m *merge) page(ctx context.Context) (page *state.Page[state.Delivery], err
 			return page, err
 		}
 		if len(page.Items) == most || m.budget <= 0 {
-			page.Next = cursor(top)
+			page.Next = cursor(deliveriesCursor, top)
 			if len(page.Items) < most {
 				page.SearchedBackTo = fromNanos(top.at)
 			}
@@ -415,7 +422,7 @@ func (m *merge) eventPage(top sortKey) (*state.Page[state.Delivery], error) {
 		if len(page.Items) == most {
 			last := page.Items[most-1]
 			_, suffix, _ := state.SplitDeliveryID(last.ID)
-			page.Next = cursor(sortKey{nanos(last.Updated), pos, suffix})
+			page.Next = cursor(deliveriesCursor, sortKey{nanos(last.Updated), pos, suffix})
 			return page, nil
 		}
 		page.Items = append(page.Items, *d)

@@ -171,7 +171,7 @@ func (s *store) events(ctx context.Context, tenant string, q state.EventQuery) (
 	}
 	upper := prefixEnd(prefix)
 	if q.Cursor != "" {
-		at, err := readCursor(q.Cursor)
+		at, err := readCursor(eventsCursor, q.Cursor)
 		if err != nil {
 			return nil, err
 		}
@@ -250,7 +250,7 @@ func (s *store) events(ctx context.Context, tenant string, q state.EventQuery) (
 			if !it.Prev() {
 				return page, it.Error()
 			}
-			page.Next = cursor(at)
+			page.Next = cursor(eventsCursor, at)
 			if len(page.Items) < most {
 				page.SearchedBackTo = fromNanos(l.received)
 			}

@@ -238,6 +238,18 @@ var eventLists = []test{
 		}
 	}},
 	{name: "the cursor of another list is refused", run: func(s *suite) {
+		s.finished("a", "crm", state.Delivered)
+		s.finished("b", "crm", state.Delivered)
+		events, err := s.store().Events(s.ctx, acme, state.EventQuery{Limit: 1})
+		s.ok(err)
+		deliveries, err := s.store().Deliveries(s.ctx, acme, state.DeliveryQuery{Limit: 1})
+		s.ok(err)
+		if _, err := s.store().Events(s.ctx, acme, state.EventQuery{Cursor: deliveries.Next}); deliveries.Next == "" || !errors.Is(err, state.ErrCursor) {
+			s.Errorf("events with the cursor %q of deliveries: %v", deliveries.Next, err)
+		}
+		if _, err := s.store().Deliveries(s.ctx, acme, state.DeliveryQuery{Cursor: events.Next}); events.Next == "" || !errors.Is(err, state.ErrCursor) {
+			s.Errorf("deliveries with the cursor %q of events: %v", events.Next, err)
+		}
 		if _, err := s.store().Events(s.ctx, acme, state.EventQuery{Cursor: "nonsense!"}); !errors.Is(err, state.ErrCursor) {
 			s.Errorf("events: %v", err)
 		}
