@@ -219,7 +219,9 @@ func TestSessionEnds(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	for _, a := range []ask{
-		{path: "/console/t/acme/deliveries?state=dead&part=rows"}, {path: "/console/t/acme/?part=now"}, {path: "/portal/webhooks?part=rows"},
+		{path: "/console/t/acme/deliveries?state=dead&part=rows"},
+		{path: "/console/t/acme/?part=now"},
+		{path: "/portal/webhooks?part=rows"},
 		{method: "POST", path: "/console/t/acme/rules/low/edit?part=outcome", body: "text=x"},
 	} {
 		a.header = map[string]string{"Sec-Fetch-Site": "same-origin", "Content-Type": "application/x-www-form-urlencoded"}

@@ -31,7 +31,10 @@ func TestBigEventPages(t *testing.T) { //nolint:paralleltest // it measures allo
 		path       string
 		page, memo uint64
 	}{
-		{at, 300 << 10, 40 << 20}, {at + "?part=state", 100 << 10, 32 << 20}, {at + "?raw=all", 800 << 10, 40 << 20}, {at + "?raw=exact", 800 << 10, 40 << 20},
+		{at, 300 << 10, 40 << 20},
+		{at + "?part=state", 100 << 10, 32 << 20},
+		{at + "?raw=all", 800 << 10, 40 << 20},
+		{at + "?raw=exact", 800 << 10, 40 << 20},
 		{"/console/t/default/deliveries/" + outcome.Deliveries[0].ID, 300 << 10, 40 << 20},
 	} {
 		var before, after runtime.MemStats

@@ -14,8 +14,12 @@ func TestAskedEvents(t *testing.T) {
 		kind, text string
 		want       int
 	}{
-		{"rule", "when: nps_score <= 6\n", 1}, {"webhook", "url: https://hook.example.com/in\n", 2}, {"webhook", "events: [response.completed]\n", 1},
-		{"webhook", "events: [\"*\"]\n", 2}, {"rule", "events: [response.started]\n", 2}, {"connection", "slack: {}\n", 2},
+		{"rule", "when: nps_score <= 6\n", 1},
+		{"webhook", "url: https://hook.example.com/in\n", 2},
+		{"webhook", "events: [response.completed]\n", 1},
+		{"webhook", "events: [\"*\"]\n", 2},
+		{"rule", "events: [response.started]\n", 2},
+		{"connection", "slack: {}\n", 2},
 	} {
 		e := &editor{editable: editableOf(c.kind), Text: c.text}
 		if got := e.asked(all); len(got) != c.want {
