@@ -121,7 +121,11 @@ func (d documentPage) Attempt() *view.Attempt {
 func (p *Portal) showDocument(r *page.Request, k kind, name string, posted *documentPage, problem *page.Problem) error {
 	d := documentPage{visit: visited(r, problem), Kind: k.view()}
 	if err := r.Read(page.Path("/v1/"+k.many, name), nil, &d.documentView); err != nil {
-		return err
+		if posted == nil || posted.Sent == nil {
+			return err
+		}
+		d.Unread, d.Name, d.Sent = true, name, posted.Sent // the test was sent: what came of it is shown in any case
+		return r.Show("document", d)
 	}
 	d.Text, d.Version = indented(d.Spec), d.Setting.Version
 	if posted != nil {

@@ -111,6 +111,8 @@ type visit struct {
 	// May has the visitor's capabilities.
 	May     map[string]bool
 	Problem *page.Problem
+	// Unread: the page shows what an act answered, but the rest of it could not be read after the act.
+	Unread bool
 }
 
 func visited(r *page.Request, problem *page.Problem) visit {

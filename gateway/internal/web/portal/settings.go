@@ -97,10 +97,15 @@ func (p *Portal) showSecrets(r *page.Request, s secretsPage) error {
 	err := r.Together(
 		func() (err error) { s.Hook, err = p.readHead(r, name); return err },
 		func() error { return r.Read(page.Path("/v1/webhooks", name, "secrets"), nil, &list) })
-	if err != nil {
+	unread := err != nil && s.Made != "" // that is shown in any case: nobody can ask for it again
+	if err != nil && !unread {
 		return err
 	}
+	if unread {
+		s.Hook, list.Data = unreadHook(name), nil
+	}
 	s.visit, s.Secrets = visited(r, s.Problem), list.Data
+	s.Unread = unread
 	for i := range s.Secrets {
 		if s.Ending != nil && s.Secrets[i].ID == s.Ending.ID {
 			s.Ending = &s.Secrets[i]
@@ -172,10 +177,15 @@ func (p *Portal) showTest(r *page.Request, t testPage) error {
 	err := r.Together(
 		func() (err error) { t.Hook, err = p.readHead(r, r.Param("name")); return err },
 		func() error { return r.Read("/v1/event-types", nil, &types) })
-	if err != nil {
+	unread := err != nil && t.Sent != nil // the test was sent: what came of it is shown in any case
+	if err != nil && !unread {
 		return err
 	}
+	if unread {
+		t.Hook = unreadHook(r.Param("name"))
+	}
 	t.visit, t.Types = visited(r, t.Problem), types.Data
+	t.Unread = unread
 	return r.Show("test", &t)
 }
 

@@ -63,6 +63,9 @@ func newHook(w view.Webhook) hook {
 	return h
 }
 
+// unreadHook is a webhook of which no more is known than its name.
+func unreadHook(name string) hook { return newHook(view.Webhook{Setting: view.Setting{Name: name}}) }
+
 // host returns an address without its scheme and query.
 func host(address string) string {
 	_, rest, found := strings.Cut(address, "://")
