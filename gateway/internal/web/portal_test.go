@@ -89,6 +89,8 @@ func TestPortalWebhook(t *testing.T) {
 		t.Errorf("%s", one.Spec)
 	}
 	post(at+"/settings", change(version(get(at+"/settings", 200)), "Mine"), 303)
+	get(at+"/settings", 200, mask) // headers that are not sent stay
+	post(at+"/settings", change(version(get(at+"/settings", 200)), "Mine", "header-name", "", "header-value", mask), 303)
 	if again := get(at+"/settings", 200); strings.Contains(again.body, mask) {
 		t.Error("a header whose name was emptied is still there")
 	}
