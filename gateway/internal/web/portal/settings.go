@@ -2,6 +2,7 @@ package portal
 
 import (
 	"net/url"
+	"slices"
 	"strconv"
 
 	"github.com/gofiber/fiber/v2"
@@ -134,10 +135,12 @@ func (p *Portal) showSecrets(r *page.Request, s secretsPage) error {
 	}
 	s.visit, s.Secrets = visited(r, s.Problem), list.Data
 	s.Unread = unread
-	for i := range s.Secrets {
-		if s.Ending != nil && s.Secrets[i].ID == s.Ending.ID {
-			s.Ending = &s.Secrets[i]
+	if s.Ending != nil {
+		at := slices.IndexFunc(s.Secrets, func(each view.WebhookSecret) bool { return each.ID == s.Ending.ID })
+		if at < 0 {
+			return answer.NotFound("secret")
 		}
+		s.Ending = &s.Secrets[at]
 	}
 	return r.Show("secrets", s)
 }
