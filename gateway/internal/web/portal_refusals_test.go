@@ -30,6 +30,7 @@ func TestPortalRefusesDocuments(t *testing.T) {
 	for _, version := range []string{"", "abc", "0"} {
 		post("/rules/happy", form("version", version, "text", rule), 422, "which version", "What is there now", typed)
 	}
+	post("/rules/gone", form("version", "1", "text", rule), 404, "to make it again", typed, `action="/portal/new/rule"`, `value="gone"`)
 	post("/rules/happy", form("version", valueOf(t, stale.body, "version"), "text", `{"when": "nps_score >= 8", "send": ["crm"]}`), 303)
 }
 

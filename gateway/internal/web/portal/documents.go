@@ -124,9 +124,18 @@ func (d documentPage) Attempt() *view.Attempt {
 func (p *Portal) showDocument(r *page.Request, k kind, name string, posted *documentPage, problem *page.Problem) error {
 	d := documentPage{visit: visited(r, problem), Kind: k.view()}
 	if err := r.Read(page.Path("/v1/"+k.many, name), nil, &d.documentView); err != nil {
-		if posted == nil || posted.Sent == nil {
+		switch again := r.Refusal(err); {
+		case posted == nil || again == nil:
 			return err
+		case posted.Sent == nil: // what was typed stays
+			posted.Problem = problem
+			if isMissing(err) {
+				again.Detail = append(again.Detail, view.Detail{Msg: "to make it again, save what you typed", Type: view.NotFound})
+				posted.New, posted.Problem = true, again
+			}
+			return r.Show("document", *posted)
 		}
+		r.Status = 0
 		d.Unread, d.Name, d.Sent = true, name, posted.Sent // the test was sent: what came of it is shown in any case
 		return r.Show("document", d)
 	}
