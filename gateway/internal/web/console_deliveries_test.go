@@ -217,7 +217,7 @@ func TestDeliveryPage(t *testing.T) {
 	r.does(t, ask{path: page + lost + "/drop", header: who}, 200, "Drop 1 delivery?", lost)
 	r.does(t, ask{method: "POST", path: page + lost + "/drop", header: who}, 303)
 	// What cannot be done says why, on the same page.
-	r.does(t, ask{method: "POST", path: page + lost + "/drop", header: who}, 409, "Changed meanwhile", "Delivery to alarms")
+	r.does(t, ask{method: "POST", path: page + lost + "/drop", header: who}, 409, "Not possible now", "Delivery to alarms")
 	r.does(t, ask{method: "POST", path: page + lost + "/replay", header: who}, 303)
 	if s := r.deliveryState(t, lost); s != "waiting" {
 		t.Errorf("it is %s", s)

@@ -89,6 +89,8 @@ func TestPortalWebhook(t *testing.T) {
 		t.Errorf("%s", one.Spec)
 	}
 	post(at+"/settings", change(version(get(at+"/settings", 200)), "Mine"), 303)
+	get(at+"/settings", 200, mask) // headers that are not sent stay
+	post(at+"/settings", change(version(get(at+"/settings", 200)), "Mine", "header-name", "", "header-value", mask), 303)
 	if again := get(at+"/settings", 200); strings.Contains(again.body, mask) {
 		t.Error("a header whose name was emptied is still there")
 	}
@@ -114,14 +116,14 @@ func TestPortalWebhook(t *testing.T) {
 		t.Error("the last secret can be ended")
 	}
 
-	post(at+"/disable", "", 200, "Switch the webhook Mine off?", `name="sure"`)
+	post(at+"/disable", "", 200, "Switch the webhook <bdi>Mine</bdi> off?", `name="sure"`)
 	get(at, 200, "Switch off…")
 	post("/webhooks/nothing/disable", "", 404)
 	post(at+"/disable", form("sure", "1"), 303)
 	get(at, 200, "Switch on", ">off<")
 	post(at+"/enable", "", 303)
 	get(at, 200, "Switch off", "Mine")
-	post(at+"/delete", "", 200, "Delete the webhook Mine?", "No delivery waits for it")
+	post(at+"/delete", "", 200, "Delete the webhook <bdi>Mine</bdi>?", "No delivery waits for it")
 	get(at, 200)
 	post(at+"/delete", form("sure", "1"), 303)
 	get(at, 404)
@@ -151,7 +153,7 @@ func TestPortalDocuments(t *testing.T) {
 	post("/new/rule", form("name", "happy", "text", `{"when": "nps_score >= 9", "send": ["chat"]}`), 303)
 	r.does(t, ask{path: "/portal/rules", header: jo}, 200, "nps_score &gt;= 9", "happy")
 	post("/connections/chat/delete", "", 409, "rule/happy")
-	post("/rules/happy/switch", form("on", "0"), 200, "Switch the rule happy off?")
+	post("/rules/happy/switch", form("on", "0"), 200, "Switch the rule <bdi>happy</bdi> off?")
 	r.does(t, ask{path: "/portal/rules/happy", header: jo}, 200, "Switch off…")
 	post("/rules/nothing/switch", form("on", "0"), 404)
 	post("/rules/happy/switch", form("on", "0", "sure", "1"), 303)
@@ -221,8 +223,8 @@ func TestPortalOpened(t *testing.T) {
 	if strings.Contains(blocked.body, "has ended") {
 		t.Error(blocked.body)
 	}
-	for _, mark := range []string{"1", "https://evil.example/", "k1:AAAA"} {
-		if got := r.does(t, ask{path: "/portal/webhooks?opened=" + url.QueryEscape(mark)}, 401, "keeps no cookie"); strings.Contains(got.body, "href=\"http") {
+	for mark, says := range map[string]string{"1": "keeps no cookie", "https://evil.example/": "This link has ended", "k1:AAAA": "This link has ended"} {
+		if got := r.does(t, ask{path: "/portal/webhooks?opened=" + url.QueryEscape(mark)}, 401, says); strings.Contains(got.body, "href=\"http") {
 			t.Errorf("%s: %s", mark, got.body)
 		}
 	}
@@ -237,6 +239,7 @@ func TestPortalOpened(t *testing.T) {
 	// After its end, the session still says where there is another.
 	r.clock.Advance(time.Hour)
 	r.does(t, ask{path: "/portal/webhooks", header: jo}, 401, "This session has ended", again)
+	lacks(t, r.does(t, ask{path: at, header: jo}, 401, "This session has ended", again), "keeps no cookie")
 	r.does(t, ask{path: "/portal/webhooks"}, 401, "makes a new link")
 	r.does(t, ask{path: "/portal/open?k=nothing"}, 410, ">This link has ended</h1>")
 }

@@ -163,7 +163,7 @@ type Problem struct {
 }
 
 var problemTitles = map[int]string{
-	fiber.StatusForbidden: "Not allowed", fiber.StatusNotFound: "Not found", fiber.StatusConflict: "Changed meanwhile", fiber.StatusPreconditionFailed: "Changed meanwhile",
+	fiber.StatusForbidden: "Not allowed", fiber.StatusNotFound: "Not found", fiber.StatusConflict: "Not possible now", fiber.StatusPreconditionFailed: "Changed meanwhile",
 	fiber.StatusUnprocessableEntity: "Not possible as it is", fiber.StatusTooManyRequests: "Too many requests", fiber.StatusServiceUnavailable: "Not available now",
 	fiber.StatusGone: "Ended", fiber.StatusBadRequest: "Not understood", fiber.StatusUnauthorized: "Not signed in",
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/view"
+	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/gateway/internal/web/page"
 )
 
@@ -105,6 +106,8 @@ type documentPage struct {
 	// Text is the document in the form, Version that of the document which the form was filled from.
 	Text    string
 	Version uint64
+	// Now is the document as it is, where it is no longer the one that the form was filled from.
+	Now string
 	// Sent is a test with its first attempt; nil before.
 	Sent *view.Tested
 }
@@ -121,12 +124,29 @@ func (d documentPage) Attempt() *view.Attempt {
 func (p *Portal) showDocument(r *page.Request, k kind, name string, posted *documentPage, problem *page.Problem) error {
 	d := documentPage{visit: visited(r, problem), Kind: k.view()}
 	if err := r.Read(page.Path("/v1/"+k.many, name), nil, &d.documentView); err != nil {
-		return err
+		switch again := r.Refusal(err); {
+		case posted == nil || again == nil:
+			return err
+		case posted.Sent == nil: // what was typed stays
+			posted.Problem = problem
+			if isMissing(err) {
+				again.Detail = append(again.Detail, view.Detail{Msg: "to make it again, save what you typed", Type: view.NotFound})
+				posted.New, posted.Problem = true, again
+			}
+			return r.Show("document", *posted)
+		}
+		r.Status = 0
+		d.Unread, d.Name, d.Sent = true, name, posted.Sent // the test was sent: what came of it is shown in any case
+		return r.Show("document", d)
 	}
 	d.Text, d.Version = indented(d.Spec), d.Setting.Version
 	if posted != nil {
 		d.Sent = posted.Sent
-		if posted.Text != "" {
+		switch {
+		case posted.Sent != nil:
+		case posted.Version == 0: // who saves once more has seen what is there now
+			d.Now, d.Text = d.Text, posted.Text
+		default:
 			d.Text, d.Version = posted.Text, posted.Version
 		}
 	}
@@ -145,17 +165,37 @@ func (p *Portal) saveDocument(r *page.Request, k kind, name string) error {
 	}
 	posted := documentPage{visit: visited(r, nil), Kind: k.view(), New: isNew, Text: form.Get("text")}
 	posted.Name = name
-	posted.Version, _ = strconv.ParseUint(form.Get("version"), 10, 64) // 0 is no version
-	ask := page.Ask{Method: fiber.MethodPut, Path: page.Path("/v1/"+k.many, name), Raw: []byte(posted.Text), Type: fiber.MIMEApplicationJSON, NewOnly: isNew}
-	if posted.Version > 0 {
-		ask.Match = strconv.FormatUint(posted.Version, 10)
+	var refused error
+	switch known := false; {
+	case isNew && (name == "" || name == "." || name == ".."): // the path would be another one
+		refused = answer.Invalid("give it a name: lower-case letters, digits, _ and -")
+	case !isNew:
+		if posted.Version, known = versionOf(form); !known {
+			refused = answer.Invalid(unknownVersion)
+		}
 	}
-	if _, err := r.Ask(ask); err != nil {
-		problem := r.Refusal(err)
+	if refused == nil {
+		ask := page.Ask{Method: fiber.MethodPut, Path: page.Path("/v1/"+k.many, name), Raw: []byte(posted.Text), Type: fiber.MIMEApplicationJSON, NewOnly: isNew}
+		if !isNew {
+			ask.Match = strconv.FormatUint(posted.Version, 10)
+		}
+		_, refused = r.Ask(ask)
+	}
+	if refused != nil {
+		problem := r.Refusal(refused)
+		if problem == nil {
+			return refused
+		}
+		stale := problem.Status == fiber.StatusPreconditionFailed
 		switch {
-		case problem == nil:
-			return err
-		case isNew:
+		case stale && isNew:
+			problem.Title = "The name is taken"
+			problem.Detail = []view.Detail{{Msg: "there is a " + k.one + " `" + name + "` already: choose another name", Type: view.Conflict}}
+		case stale:
+			posted.Version = 0
+			problem.Detail = []view.Detail{{Msg: "somebody else has saved this " + k.one + " since you opened it, and nothing of yours is saved yet", Type: view.Conflict}}
+		}
+		if isNew {
 			posted.Problem = problem
 			return r.Show("document", posted)
 		}

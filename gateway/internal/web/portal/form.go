@@ -1,12 +1,12 @@
 package portal
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"maps"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -51,7 +51,13 @@ type hookForm struct {
 	Body    string
 	Headers []headerField
 	// Version is that of the document which the form was filled from.
-	Version uint64
+	Version uint64 `json:"-"`
+}
+
+// Text is the form as readOpened reads it.
+func (f hookForm) Text() (string, error) {
+	text, err := json.Marshal(f)
+	return string(text), err
 }
 
 // headerField is a header. The value of one that is kept is a mask, which means the value as it is.
@@ -83,26 +89,142 @@ func formOf(w *view.Webhook) hookForm {
 	return f
 }
 
-// maxHeaders bounds the headers of a form.
-const maxHeaders = 30
-
-// readForm reads the form as it was posted.
-func readForm(values url.Values) hookForm {
-	f := hookForm{
-		URL: strings.TrimSpace(values.Get("url")), Title: strings.TrimSpace(values.Get("title")), All: values.Get("which") != "some",
-		Events: map[string]bool{}, Body: values.Get("body"),
+// readOpened returns the form as it was when it was opened, as the posted form says; without that, it is otherwise.
+func readOpened(values url.Values, otherwise hookForm) (hookForm, error) {
+	text := values.Get("opened")
+	if text == "" {
+		return otherwise, nil
 	}
-	f.Version, _ = strconv.ParseUint(values.Get("version"), 10, 64) // 0 is no version
+	var f hookForm
+	if err := json.Unmarshal([]byte(text), &f); err != nil {
+		return otherwise, errors.New("the form is damaged: look at each field, and save again")
+	}
+	return f, nil
+}
+
+// readForm reads the form as it was posted. A field that was not sent stays as it was. The faults are what cannot be read of it.
+func readForm(values url.Values, was *hookForm) (f hookForm, faults []view.Detail) {
+	fault := func(msg string) { faults = append(faults, view.Detail{Msg: msg, Type: view.Validation}) }
+	f = hookForm{URL: was.URL, Title: was.Title, All: was.All, Events: map[string]bool{}, Body: cmp.Or(values.Get("body"), was.Body)}
+	if values.Has("url") {
+		f.URL = strings.TrimSpace(values.Get("url"))
+	}
+	if values.Has("title") {
+		f.Title = strings.TrimSpace(values.Get("title"))
+	}
 	for _, each := range values["event"] {
 		f.Events[each] = true
 	}
-	texts := values["header-value"]
-	for i, name := range values["header-name"] {
-		if name = strings.TrimSpace(name); name != "" && i < len(texts) && len(f.Headers) < maxHeaders {
-			f.Headers = append(f.Headers, headerField{name, texts[i]})
+	switch which := values.Get("which"); {
+	case which == "all" || which == "some":
+		f.All = which == "all"
+	case which != "" || len(f.Events) > 0:
+		fault("choose all events, or only some")
+	default:
+		f.Events = was.Events
+	}
+	names, texts := values["header-name"], values["header-value"]
+	if len(names) != len(texts) {
+		fault("the headers are incomplete: each has a name and a value")
+	}
+	if len(names) == 0 && len(texts) == 0 {
+		f.Headers = was.Headers
+	}
+	seen := map[string]bool{}
+	for i := range max(len(names), len(texts)) {
+		var h headerField
+		if i < len(names) {
+			h.Name = strings.TrimSpace(names[i])
+		}
+		if i < len(texts) {
+			h.Value = texts[i]
+		}
+		switch key := strings.ToLower(h.Name); {
+		case h.Name == "" && (h.Value == "" || slices.ContainsFunc(was.Headers, func(old headerField) bool { return old.Value == h.Value })):
+			continue // an empty row, or a header that is removed
+		case h.Name == "":
+			fault("a header has a value but no name")
+		case seen[key]:
+			fault("the header " + h.Name + " is there twice")
+		default:
+			seen[key] = true
+		}
+		f.Headers = append(f.Headers, h)
+	}
+	return f, faults
+}
+
+// change is what somebody else changed while the form was open.
+type change struct {
+	// Words are `Address is now`, with Now behind it; empty: the words say all.
+	Words, Now string
+	// Kept: the visitor has changed it too, and saving puts that in its place.
+	Kept bool
+}
+
+// rebase brings the form, which was opened as was, to the settings as they are now: what the visitor did not touch is taken over. It returns
+// what has changed. body is the word for the present form of what is sent.
+func (f *hookForm) rebase(was, now *hookForm, body string) []change {
+	var changes []change
+	differs := func(name, before, typed, present, shown string, take func()) {
+		switch {
+		case present == before || typed == present:
+		case typed == before:
+			take()
+			changes = append(changes, change{name + " is now", cmp.Or(shown, "empty"), false})
+		default:
+			changes = append(changes, change{name + " is now", cmp.Or(shown, "empty"), true})
 		}
 	}
-	return f
+	differs("Title", was.Title, f.Title, now.Title, now.Title, func() { f.Title = now.Title })
+	differs("Address", was.URL, f.URL, now.URL, now.URL, func() { f.URL = now.URL })
+	list := func(each *hookForm) string { return strings.Join(each.events(), ", ") }
+	shown := list(now)
+	if now.All {
+		shown = "all"
+	}
+	differs("The choice of events", list(was), list(f), list(now), shown, func() { f.All, f.Events = now.All, now.Events })
+	differs("Body", was.Body, f.Body, now.Body, body, func() { f.Body = now.Body })
+
+	before, typed, present := headersOf(was), headersOf(f), headersOf(now)
+	names := map[string]bool{}
+	for _, each := range []map[string]string{before, present} {
+		for name := range each {
+			names[name] = true
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		old, had := before[name]
+		mine, have := typed[name]
+		other, has := present[name]
+		if had == has && old == other || have == has && mine == other {
+			continue
+		}
+		c := change{Words: "The header " + name + " has another value now", Kept: had != have || old != mine}
+		switch {
+		case !has:
+			c.Words = "The header " + name + " is removed"
+		case !had:
+			c.Words = "The header " + name + " is new"
+		}
+		if !c.Kept {
+			f.Headers = slices.DeleteFunc(slices.Clone(f.Headers), func(h headerField) bool { return h.Name == name })
+			if has {
+				f.Headers = append(f.Headers, headerField{name, other})
+			}
+		}
+		changes = append(changes, c)
+	}
+	return changes
+}
+
+// headersOf are the values of a form's headers, by their names.
+func headersOf(f *hookForm) map[string]string {
+	values := map[string]string{}
+	for _, h := range f.Headers {
+		values[h.Name] = h.Value
+	}
+	return values
 }
 
 // events are those of the form, as a document has them.

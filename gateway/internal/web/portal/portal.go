@@ -9,6 +9,7 @@ import (
 	"embed"
 	"errors"
 	"log/slog"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -111,6 +112,8 @@ type visit struct {
 	// May has the visitor's capabilities.
 	May     map[string]bool
 	Problem *page.Problem
+	// Unread: the page shows what an act answered, but the rest of it could not be read after the act.
+	Unread bool
 }
 
 func visited(r *page.Request, problem *page.Problem) visit {
@@ -146,10 +149,14 @@ func (p *Portal) menu(r *page.Request) []page.Item {
 	return menu
 }
 
-// home leads to the first page that the link allows.
+// home leads to the first page that the link allows. One that only replays has no list: it asks for the name of a webhook, which is `webhook`
+// in the address.
 func (p *Portal) home(r *page.Request) error {
 	for _, item := range p.menu(r) {
 		return r.See(item.Path, "")
+	}
+	if name := strings.TrimSpace(r.Query("webhook")); name != "" && can(r, access.CanReplay) {
+		return r.See("/webhooks/"+url.PathEscape(name)+"/recover", "")
 	}
 	return r.Show("nothing", visited(r, nil))
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/view"
+	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/gateway/internal/web/page"
 )
 
@@ -49,7 +50,24 @@ func (p *Portal) newRecovery(r *page.Request, since string, problem *page.Proble
 }
 
 func (p *Portal) recovery(r *page.Request) error {
+	if err := isThere(r, r.Param("name")); err != nil {
+		return err
+	}
 	return r.Show("recover", p.newRecovery(r, r.Query("since"), nil))
+}
+
+// isThere returns the error of a webhook that is not there. A visitor who may only replay cannot read one: a recovery without a time is
+// refused for that only where there is the webhook.
+func isThere(r *page.Request, name string) error {
+	path := page.Path("/v1/webhooks", name)
+	if can(r, access.CanWebhooks) {
+		return r.Read(path, nil, &view.Webhook{})
+	}
+	_, err := r.Ask(page.Ask{Method: fiber.MethodPost, Path: path + "/recover", Body: view.RecoverRequest{DryRun: true}, DryRun: true})
+	if problem := answer.FromError(err); err != nil && problem.Status != fiber.StatusUnprocessableEntity {
+		return err
+	}
+	return nil
 }
 
 // recover counts what has failed since a time or, where that was seen, sends it again.
@@ -64,7 +82,7 @@ func (p *Portal) recover(r *page.Request) error {
 	}
 	name, sure := r.Param("name"), form.Get("sure") == "1"
 	ask := page.Ask{Method: fiber.MethodPost, Path: page.Path("/v1/webhooks", name, "recover"), Body: view.RecoverRequest{Since: since, DryRun: !sure}}
-	answer, err := r.Ask(ask)
+	answered, err := r.Ask(ask)
 	if err != nil {
 		if problem := r.Refusal(err); problem != nil && problem.Status != fiber.StatusNotFound {
 			return r.Show("recover", p.newRecovery(r, since, problem))
@@ -73,14 +91,14 @@ func (p *Portal) recover(r *page.Request) error {
 	}
 	if !sure {
 		v, would := p.newRecovery(r, since, nil), view.WouldReplay{}
-		if err := answer.Decode(&would); err != nil {
+		if err := answered.Decode(&would); err != nil {
 			return err
 		}
 		v.Would = &would.Would
 		return r.Show("recover", v)
 	}
 	var job view.Job
-	if err := answer.Decode(&job); err != nil {
+	if err := answered.Decode(&job); err != nil {
 		return err
 	}
 	to, note := "/deliveries?destination="+url.QueryEscape(name), "The failed deliveries are sent again, one after another."

@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"strings"
@@ -10,11 +11,15 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/page"
+	"github.com/surveygate/surveygate/gateway/internal/web/route"
 )
 
 // openedMark is the parameter of the page that an opened link leads to. It is there for a browser that keeps no cookie: without a session,
 // but with the mark, the page says so in place of that the session has ended.
 const openedMark = "opened"
+
+// plainMark is the mark of a link that does not say where there is another; that of any other link has this sealed.
+const plainMark = "1"
 
 // ended is what a visitor without a session is shown.
 type ended struct {
@@ -28,12 +33,14 @@ type ended struct {
 
 func (p *Portal) ended(r *page.Request) error {
 	r.Status = fiber.StatusUnauthorized
-	e := ended{Sent: r.Ctx.Method() == fiber.MethodPost, Again: p.Callers.PortalAgain(&r.Ctx.Request().Header)}
+	h := &r.Ctx.Request().Header
+	e := ended{Sent: r.Ctx.Method() == fiber.MethodPost, Again: p.Callers.PortalAgain(h)}
 	if mark := r.Query(openedMark); mark != "" {
-		e.Blocked = true
-		if again := p.Callers.Sessions.OpenAgain(mark); again != "" {
-			e.Again = again
-		}
+		again := p.Callers.Sessions.OpenAgain(mark)
+		e.Again = cmp.Or(again, e.Again)
+		kept := len(h.Cookie(route.PortalCookieName)) > 0 || p.Callers.PortalSession(h) != nil // the cookie came back, but counts no longer
+		e.Blocked = !kept && (again != "" || mark == plainMark)
+		e.Link = !e.Blocked && e.Again == ""
 	}
 	return r.Show("ended", e)
 }

@@ -2,12 +2,14 @@ package portal
 
 import (
 	"net/url"
+	"slices"
 	"strconv"
 
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/view"
+	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/gateway/internal/web/page"
 )
 
@@ -23,23 +25,33 @@ func (p *Portal) mountSettings() {
 
 type settingsPage struct {
 	visit
-	Hook   hook
-	Form   hookForm
-	Choice []eventChoice
-	Bodies []struct{ Value, Words string }
+	Hook hook
+	Form hookForm
+	// Opened is the form as it was when it was opened.
+	Opened hookForm
+	// Stale: the settings are no longer those that the form was opened with. Changes are what is different now.
+	Stale   bool
+	Changes []change
+	Choice  []eventChoice
+	Bodies  []struct{ Value, Words string }
 }
 
 func (p *Portal) settings(r *page.Request) error { return p.showSettings(r, nil, nil) }
 
 // showSettings shows the form: as it was posted, where something was refused.
-func (p *Portal) showSettings(r *page.Request, posted *hookForm, problem *page.Problem) error {
+func (p *Portal) showSettings(r *page.Request, posted *settingsPage, problem *page.Problem) error {
 	h, err := p.readHead(r, r.Param("name"))
 	if err != nil {
 		return err
 	}
-	s := settingsPage{visit: visited(r, problem), Hook: h, Form: formOf(&h.Webhook), Bodies: bodies}
+	now := formOf(&h.Webhook)
+	s := settingsPage{visit: visited(r, problem), Hook: h, Form: now, Opened: now, Bodies: bodies}
 	if posted != nil {
-		s.Form = *posted
+		s.Form, s.Opened, s.Stale = posted.Form, posted.Opened, posted.Stale
+		if s.Stale {
+			s.Changes = s.Form.rebase(&s.Opened, &now, h.Body)
+			s.Opened, s.Form.Version = now, now.Version // who saves once more has seen that
+		}
 	}
 	if s.Choice, err = p.choices(r, &s.Form); err != nil {
 		return err
@@ -53,31 +65,48 @@ func (p *Portal) changeSettings(r *page.Request) error {
 	if err != nil {
 		return err
 	}
-	form := readForm(values)
 	var w view.Webhook
 	if err := r.Read(page.Path("/v1/webhooks", name), nil, &w); err != nil {
 		return err
 	}
-	was := formOf(&w)
-	if form.Body == "" {
-		form.Body = was.Body
+	var s settingsPage
+	var damaged error
+	s.Opened, damaged = readOpened(values, formOf(&w))
+	var faults []view.Detail
+	s.Form, faults = readForm(values, &s.Opened)
+	var known bool
+	if s.Form.Version, known = versionOf(values); !known || damaged != nil {
+		s.Stale = true
+		msg := unknownVersion
+		if damaged != nil {
+			msg = damaged.Error()
+		}
+		faults = append(faults, view.Detail{Msg: msg, Type: view.Validation})
 	}
-	patch := form.patch(&was)
-	ask := page.Ask{Method: fiber.MethodPatch, Path: page.Path("/v1/webhooks", name), Body: patch}
-	if form.Version > 0 {
-		ask.Match = strconv.FormatUint(form.Version, 10)
+	if len(faults) > 0 {
+		return p.showSettings(r, &s, r.Refusal(&answer.Problem{Status: fiber.StatusUnprocessableEntity, Detail: faults}))
 	}
+	ask := page.Ask{Method: fiber.MethodPatch, Path: page.Path("/v1/webhooks", name), Body: s.Form.patch(&s.Opened), Match: strconv.FormatUint(s.Form.Version, 10)}
 	if _, err := r.Ask(ask); err != nil {
 		if problem := r.Refusal(err); problem != nil && problem.Status != fiber.StatusNotFound {
-			if problem.Status == fiber.StatusPreconditionFailed {
-				form.Version = w.Version // who saves once more has seen that
+			if s.Stale = problem.Status == fiber.StatusPreconditionFailed; s.Stale {
+				problem.Detail = []view.Detail{{Msg: "somebody else has saved these settings since you opened them, and nothing of yours is saved yet", Type: view.Conflict}}
 			}
-			return p.showSettings(r, &form, problem)
+			return p.showSettings(r, &s, problem)
 		}
 		return err
 	}
 	return r.See("/webhooks/"+url.PathEscape(name)+"/settings", "The settings are saved.")
 }
+
+// versionOf returns the version that a form was filled from; known: the form says one.
+func versionOf(values url.Values) (version uint64, known bool) {
+	version, err := strconv.ParseUint(values.Get("version"), 10, 64)
+	return version, err == nil && version > 0
+}
+
+// unknownVersion is what a form is refused with that does not say what it was filled from.
+const unknownVersion = "the form does not say which version of the settings it changes: compare it with what is there now, and save again"
 
 type secretsPage struct {
 	visit
@@ -97,14 +126,21 @@ func (p *Portal) showSecrets(r *page.Request, s secretsPage) error {
 	err := r.Together(
 		func() (err error) { s.Hook, err = p.readHead(r, name); return err },
 		func() error { return r.Read(page.Path("/v1/webhooks", name, "secrets"), nil, &list) })
-	if err != nil {
+	unread := err != nil && s.Made != "" // that is shown in any case: nobody can ask for it again
+	if err != nil && !unread {
 		return err
 	}
+	if unread {
+		s.Hook, list.Data = unreadHook(name), nil
+	}
 	s.visit, s.Secrets = visited(r, s.Problem), list.Data
-	for i := range s.Secrets {
-		if s.Ending != nil && s.Secrets[i].ID == s.Ending.ID {
-			s.Ending = &s.Secrets[i]
+	s.Unread = unread
+	if s.Ending != nil {
+		at := slices.IndexFunc(s.Secrets, func(each view.WebhookSecret) bool { return each.ID == s.Ending.ID })
+		if at < 0 {
+			return answer.NotFound("secret")
 		}
+		s.Ending = &s.Secrets[at]
 	}
 	return r.Show("secrets", s)
 }
@@ -172,10 +208,15 @@ func (p *Portal) showTest(r *page.Request, t testPage) error {
 	err := r.Together(
 		func() (err error) { t.Hook, err = p.readHead(r, r.Param("name")); return err },
 		func() error { return r.Read("/v1/event-types", nil, &types) })
-	if err != nil {
+	unread := err != nil && t.Sent != nil // the test was sent: what came of it is shown in any case
+	if err != nil && !unread {
 		return err
 	}
+	if unread {
+		t.Hook = unreadHook(r.Param("name"))
+	}
 	t.visit, t.Types = visited(r, t.Problem), types.Data
+	t.Unread = unread
 	return r.Show("test", &t)
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/view"
+	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/gateway/internal/web/chart"
 	"github.com/surveygate/surveygate/gateway/internal/web/page"
 )
@@ -62,6 +63,9 @@ func newHook(w view.Webhook) hook {
 	}
 	return h
 }
+
+// unreadHook is a webhook of which no more is known than its name.
+func unreadHook(name string) hook { return newHook(view.Webhook{Setting: view.Setting{Name: name}}) }
 
 // host returns an address without its scheme and query.
 func host(address string) string {
@@ -183,9 +187,11 @@ func (p *Portal) makeWebhook(r *page.Request) error {
 	if err != nil {
 		return err
 	}
-	form := readForm(values)
+	form, faults := readForm(values, &hookForm{All: true})
+	if len(faults) > 0 {
+		return p.showNew(r, form, r.Refusal(&answer.Problem{Status: fiber.StatusUnprocessableEntity, Detail: faults}))
+	}
 	spec := form.patch(&hookForm{})
-	delete(spec, "headers")
 	spec["url"] = form.URL
 	spec["events"] = form.events()
 	spec["body"] = "event" // what the pages about event types show
