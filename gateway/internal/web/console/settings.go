@@ -70,6 +70,8 @@ type tokens struct {
 	Form    tokenForm
 	Made    *view.MadeToken
 	Problem *page.Problem
+	// Unread says why the list is left out.
+	Unread *page.Problem
 }
 
 type tokenForm struct {
@@ -80,7 +82,10 @@ type tokenForm struct {
 func (c *Console) showTokens(r *page.Request, t tokens) error {
 	t.May, t.Here = mayOf(r), r.Base()+"/settings/tokens?"
 	if err := r.Read("/v1/tokens", url.Values{"limit": {"100"}, "cursor": {r.Query("cursor")}}, &t.List); err != nil {
-		return err
+		beside := t.Made != nil || t.Problem != nil || t.May.Admin && !r.May(access.Read)
+		if t.Unread = leftOut(err); !beside {
+			return err
+		}
 	}
 	return r.Show("tokens", t)
 }
@@ -169,6 +174,8 @@ type links struct {
 	Form    view.NewPortalLink
 	Made    *view.MadePortalLink
 	Problem *page.Problem
+	// Unread says why the list is left out.
+	Unread *page.Problem
 }
 
 func (c *Console) showLinks(r *page.Request, l links) error {
@@ -177,7 +184,9 @@ func (c *Console) showLinks(r *page.Request, l links) error {
 		return r.Show("links", l)
 	}
 	if err := r.Read(page.Path("/v1/tenants", r.Tenant)+"/portal-links", url.Values{"limit": {"100"}, "cursor": {r.Query("cursor")}}, &l.List); err != nil {
-		return err
+		if l.Unread = leftOut(err); l.Made == nil && l.Problem == nil {
+			return err
+		}
 	}
 	return r.Show("links", l)
 }
