@@ -1,11 +1,14 @@
 package web
 
 import (
+	"html"
 	"net/url"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/web/route"
 )
 
@@ -55,4 +58,45 @@ func TestSecretIsShownWithoutReads(t *testing.T) {
 	if strings.Contains(got.body, `id="problem"`) {
 		t.Error(got.body)
 	}
+}
+
+// TestFilterThatCannotBeRead: what the list refuses is refused where many are replayed or dropped, in the same words; nothing is left out of
+// filters without a word.
+func TestFilterThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for _, response := range []string{"r1", "r2"} {
+		r.accept(t, pollqr(response, 3))
+		r.decide(t, state.Dead)
+	}
+	r.clock.Advance(time.Minute)
+	who := r.visitor(t, everyToken)
+	const flag = "this is true or false"
+	for _, value := range []string{"1", "yes", "True"} {
+		filter := "destination=alarms&state=dead&failed=" + value
+		r.visits(t, who, "/deliveries?"+filter, 422, flag)
+		for _, path := range []string{"/deliveries/drop", "/deliveries/replay"} {
+			lacks(t, r.visits(t, who, path+"?"+filter, 422, flag), "2 deliveries")
+			r.sends(t, who, path, url.Values{"query": {filter}, "reason": {"typed before"}}, 422, flag, `value="typed before"`)
+		}
+		r.visits(t, who, "/replays/new?count=1&"+filter, 422, flag)
+		r.visits(t, who, "/replays/new?"+filter, 422, flag)
+		r.sends(t, who, "/replays/new", url.Values{"destination": {"alarms"}, "state": {"dead"}, "failed": {value}}, 422, flag)
+	}
+	r.visits(t, who, "/deliveries/drop?destination=alarms&state=dead&failed=false", 200, "Drop 2 deliveries?")
+	for _, path := range []string{"/deliveries/drop", "/deliveries/replay"} {
+		for _, query := range []string{"destination=alarms&state=dead&since=%zz", "destination=alarms;x&state=dead"} {
+			got := r.sends(t, who, path, url.Values{"query": {query}, "reason": {"typed before"}, "rate": {"7/s"}}, 422, "cannot be read", `value="typed before"`)
+			if typed := html.UnescapeString(valueOf(t, got.body, "query")); typed != query {
+				t.Errorf("%s has %q, not %q", path, typed, query)
+			}
+		}
+	}
+	r.sends(t, who, "/replays/new", url.Values{"destination": {"alarms"}, "events": {" , "}}, 422, "no id of an event", `value="alarms"`, "> , </textarea>")
+	r.visits(t, who, "/replays/new?count=1&destination=alarms&events=%2C", 422, "no id of an event")
+	if ids := r.replayed(t, "default"); len(ids) > 0 {
+		t.Errorf("replayed are %v", ids)
+	}
+	r.does(t, ask{path: "/v1/replays", token: everyToken}, 200, `"data":[]`)
+	r.does(t, ask{path: "/v1/drops", token: everyToken}, 200, `"data":[]`)
 }
