@@ -100,3 +100,40 @@ func TestFilterThatCannotBeRead(t *testing.T) {
 	r.does(t, ask{path: "/v1/replays", token: everyToken}, 200, `"data":[]`)
 	r.does(t, ask{path: "/v1/drops", token: everyToken}, 200, `"data":[]`)
 }
+
+// TestEditorKeepsText: whichever question of the editor is refused, the text is shown as it was typed, with what was refused.
+func TestEditorKeepsText(t *testing.T) {
+	t.Parallel()
+	const mine = "# typed for an hour\nwhen: nps_score <= 5\nsend: [alarms]\n"
+	kept := 0
+	for reads := range 7 {
+		r := refusesReads(t, 10)
+		r.does(t, ask{method: "PUT", path: "/v1/rules/low", token: adminToken, body: `{"when": "nps_score <= 6", "send": ["alarms"]}`}, 201)
+		for _, path := range []string{"/rules/low/edit", "/new/rule"} {
+			for _, do := range []string{"try", "save"} {
+				who := r.visitor(t, r.makeToken(t, operatorToken, "default", `{"name":"editor`+strings.ToLower(do+path[1:4])+`","scopes":["read","settings"]}`))
+				for range 10 - reads {
+					r.does(t, ask{path: "/v1/rules", header: who}, 200)
+				}
+				body := url.Values{"kind": {"rule"}, "do": {do}, "version": {"1"}, "text": {mine}, "name": {"other"}}
+				if path == "/new/rule" {
+					body.Del("version")
+				}
+				got := r.ask(t, ask{method: "POST", path: "/console/t/default" + path, header: who, body: body.Encode()})
+				switch got.status {
+				case 303, 200, 412:
+				case 429:
+					kept++
+					if !strings.Contains(got.body, "# typed for an hour") || !strings.Contains(got.body, "wait a second, and send it again") || strings.Contains(got.body, "It was deleted") {
+						t.Errorf("%s %s after %d reads: %s", do, path, reads, got.body)
+					}
+				default:
+					t.Errorf("%s %s after %d reads: %d", do, path, reads, got.status)
+				}
+			}
+		}
+	}
+	if kept < 4 {
+		t.Errorf("only %d were refused", kept)
+	}
+}
