@@ -4,6 +4,7 @@ import (
 	"html"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -136,4 +137,41 @@ func TestEditorKeepsText(t *testing.T) {
 	if kept < 4 {
 		t.Errorf("only %d were refused", kept)
 	}
+}
+
+// TestRefusedListSaysNothingElse: a list that is refused says why, and does not say that there is nothing.
+func TestRefusedListSaysNothingElse(t *testing.T) {
+	t.Parallel()
+	lists := []string{
+		"/deliveries", "/deliveries?state=dead", "/deliveries?destination=nosuch", "/deliveries?q=jo", "/events", "/events?source=pollqr", "/events?q=jo", "/destinations", "/sources", "/rules",
+		"/surveys", "/replays", "/drops", "/settings/tokens", "/settings/links", "/settings/audit", "/settings/audit?of=rule/low", "/destinations?q=x", "/sources?q=x", "/rules?q=x", "/surveys?q=x",
+	}
+	refused := func(r *rig, who map[string]string, path string, want ...int) {
+		t.Helper()
+		got := r.ask(t, ask{path: path, header: who})
+		if !slices.Contains(want, got.status) {
+			t.Errorf("%s: %d", path, got.status)
+		}
+		if got.status >= 400 && strings.Contains(got.body, `class="empty"`) {
+			t.Errorf("%s says that there is nothing: %s", path, got.body)
+		}
+	}
+	r, slow := newRig(t), refusesReads(t, 1)
+	admin, late := r.visitor(t, operatorToken), slow.visitor(t, operatorToken)
+	only := r.visitor(t, publishToken)
+	slow.does(t, ask{path: "/v1/rules", header: late}, 200)
+	for _, path := range lists {
+		with := "?"
+		if strings.Contains(path, "?") {
+			with = "&"
+		}
+		page := "/console/t/default" + path
+		if !strings.Contains(path, "q=jo") { // a search has one page
+			refused(r, admin, page+with+"cursor=abc", 400, 404, 422)
+		}
+		refused(r, only, page, 403, 200)
+		refused(slow, late, page, 429)
+	}
+	refused(r, admin, "/console/tenants?cursor=abc", 400, 422)
+	refused(slow, late, "/console/tenants", 429)
 }
