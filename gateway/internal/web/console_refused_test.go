@@ -175,3 +175,14 @@ func TestRefusedListSaysNothingElse(t *testing.T) {
 	refused(r, admin, "/console/tenants?cursor=abc", 400, 422)
 	refused(slow, late, "/console/tenants", 429)
 }
+
+// TestDropIsOfWhatCanBeDropped: the page that drops one delivery asks about one that is there and can be dropped.
+func TestDropIsOfWhatCanBeDropped(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	open, done := r.decideOne(t, "r1", 3, dead), r.decideOne(t, "r2", 3, delivered)
+	who := r.visitor(t, everyToken)
+	r.visits(t, who, "/deliveries/"+open+"/drop", 200, "Drop 1 delivery?", ">Drop it</button>")
+	lacks(t, r.visits(t, who, "/deliveries/"+done+"/drop", 200, "The delivery is delivered"), "Drop it", "Drop 1 delivery?")
+	lacks(t, r.visits(t, who, "/deliveries/dl_nosuch/drop", 404, "Not found"), "Drop it")
+}
