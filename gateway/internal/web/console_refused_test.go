@@ -186,3 +186,43 @@ func TestDropIsOfWhatCanBeDropped(t *testing.T) {
 	lacks(t, r.visits(t, who, "/deliveries/"+done+"/drop", 200, "The delivery is delivered"), "Drop it", "Drop 1 delivery?")
 	lacks(t, r.visits(t, who, "/deliveries/dl_nosuch/drop", 404, "Not found"), "Drop it")
 }
+
+// TestSessionWithoutRead: each session begins on a page that works for it, its menu has no other, and a refusal names the scope and leads on.
+func TestSessionWithoutRead(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	menu := regexp.MustCompile(`(?s)<nav aria-label="Pages">.*?</nav>`)
+	href := regexp.MustCompile(`href="([^"]+)"`)
+	for _, scope := range []string{"admin", "settings", "publish", "write", "secrets"} {
+		who := r.visitor(t, r.makeToken(t, operatorToken, "default", `{"name":"only-`+scope+`","scopes":["`+scope+`"]}`))
+		follow := func(path string) (string, told) {
+			for range 5 {
+				got := r.ask(t, ask{path: path, header: who})
+				if got.status != 303 {
+					return path, got
+				}
+				path = got.header.Get("Location")
+			}
+			return path, told{}
+		}
+		at, first := follow("/console/")
+		if first.status != 200 {
+			t.Fatalf("%s begins at %s: %d %s", scope, at, first.status, first.body)
+		}
+		for _, link := range href.FindAllStringSubmatch(menu.FindString(first.body), -1) {
+			if at, got := follow(link[1]); got.status != 200 {
+				t.Errorf("%s: the menu leads to %s: %d", scope, at, got.status)
+			}
+		}
+		got := r.visits(t, who, "/deliveries/dl_none", 403, "<code>read</code>", "Go to Settings")
+		lacks(t, got, "Go to the overview", ">Deliveries</a>")
+	}
+	who := r.visitor(t, r.makeToken(t, operatorToken, "default", `{"name":"writes-rules","scopes":["settings"]}`))
+	r.visits(t, who, "/settings/gateway", 200, "/new/rule")
+	r.visits(t, who, "/new/rule", 200, ">Save</button>")
+	saved := r.sends(t, who, "/new/rule", url.Values{"do": {"save"}, "name": {"low"}, "text": {"when: nps_score <= 5\nsend: [alarms]\n"}}, 303)
+	if to := saved.header.Get("Location"); to != "/console/t/default/settings" {
+		t.Errorf("it leads to %s", to)
+	}
+	r.visits(t, r.visitor(t, readToken), "/deliveries/dl_none", 404, "Go to the overview", ">Deliveries</a>")
+}

@@ -12,7 +12,12 @@ import (
 )
 
 func (c *Console) mountSettings() {
-	c.get("/settings", func(r *page.Request) error { return r.See("/settings/tokens", "") })
+	c.get(settingsPath, func(r *page.Request) error {
+		if may := mayOf(r); may.Read || may.Admin {
+			return r.See("/settings/tokens", "")
+		}
+		return r.See("/settings/gateway", "")
+	})
 	c.get("/settings/tokens", func(r *page.Request) error { return c.showTokens(r, tokens{}) })
 	c.post("/settings/tokens", c.makeToken)
 	c.get("/settings/tokens/:name", c.token)
@@ -35,10 +40,10 @@ func (c *Console) mountSettings() {
 }
 
 // may tells the templates of settings what the visitor may do.
-type may struct{ Admin, Settings, Secrets, Everywhere bool }
+type may struct{ Read, Admin, Settings, Secrets, Everywhere bool }
 
 func mayOf(r *page.Request) may {
-	return may{r.May(access.Admin), r.May(access.Settings), r.May(access.Secrets), r.Everywhere()}
+	return may{r.May(access.Read), r.May(access.Admin), r.May(access.Settings), r.May(access.Secrets), r.Everywhere()}
 }
 
 // choice is one of the words that a form offers, and what it is for.
@@ -224,7 +229,8 @@ func (c *Console) deleteLink(r *page.Request) error {
 	return r.See("/settings/links", "The link has ended, and its session with it.")
 }
 
-// gateway is how the whole gateway stands, for those who reach every tenant; else how the tenant does.
+// gateway is how the whole gateway stands, for those who reach every tenant; else how the tenant does. A session that may not read sees what
+// it may do.
 type gateway struct {
 	May    may
 	Health view.Health
@@ -238,7 +244,12 @@ func (c *Console) gateway(r *page.Request) error {
 		q.Set("tenant", access.AnyTenant)
 	}
 	err := r.Together(
-		func() error { return r.Read("/v1/health", q, &g.Health) },
+		func() error {
+			if !g.May.Read {
+				return nil
+			}
+			return r.Read("/v1/health", q, &g.Health)
+		},
 		func() error { return r.Read("/v1/me", nil, &g.Me) },
 	)
 	if err != nil {
