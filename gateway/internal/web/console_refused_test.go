@@ -1,6 +1,7 @@
 package web
 
 import (
+	"encoding/json"
 	"html"
 	"net/url"
 	"regexp"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/route"
 )
 
@@ -185,6 +187,11 @@ func TestDropIsOfWhatCanBeDropped(t *testing.T) {
 	r.visits(t, who, "/deliveries/"+open+"/drop", 200, "Drop 1 delivery?", ">Drop it</button>")
 	lacks(t, r.visits(t, who, "/deliveries/"+done+"/drop", 200, "The delivery is delivered"), "Drop it", "Drop 1 delivery?")
 	lacks(t, r.visits(t, who, "/deliveries/dl_nosuch/drop", 404, "Not found"), "Drop it")
+	var of view.Delivery
+	if err := json.Unmarshal([]byte(r.does(t, ask{path: "/v1/deliveries/" + done, token: everyToken}, 200).body), &of); err != nil {
+		t.Fatal(err)
+	}
+	lacks(t, r.visits(t, who, "/events/"+of.Event+"/drop", 200, "It is no dead letter"), "Drop it")
 }
 
 // TestSessionWithoutRead: each session begins on a page that works for it, its menu has no other, and a refusal names the scope and leads on.
