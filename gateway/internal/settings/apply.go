@@ -82,8 +82,9 @@ type Result struct {
 	Would Would
 	// Entry is the document after the change; of a deleted one, before it.
 	Entry Entry
-	// Was is the metadata of the document before the change; zero if there was none.
-	Was Meta
+	// Was is the metadata of the document before the change, and From its version; zero if there was none.
+	Was  Meta
+	From uint64
 	// Waiting is how many deliveries waited for a deleted destination.
 	Waiting int
 	// Secrets are those of a webhook after the change.
@@ -226,7 +227,7 @@ func (p *planned) results() []Result {
 		of := cmp.Or(c.next, c.current)
 		r.Entry = Entry{Name: of.Name, Version: of.Version, Meta: of.meta, Spec: c.after}
 		if c.current != nil {
-			r.Was = c.current.meta
+			r.Was, r.From = c.current.meta, c.current.Version
 		}
 		if c.next == nil {
 			r.Entry.Spec = c.before

@@ -32,7 +32,8 @@ type ImportedItem struct {
 	Name string `json:"name"`
 	// Change is create, update, delete or nothing.
 	Change string `json:"change"`
-	// Version is the document's after the change; absent for one that is deleted, or would be made.
+	// Version is the document's after the change; with `dry_run=true` the one that it has now. It is absent for one that is deleted by the
+	// import, or would be made.
 	Version uint64 `json:"version,omitempty"`
 	// Waiting counts the deliveries that waited for a deleted destination, which become dead letters.
 	Waiting int `json:"waiting,omitempty"`

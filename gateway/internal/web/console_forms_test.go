@@ -272,7 +272,20 @@ func TestImportIsWhatWasPlanned(t *testing.T) {
 	r.does(t, ask{path: "/v1/webhooks/planned", token: acmeAdminToken}, 404)
 	asked.Set("do", "import")
 	asked.Set("planned", planned)
+	// A colleague makes, then changes, the document that the plan is of.
+	for i, change := range []string{`{"url": "https://hook.example.com/theirs", "signature": "none"}`, `{"url": "https://hook.example.com/again", "signature": "none"}`} {
+		r.does(t, ask{method: "PUT", path: "/v1/webhooks/planned", token: acmeAdminToken, body: change}, 201-i, "planned")
+		asked.Set("planned", valueOf(t, post(asked, 200, "nothing is changed yet", "the plan has changed", "~1 -0"), "planned"))
+	}
+	r.does(t, ask{path: "/v1/webhooks/planned", token: acmeAdminToken}, 200, "hook.example.com/again")
 	post(asked, 303)
+	r.does(t, ask{path: "/v1/webhooks/planned", token: acmeAdminToken}, 200, `"url":"https://hook.example.com/"`)
+	for _, nothing := range []string{"", " \r\n", "\ufeff"} {
+		lacks(t, told{body: post(url.Values{"text": {nothing}, "do": {"plan"}}, 422, "paste a file of documents")}, "JSON object")
+	}
+	asked.Del("planned")
+	asked.Set("do", "plan")
+	post(asked, 200, "nothing is changed yet")
 	r.does(t, ask{path: "/v1/webhooks/planned", token: acmeAdminToken}, 200)
 }
 
@@ -341,4 +354,12 @@ func TestSampleIsKept(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	lacks(t, r.visits(t, r.visitor(t, everyToken), "/sample", 200, "Use its example"), "data-submit")
+}
+
+// TestEmptyImport: an import without a file asks for one.
+func TestEmptyImport(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	lacks(t, r.does(t, ask{method: "POST", path: "/v1/settings/import", token: acmeAdminToken}, 400, "send a file of documents"), "JSON object")
+	lacks(t, r.does(t, ask{method: "POST", path: "/v1/settings/import", token: acmeAdminToken, body: "null"}, 422, "must be a file of documents"), "JSON object")
 }

@@ -9,6 +9,7 @@ import (
 	"html/template"
 	"log/slog"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -122,6 +123,9 @@ var funcs = template.FuncMap{
 	"lesser": func() []string { return lesserFilters },
 }
 
+// settingsPath leads to the page of settings that works for each session, whatever its scopes are.
+const settingsPath = "/settings"
+
 // items are the entries of the menu.
 var items = []page.Item{
 	{Name: "Overview", Path: "/", Key: "o"},
@@ -132,14 +136,16 @@ var items = []page.Item{
 	{Name: "Rules", Path: "/rules", Key: "r"},
 	{Name: "Surveys", Path: "/surveys", Key: "v"},
 	{Name: "Replays", Path: "/replays", Key: "p"},
-	{Name: "Settings", Path: "/settings", Key: "c"},
+	{Name: "Settings", Path: settingsPath, Key: "c"},
 }
 
 func (c *Console) menu(r *page.Request) []page.Item {
 	path := strings.TrimPrefix(string(r.Ctx.Context().Path()), Root+"/t/"+r.Tenant)
-	menu := make([]page.Item, len(items))
-	for i, item := range items {
-		menu[i] = item
+	menu := slices.Clone(items)
+	if !r.May(access.Read) { // all other pages show what is there
+		menu = slices.DeleteFunc(menu, func(item page.Item) bool { return item.Path != settingsPath })
+	}
+	for i, item := range menu {
 		if item.Path == "/replays" && (path == "/drops" || strings.HasPrefix(path, "/drops/")) {
 			menu[i].Here = true
 			continue

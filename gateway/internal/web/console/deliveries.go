@@ -195,6 +195,8 @@ type chosen struct {
 	Query, Back string
 	// Many: they were chosen from a list.
 	Many bool
+	// Ended is the state of a single one that cannot be dropped; empty of all others.
+	Ended string
 }
 
 // actOnDeliveries retries, replays or drops the rows that were chosen.

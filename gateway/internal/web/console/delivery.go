@@ -53,7 +53,7 @@ func (c *Console) showDelivery(r *page.Request, problem *page.Problem) error {
 	if err := r.Read(page.Path("/v1/deliveries", r.Param("id")), nil, &d.Delivery); err != nil {
 		return err
 	}
-	open := d.State == "waiting" || d.State == "dead"
+	open := isOpen(&d.Delivery)
 	d.Retry, d.Replay, d.Drop = open, !open, open
 	d.Line = timeLine(&d.Delivery)
 	if r.Wants("now") {
@@ -61,6 +61,9 @@ func (c *Console) showDelivery(r *page.Request, problem *page.Problem) error {
 	}
 	return r.Show("delivery", d)
 }
+
+// isOpen reports whether a delivery waits or is a dead letter: it can be retried and dropped.
+func isOpen(d *view.Delivery) bool { return d.State == "waiting" || d.State == "dead" }
 
 // timeLine is what happened to a delivery, in its order.
 func timeLine(d *view.Delivery) []moment {
@@ -196,7 +199,15 @@ func (c *Console) replayDelivery(r *page.Request) error {
 }
 
 func (c *Console) confirmDrop(r *page.Request) error {
-	return r.Show("drop", chosen{IDs: []string{r.Param("id")}, Back: r.Base() + page.Path("/deliveries", r.Param("id"))})
+	var d view.Delivery
+	if err := r.Read(page.Path("/v1/deliveries", r.Param("id")), nil, &d); err != nil {
+		return err
+	}
+	one := chosen{IDs: []string{d.ID}, Back: r.Base() + page.Path("/deliveries", d.ID)}
+	if !isOpen(&d) {
+		one.Ended = d.State
+	}
+	return r.Show("drop", one)
 }
 
 func (c *Console) dropDelivery(r *page.Request) error {

@@ -46,6 +46,8 @@ type destination struct {
 	// MaySettings: the visitor may change settings.
 	MaySettings bool
 	Problem     *page.Problem
+	// Unread says why nothing is shown but what was done, or refused.
+	Unread *page.Problem
 }
 
 // span is how far back charts reach.
@@ -106,7 +108,11 @@ func (c *Console) showDestination(r *page.Request, d *destination) error {
 		err = d.readSettings(r, name)
 	}
 	if err != nil {
-		return err
+		if d.Made == nil && d.Checked == nil && d.Problem == nil {
+			return err
+		}
+		d.Name, d.Unread = name, leftOut(err)
+		return r.Show("destination", d)
 	}
 	d.derive()
 	d.Charts = destinationCharts(&stats, over)

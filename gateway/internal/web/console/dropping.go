@@ -30,26 +30,32 @@ type dropping struct {
 	// Reason and Typed are what was entered. Type: the number has to be typed.
 	Reason, Typed string
 	Type          bool
-	Problem       *page.Problem
+	// Posted: it was asked to begin, and Query is what was posted.
+	Posted  bool
+	Problem *page.Problem
 }
 
 func (c *Console) countDrop(r *page.Request) error {
 	return c.showDrop(r, filtersOf(r.Query), dropping{}, nil)
 }
 
-// showDrop shows how many deliveries the filters select.
+// showDrop shows how many deliveries the filters select; nil filters cannot be read.
 func (c *Console) showDrop(r *page.Request, filter url.Values, d dropping, problem *page.Problem) error {
-	d.Query, d.State, d.Words, d.Problem = filter.Encode(), filter.Get("state"), wordsOf(filter), problem
+	d.State, d.Words, d.Problem = filter.Get("state"), wordsOf(filter), problem
 	d.List = r.Base() + listOf(filter)
-	var err error
-	if d.Would, err = wouldDrop(r, filter); err != nil {
-		if refusal := r.Refusal(err); refusal == nil {
-			return err
-		} else if d.Problem == nil {
-			d.Problem = refusal
+	if !d.Posted {
+		d.Query = filter.Encode()
+	}
+	if filter != nil {
+		var err error
+		if d.Would, err = wouldDrop(r, filter); err != nil {
+			if err = refusedToo(r, &d.Problem, err); err != nil {
+				return err
+			}
+		} else {
+			d.Counted = true
 		}
 	}
-	d.Counted = err == nil
 	d.Type = d.Would.Deliveries > typedAbove
 	return r.Show("dropping", d)
 }
@@ -58,7 +64,11 @@ func wouldDrop(r *page.Request, filter url.Values) (count view.ReplayCount, err 
 	if !droppable(filter) {
 		return count, answer.NewProblem(fiber.StatusUnprocessableEntity, view.Validation, "choose what is dropped by the filters of the list first: the state `waiting` or `dead`, and what else narrows it")
 	}
-	a, err := r.Ask(page.Ask{Method: fiber.MethodPost, Path: "/v1/drops", Body: view.DropRequest{Of: replayOf(filter), DryRun: true}, DryRun: true})
+	of, err := replayOf(filter.Get)
+	if err != nil {
+		return count, err
+	}
+	a, err := r.Ask(page.Ask{Method: fiber.MethodPost, Path: "/v1/drops", Body: view.DropRequest{Of: of, DryRun: true}, DryRun: true})
 	if err != nil {
 		return count, err
 	}
@@ -72,16 +82,19 @@ func (c *Console) beginDrop(r *page.Request) error {
 	if err != nil {
 		return err
 	}
-	asked, _ := url.ParseQuery(form.Get("query"))
-	filter := filtersOf(asked.Get)
-	d := dropping{Reason: form.Get("reason"), Typed: form.Get("typed")}
-	count, err := wouldDrop(r, filter)
+	d := dropping{Query: form.Get("query"), Posted: true, Reason: form.Get("reason"), Typed: form.Get("typed")}
+	filter, err := postedFilters(d.Query)
+	var count view.ReplayCount
+	if err == nil {
+		count, err = wouldDrop(r, filter)
+	}
 	if err == nil {
 		err = wrongNumber(count.Deliveries, d.Typed, "drops")
 	}
 	var a *page.Answer
 	if err == nil {
-		a, err = r.Ask(page.Ask{Method: fiber.MethodPost, Path: "/v1/drops", Body: view.DropRequest{Of: replayOf(filter), Reason: d.Reason}})
+		of, _ := replayOf(filter.Get) // they were counted
+		a, err = r.Ask(page.Ask{Method: fiber.MethodPost, Path: "/v1/drops", Body: view.DropRequest{Of: of, Reason: d.Reason}})
 	}
 	if err != nil {
 		if problem := r.Refusal(err); problem != nil {

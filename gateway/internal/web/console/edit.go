@@ -178,7 +178,7 @@ func (c *Console) editDocument(r *page.Request) error {
 		return c.serveEditor(r, &editor{editable: kind, Name: r.Param("name")})
 	}
 	if err != nil {
-		return err
+		return c.keepText(r, &editor{editable: postedKind(r), Name: r.Param("name")}, err)
 	}
 	e := &editor{editable: kind, Name: s.Name, Setting: s, Event: r.Query("event"), Version: versionOf(s)}
 	e.Text = kind.yaml(s.Spec)
@@ -195,7 +195,15 @@ func versionOf(s *view.Setting) string {
 // deletedKind is the kind of a document that was deleted while it was edited, as the form has it: its text is not lost with it. It is nil in
 // all other cases.
 func deletedKind(r *page.Request, err error) *editable {
-	if err == nil || r.Ctx.Method() != fiber.MethodPost || answer.FromError(err).Status != fiber.StatusNotFound {
+	if err == nil || answer.FromError(err).Status != fiber.StatusNotFound {
+		return nil
+	}
+	return postedKind(r)
+}
+
+// postedKind is the kind that a form of the editor has; nil where none was posted, or one of another part.
+func postedKind(r *page.Request) *editable {
+	if r.Ctx.Method() != fiber.MethodPost {
 		return nil
 	}
 	form, err := r.Form()
@@ -251,6 +259,40 @@ func (c *Console) serveEditor(r *page.Request, e *editor) error {
 		return err
 	}
 	e.take(form)
+	if err := c.posted(r, e, form); err != nil {
+		return c.keepText(r, e, err)
+	}
+	return nil
+}
+
+// keepText shows the text as it was typed, with the error that a question to the API ended with. Where nothing was typed, and for a part of
+// the page, it returns the error.
+func (c *Console) keepText(r *page.Request, e *editor, err error) error {
+	problem := answer.FromError(err)
+	if e.editable == nil || r.Ctx.Method() != fiber.MethodPost || r.Ctx.Context().QueryArgs().Has("part") || problem.Status == fiber.StatusInternalServerError {
+		return err
+	}
+	form, formErr := r.Form()
+	if formErr != nil {
+		return formErr
+	}
+	e.take(form)
+	e.Problem, r.Status = e.refused(problem, r), problem.Status
+	return c.showEditor(r, e)
+}
+
+// refused is what the editor shows of a question to the API that ended with an error.
+func (e *editor) refused(problem *answer.Problem, r *page.Request) *page.Problem {
+	shown := leftOut(problem)
+	shown.Title, shown.RequestID = "Not done", answer.RequestID(r.Ctx.Context())
+	if problem.Status == fiber.StatusTooManyRequests {
+		shown.Detail = append(slices.Clip(shown.Detail), view.Detail{Msg: "the text is as you typed it: wait a second, and send it again"})
+	}
+	return shown
+}
+
+// posted does what a form of the editor asks for.
+func (c *Console) posted(r *page.Request, e *editor, form url.Values) error {
 	switch {
 	case r.Wants("outcome"):
 		if err := c.tryEvent(r, e); err != nil {
@@ -295,12 +337,21 @@ func (c *Console) showEditor(r *page.Request, e *editor) error {
 	if e.Kind == "source" && !e.New {
 		q = url.Values{"limit": {fmt.Sprint(maxOffered)}, "source": {e.Name}}
 	}
-	err := r.Together(
-		func() error { return r.Read("/v1/events", q, &events) },
-		func() error { return r.Read("/v1/event-types", nil, &e.Types) },
-	)
-	if err != nil {
+	var err error
+	if r.May(access.Read) { // else the text can be saved all the same
+		err = r.Together(
+			func() error { return r.Read("/v1/events", q, &events) },
+			func() error { return r.Read("/v1/event-types", nil, &e.Types) },
+		)
+	}
+	if err != nil && r.Ctx.Method() != fiber.MethodPost {
 		return err
+	}
+	if err != nil && e.Problem == nil { // the text that was typed is not lost with what stands beside it
+		problem := answer.FromError(err)
+		if e.Problem = e.refused(problem, r); status == 0 {
+			status = problem.Status
+		}
 	}
 	e.Events = e.asked(events.Data)
 	if e.Event == "" && len(e.Events) > 0 {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/gateway/internal/web/page"
@@ -63,7 +64,7 @@ func (c *Console) save(r *page.Request, e *editor, confirmed string) error {
 		return c.notSaved(r, e, err)
 	}
 	if would.Would == "nothing" {
-		return r.See(e.shown(), "Nothing was changed.")
+		return r.See(e.shown(r), "Nothing was changed.")
 	}
 	if confirmed != digest(e.Text) && !e.New {
 		if err := c.tryLast(r, e); err != nil {
@@ -90,11 +91,16 @@ func (c *Console) save(r *page.Request, e *editor, confirmed string) error {
 		return r.Show("made", made{*s, e.Part})
 	}
 	e.Name = s.Name
-	return r.See(e.shown(), fmt.Sprintf("Saved: %s `%s`, version %d.", s.Kind, s.Name, s.Version))
+	return r.See(e.shown(r), fmt.Sprintf("Saved: %s `%s`, version %d.", s.Kind, s.Name, s.Version))
 }
 
-// shown is the page that shows the document.
-func (e *editor) shown() string { return "/" + e.Part + "/" + url.PathEscape(e.Name) }
+// shown is the page that shows the document, to a visitor who may read it.
+func (e *editor) shown(r *page.Request) string {
+	if !r.May(access.Read) {
+		return settingsPath
+	}
+	return "/" + e.Part + "/" + url.PathEscape(e.Name)
+}
 
 // notSaved shows why, with what was typed.
 func (c *Console) notSaved(r *page.Request, e *editor, err error) error {

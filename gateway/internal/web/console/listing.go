@@ -7,8 +7,15 @@ import (
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/view"
+	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/gateway/internal/web/page"
 )
+
+// leftOut says why a page leaves out a part that could not be read: it shows what was done, or refused, without that part.
+func leftOut(err error) *page.Problem {
+	p := answer.FromError(err)
+	return &page.Problem{Status: p.Status, Detail: p.Detail}
+}
 
 // order is a column that a list can be sorted by.
 type order struct {

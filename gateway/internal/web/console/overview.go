@@ -76,7 +76,13 @@ type destinationRow struct {
 	Spark template.HTML
 }
 
-func (c *Console) overview(r *page.Request) error { return c.showOverview(r, nil) }
+// overview leads a session that may not read to a page that works for it.
+func (c *Console) overview(r *page.Request) error {
+	if !r.May(access.Read) && !r.Wants("now") {
+		return r.See(settingsPath, "")
+	}
+	return c.showOverview(r, nil)
+}
 
 func (c *Console) showOverview(r *page.Request, problem *page.Problem) error {
 	o := overview{Problem: problem, All: r.Query("all") != "", MayWrite: r.May(access.Write), MayPublish: r.May(access.Publish)}

@@ -11,6 +11,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/gateway/internal/web/page"
+	"github.com/surveygate/surveygate/gateway/internal/web/route"
 )
 
 // typedAbove is how many deliveries or events can be replayed, or deliveries dropped, without typing their number.
@@ -29,26 +30,49 @@ type replaying struct {
 	// As, Rate, Reason and Typed are what was entered. Type: the number has to be typed.
 	As, Rate, Reason, Typed string
 	Type                    bool
-	Problem                 *page.Problem
+	// Posted: it was asked to begin, and Query is what was posted.
+	Posted  bool
+	Problem *page.Problem
 }
 
 func (c *Console) countReplay(r *page.Request) error {
 	return c.showReplay(r, filtersOf(r.Query), replaying{}, nil)
 }
 
-// showReplay shows how many deliveries the filters select.
+// showReplay shows how many deliveries the filters select; nil filters cannot be read.
 func (c *Console) showReplay(r *page.Request, filter url.Values, d replaying, problem *page.Problem) error {
-	d.Query, d.Problem, d.Retry = filter.Encode(), problem, droppable(filter)
+	d.Problem, d.Retry = problem, droppable(filter)
 	d.Words, d.List = wordsOf(filter), r.Base()+listOf(filter)
-	var err error
-	if d.Would, err = wouldReplay(r, filter); err != nil {
-		if d.Problem = r.Refusal(err); d.Problem == nil {
-			return err
+	if !d.Posted {
+		d.Query = filter.Encode()
+	}
+	if filter != nil {
+		var err error
+		if d.Would, err = wouldReplay(r, filter); err != nil {
+			if err = refusedToo(r, &d.Problem, err); err != nil {
+				return err
+			}
+		} else {
+			d.Counted = true
 		}
 	}
-	d.Counted = err == nil
 	d.Type = d.Would.Deliveries > typedAbove
 	return r.Show("replaying", d)
+}
+
+// refusedToo puts a refusal on a page that has none yet. It returns an error that is not the visitor's to mend.
+func refusedToo(r *page.Request, problem **page.Problem, err error) error {
+	status := r.Status
+	refusal := r.Refusal(err)
+	switch {
+	case refusal == nil:
+		return err
+	case *problem == nil:
+		*problem = refusal
+	default:
+		r.Status = status
+	}
+	return nil
 }
 
 // wordsOf returns the filters with their values, in the order of the page.
@@ -70,19 +94,33 @@ func wrongNumber(n int, typed, does string) error {
 	return answer.NewProblem(fiber.StatusUnprocessableEntity, view.Validation, msg, "typed")
 }
 
-// replayOf returns what the filters select.
-func replayOf(filter url.Values) view.ReplayOf {
+// replayOf returns what filters select. It refuses a filter that cannot be read, in the words of the list: without it, they would select more.
+func replayOf(get func(string) string) (view.ReplayOf, error) {
+	failed, err := route.ReadFlag(get("failed"), "failed")
 	return view.ReplayOf{
-		Destination: filter.Get("destination"), State: filter.Get("state"), Verdict: filter.Get("verdict"), Status: filter.Get("status"), Failed: filter.Get("failed") == "true",
-		Rule: filter.Get("rule"), Type: filter.Get("type"), Source: filter.Get("source"), Since: filter.Get("since"), Until: filter.Get("until"),
+		Destination: get("destination"), State: get("state"), Verdict: get("verdict"), Status: get("status"), Failed: failed,
+		Rule: get("rule"), Type: get("type"), Source: get("source"), Since: get("since"), Until: get("until"),
+	}, err
+}
+
+// postedFilters are the filters that a form posts as a query. It refuses a query that cannot be read: a part of it would select more.
+func postedFilters(query string) (url.Values, error) {
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return nil, answer.Invalid("the filters cannot be read: begin again at the list", "query")
 	}
+	return filtersOf(values.Get), nil
 }
 
 func wouldReplay(r *page.Request, filter url.Values) (count view.ReplayCount, err error) {
 	if !replayable(filter) {
 		return count, answer.NewProblem(fiber.StatusUnprocessableEntity, view.Validation, "choose what is replayed by a filter of the list first, such as a state and a destination")
 	}
-	return countOf(r, view.ReplayRequest{Of: replayOf(filter)})
+	of, err := replayOf(filter.Get)
+	if err != nil {
+		return count, err
+	}
+	return countOf(r, view.ReplayRequest{Of: of})
 }
 
 // countOf counts what a replay selects.
@@ -119,12 +157,15 @@ func (c *Console) beginReplay(r *page.Request) error {
 	if err != nil {
 		return err
 	}
-	asked, _ := url.ParseQuery(form.Get("query"))
-	filter := filtersOf(asked.Get)
-	d := replaying{As: form.Get("as"), Rate: form.Get("rate"), Reason: form.Get("reason"), Typed: form.Get("typed")}
-	count, err := wouldReplay(r, filter)
+	d := replaying{Query: form.Get("query"), Posted: true, As: form.Get("as"), Rate: form.Get("rate"), Reason: form.Get("reason"), Typed: form.Get("typed")}
+	filter, err := postedFilters(d.Query)
+	var count view.ReplayCount
 	if err == nil {
-		err = begin(r, view.ReplayRequest{Of: replayOf(filter), As: d.As, Rate: d.Rate, Reason: d.Reason}, count.Deliveries, d.Typed)
+		count, err = wouldReplay(r, filter)
+	}
+	if err == nil {
+		of, _ := replayOf(filter.Get) // they were counted
+		err = begin(r, view.ReplayRequest{Of: of, As: d.As, Rate: d.Rate, Reason: d.Reason}, count.Deliveries, d.Typed)
 	}
 	if err != nil {
 		if problem := r.Refusal(err); problem != nil {

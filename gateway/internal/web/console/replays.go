@@ -10,6 +10,7 @@ import (
 
 	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/view"
+	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/gateway/internal/web/page"
 )
 
@@ -48,6 +49,8 @@ type replayForm struct {
 	Rate string
 	// Events are ids, as they were typed.
 	Events, Reason string
+	// fault says what of the fields cannot be read.
+	fault error
 }
 
 type newReplay struct {
@@ -66,14 +69,11 @@ type newReplay struct {
 // readReplay reads the fields of a replay.
 func readReplay(get func(string) string) replayForm {
 	field := func(name string) string { return strings.TrimSpace(get(name)) }
-	f := replayForm{
-		Of: view.ReplayOf{
-			Destination: field("destination"), State: field("state"), Verdict: field("verdict"), Status: field("status"), Failed: field("failed") == "true", Rule: field("rule"),
-			Type: field("type"), Source: field("source"), Since: field("since"), Until: field("until"),
-		},
-		As: field("as"), Rate: field("rate"), Events: get("events"), Reason: field("reason"),
+	f := replayForm{As: field("as"), Rate: field("rate"), Events: get("events"), Reason: field("reason")}
+	f.Of, f.fault = replayOf(field)
+	if f.Of.Events = fields(f.Events); len(f.Of.Events) == 0 && field("events") != "" { // without them it would be of all events
+		f.fault = cmp.Or(f.fault, error(answer.Invalid("there is no id of an event in this", "events")))
 	}
-	f.Of.Events = strings.FieldsFunc(f.Events, func(r rune) bool { return r == ',' || r == ' ' || r == '\n' || r == '\r' || r == '\t' })
 	return f
 }
 
@@ -89,7 +89,7 @@ func (c *Console) newReplay(r *page.Request) error {
 			return err
 		}
 	}
-	return c.showNewReplay(r, &n, r.Query("count") != "" && n.Problem == nil)
+	return c.showNewReplay(r, &n, (r.Query("count") != "" || n.fault != nil) && n.Problem == nil)
 }
 
 // sinceDelivery puts the time of a delivery's last change in the place of its id: all since this one.
@@ -141,6 +141,9 @@ func (c *Console) showNewReplay(r *page.Request, n *newReplay, count bool) error
 
 // count asks what the replay selects.
 func (n *newReplay) count(r *page.Request) error {
+	if n.fault != nil {
+		return n.fault
+	}
 	would, err := countOf(r, n.request())
 	if err != nil {
 		return err

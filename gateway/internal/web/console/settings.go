@@ -12,7 +12,12 @@ import (
 )
 
 func (c *Console) mountSettings() {
-	c.get("/settings", func(r *page.Request) error { return r.See("/settings/tokens", "") })
+	c.get(settingsPath, func(r *page.Request) error {
+		if may := mayOf(r); may.Read || may.Admin {
+			return r.See("/settings/tokens", "")
+		}
+		return r.See("/settings/gateway", "")
+	})
 	c.get("/settings/tokens", func(r *page.Request) error { return c.showTokens(r, tokens{}) })
 	c.post("/settings/tokens", c.makeToken)
 	c.get("/settings/tokens/:name", c.token)
@@ -35,10 +40,10 @@ func (c *Console) mountSettings() {
 }
 
 // may tells the templates of settings what the visitor may do.
-type may struct{ Admin, Settings, Secrets, Everywhere bool }
+type may struct{ Read, Admin, Settings, Secrets, Everywhere bool }
 
 func mayOf(r *page.Request) may {
-	return may{r.May(access.Admin), r.May(access.Settings), r.May(access.Secrets), r.Everywhere()}
+	return may{r.May(access.Read), r.May(access.Admin), r.May(access.Settings), r.May(access.Secrets), r.Everywhere()}
 }
 
 // choice is one of the words that a form offers, and what it is for.
@@ -70,6 +75,8 @@ type tokens struct {
 	Form    tokenForm
 	Made    *view.MadeToken
 	Problem *page.Problem
+	// Unread says why the list is left out.
+	Unread *page.Problem
 }
 
 type tokenForm struct {
@@ -80,7 +87,10 @@ type tokenForm struct {
 func (c *Console) showTokens(r *page.Request, t tokens) error {
 	t.May, t.Here = mayOf(r), r.Base()+"/settings/tokens?"
 	if err := r.Read("/v1/tokens", url.Values{"limit": {"100"}, "cursor": {r.Query("cursor")}}, &t.List); err != nil {
-		return err
+		beside := t.Made != nil || t.Problem != nil || t.May.Admin && !r.May(access.Read)
+		if t.Unread = leftOut(err); !beside {
+			return err
+		}
 	}
 	return r.Show("tokens", t)
 }
@@ -169,6 +179,8 @@ type links struct {
 	Form    view.NewPortalLink
 	Made    *view.MadePortalLink
 	Problem *page.Problem
+	// Unread says why the list is left out.
+	Unread *page.Problem
 }
 
 func (c *Console) showLinks(r *page.Request, l links) error {
@@ -177,7 +189,9 @@ func (c *Console) showLinks(r *page.Request, l links) error {
 		return r.Show("links", l)
 	}
 	if err := r.Read(page.Path("/v1/tenants", r.Tenant)+"/portal-links", url.Values{"limit": {"100"}, "cursor": {r.Query("cursor")}}, &l.List); err != nil {
-		return err
+		if l.Unread = leftOut(err); l.Made == nil && l.Problem == nil {
+			return err
+		}
 	}
 	return r.Show("links", l)
 }
@@ -215,7 +229,8 @@ func (c *Console) deleteLink(r *page.Request) error {
 	return r.See("/settings/links", "The link has ended, and its session with it.")
 }
 
-// gateway is how the whole gateway stands, for those who reach every tenant; else how the tenant does.
+// gateway is how the whole gateway stands, for those who reach every tenant; else how the tenant does. A session that may not read sees what
+// it may do.
 type gateway struct {
 	May    may
 	Health view.Health
@@ -229,7 +244,12 @@ func (c *Console) gateway(r *page.Request) error {
 		q.Set("tenant", access.AnyTenant)
 	}
 	err := r.Together(
-		func() error { return r.Read("/v1/health", q, &g.Health) },
+		func() error {
+			if !g.May.Read {
+				return nil
+			}
+			return r.Read("/v1/health", q, &g.Health)
+		},
 		func() error { return r.Read("/v1/me", nil, &g.Me) },
 	)
 	if err != nil {

@@ -275,7 +275,10 @@ func (c *Console) sourceTest(r *page.Request) error { return c.showSourceTest(r,
 
 func (c *Console) showSourceTest(r *page.Request, t sourceTesting) error {
 	if err := r.Read(page.Path("/v1/sources", r.Param("name")), nil, &t.Source); err != nil {
-		return err
+		if t.Tested == nil && t.Problem == nil {
+			return err
+		}
+		t.Name = r.Param("name")
 	}
 	return r.Show("sourcetest", t)
 }

@@ -25,6 +25,8 @@ type tenants struct {
 	Here     string
 	ID, Name string // of the form
 	Problem  *page.Problem
+	// Unread says why the list is left out.
+	Unread *page.Problem
 }
 
 func (c *Console) showTenants(r *page.Request, t tenants) error {
@@ -37,7 +39,9 @@ func (c *Console) showTenants(r *page.Request, t tenants) error {
 	}
 	if t.May.Admin {
 		if err := r.Read("/v1/tenants", url.Values{"q": {t.Search}, "limit": {"100"}, "cursor": {r.Query("cursor")}}, &t.List); err != nil {
-			return err
+			if t.Unread = leftOut(err); t.Problem == nil {
+				return err
+			}
 		}
 	} else if t.Search != "" { // who may not list tenants may name one
 		return r.SeeAt("/t/"+url.PathEscape(t.Search)+"/", "")

@@ -8,6 +8,7 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/surveygate/surveygate/gateway/internal/view"
+	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/gateway/internal/web/page"
 )
 
@@ -61,30 +62,47 @@ func (c *Console) importSettings(r *page.Request) error {
 	if t.Lock {
 		q.Set("lock", "true")
 	}
-	asked := form.Get("do") == "import"
-	does := asked && form.Get("planned") == t.Planned()
-	if !does {
-		q.Set("dry_run", "true")
-	}
-	a, err := r.Ask(page.Ask{Method: fiber.MethodPost, Path: "/v1/settings/import", Query: q, Raw: []byte(t.Text), Type: yamlType})
-	if err != nil {
-		if t.Problem = r.Refusal(err); t.Problem != nil {
-			return c.showTransfer(r, t)
+	asks := func(dry string) (*view.Import, error) {
+		q.Set("dry_run", dry)
+		a, err := r.Ask(page.Ask{Method: fiber.MethodPost, Path: "/v1/settings/import", Query: q, Raw: []byte(t.Text), Type: yamlType})
+		if err != nil {
+			return nil, err
 		}
-		return err
+		var plan view.Import
+		return &plan, a.Decode(&plan)
 	}
-	t.Plan = &view.Import{}
-	if err := a.Decode(t.Plan); err != nil {
-		return err
+	if strings.TrimSpace(strings.TrimPrefix(t.Text, "\ufeff")) == "" {
+		err = answer.Invalid("paste a file of documents", "text")
+	} else {
+		t.Plan, err = asks("true")
 	}
-	if does {
-		return r.See(ImportPath, "Imported: "+t.Plan.Plan+".")
+	if err == nil && form.Get("do") == "import" {
+		if t.Changed = form.Get("planned") != t.Planned(); !t.Changed {
+			var done *view.Import
+			if done, err = asks(""); err == nil {
+				return r.See(ImportPath, "Imported: "+done.Plan+".")
+			}
+			t.Plan = nil
+		}
 	}
-	t.Changed = asked
+	if err != nil {
+		if t.Problem = r.Refusal(err); t.Problem == nil {
+			return err
+		}
+	}
 	return c.showTransfer(r, t)
 }
 
-// Planned identifies what a plan is of: the file, and how it is imported. An import is done only with that of the plan that was shown.
+// Planned identifies a plan: the file, how it is imported, and what that does to each document as it is now. An import is done only with
+// that of the plan that was shown.
 func (t transfer) Planned() string {
-	return digest(fmt.Sprintf("%q %q %t %t", t.Text, t.Owner, t.Replace, t.Lock))
+	var b strings.Builder
+	_, _ = fmt.Fprintf(&b, "%q %q %t %t", t.Text, t.Owner, t.Replace, t.Lock)
+	for _, of := range t.Plan.Tenants {
+		for i := range of.Items {
+			item := &of.Items[i]
+			_, _ = fmt.Fprintf(&b, " %q %q %q %s %d", of.Tenant, item.Kind, item.Name, item.Change, item.Version)
+		}
+	}
+	return digest(b.String())
 }

@@ -106,7 +106,7 @@ func (m *Management) importSettings(c *route.Call) error {
 	if err != nil {
 		return err
 	}
-	text, err := sent(c)
+	text, err := sent(c, "a file of documents")
 	if err != nil {
 		return err
 	}
@@ -402,7 +402,10 @@ func importedItem(r *settings.Result, dry bool) view.ImportedItem {
 		Kind: settings.Kind(r.Entry.Name), Name: settings.Title(r.Entry.Name), Change: string(r.Would), Waiting: r.Waiting,
 		Warnings: view.NewSettingProblems(r.Entry.Warnings),
 	}
-	if r.Would == settings.WouldNothing || !dry && r.Would != settings.WouldDelete {
+	switch {
+	case dry:
+		item.Version = r.From
+	case r.Would != settings.WouldDelete:
 		item.Version = r.Entry.Version
 	}
 	if now := &r.Entry.Meta; r.Would == settings.WouldUpdate {

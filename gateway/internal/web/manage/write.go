@@ -28,7 +28,7 @@ func NewWebhookName() string {
 }
 
 func (k kind) post(m *Management, c *route.Call) error {
-	spec, err := sent(c)
+	spec, err := sent(c, "a JSON object")
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func (k kind) put(m *Management, c *route.Call) error {
 	if !access.ValidName(name) {
 		return answer.Invalid("this is not a "+string(k)+"'s name: a name has a-z, 0-9, _ and -, begins with a letter or digit, and has at most 128 characters", "name")
 	}
-	spec, err := sent(c)
+	spec, err := sent(c, "a JSON object")
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func (k kind) put(m *Management, c *route.Call) error {
 }
 
 func (k kind) patch(m *Management, c *route.Call) error {
-	spec, err := sent(c)
+	spec, err := sent(c, "a JSON object")
 	if err != nil {
 		return err
 	}
@@ -64,15 +64,15 @@ func (k kind) patch(m *Management, c *route.Call) error {
 // body returns a copy of the request's body: fasthttp reuses its buffer.
 func body(c *route.Call) []byte { return bytes.Clone(c.Body()) }
 
-// sent returns the document or patch that a request sends. Without one, the request would change nothing, or everything, and seem to
+// sent returns the document, the patch or the file that a request sends; what says which. Without one, the request would change nothing, or everything, and seem to
 // succeed.
-func sent(c *route.Call) ([]byte, error) {
+func sent(c *route.Call, what string) ([]byte, error) {
 	text := body(c)
 	switch string(bytes.TrimSpace(bytes.TrimPrefix(text, []byte("\ufeff")))) {
 	case "":
-		return nil, answer.NewProblem(fiber.StatusBadRequest, view.Validation, "the body is empty; send a JSON object")
+		return nil, answer.NewProblem(fiber.StatusBadRequest, view.Validation, "the body is empty; send "+what)
 	case "null", "~":
-		return nil, answer.Invalid("the body must be a JSON object, and is null")
+		return nil, answer.Invalid("the body must be " + what + ", and is null")
 	}
 	return text, nil
 }

@@ -146,7 +146,7 @@ func (p *Parameter) check(value string) (err error) {
 	}
 	switch p.Type {
 	case Flag:
-		_, err = readFlag(value, p.Name)
+		_, err = ReadFlag(value, p.Name)
 	case Length:
 		_, err = readLimit(value)
 	case Moment:

@@ -87,9 +87,10 @@ func readLimit(text string) (int, error) {
 }
 
 // Flag reads true, false or nothing.
-func (c *Call) Flag(name string) (bool, error) { return readFlag(c.Asked(name), name) }
+func (c *Call) Flag(name string) (bool, error) { return ReadFlag(c.Asked(name), name) }
 
-func readFlag(text, name string) (bool, error) {
+// ReadFlag reads true or false; an empty text is false. The error is a 422 at the parameter with the name.
+func ReadFlag(text, name string) (bool, error) {
 	switch text {
 	case "", "false":
 		return false, nil
