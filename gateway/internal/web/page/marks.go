@@ -9,7 +9,9 @@ import (
 // marks are texts that templates write in place of what each answer has of its own, because functions of templates know no request.
 type marks struct{ nonce, base, below, once string }
 
-func newMarks() marks { return marks{nonce: newMark(), base: newMark(), below: newMark(), once: newMark()} }
+func newMarks() marks {
+	return marks{nonce: newMark(), base: newMark(), below: newMark(), once: newMark()}
+}
 
 func newMark() string {
 	var random [16]byte
