@@ -6,9 +6,9 @@ TESTTIME ?= 30m
 # More flags for the tests: many wait for other processes, so -parallel 4 suits two cores.
 TESTFLAGS ?=
 # The packages whose tests take longest begin first, so that none of them is alone at the end.
-LONGEST  := ./cmd/surveygate ./gateway/internal/state/redis ./gateway/internal/run ./gateway/internal/web
+LONGEST  := ./cmd/surveygate ./gateway/internal/state/redis ./gateway/internal/state/embedded ./gateway/internal/run ./gateway/internal/web
 # What the race detector is for; ./... is everything.
-RACED    ?= $$(.ci/raced)
+RACED    ?= $$(.ci/raced $(LONGEST))
 SHORT    ?= -short
 BIN      := bin
 
