@@ -167,7 +167,7 @@ func newHistory(s *suite, seed uint64) *history {
 func (s *suite) compareWithScan(seed uint64) {
 	h := newHistory(s, seed)
 	for range Few(3, 1) {
-		for range 40 {
+		for range Few(40, 15) {
 			h.step()
 		}
 		h.check()

@@ -20,7 +20,7 @@ func (s *suite) walk(seed uint64) {
 	h := newHistory(s, seed)
 	holds := map[string]state.Hold{}
 	for range Few(3, 1) {
-		for range 40 {
+		for range Few(40, 15) {
 			h.step()
 			h.disturb(holds)
 		}
