@@ -76,7 +76,9 @@ func TestMalformedIsNever500(t *testing.T) {
 			if strings.HasSuffix(name, "%") {
 				continue // net/http would not send it
 			}
-			check(t, route.Method+" "+path, r.ask(t, req))
+			if !requests.leavesOut() {
+				check(t, route.Method+" "+path, r.ask(t, req))
+			}
 			for _, query := range []string{"?cursor=%00", "?limit=-1", "?since=%ff", "?tenant=%2f", "?fresh=%00", "?state=%00", "?respondent=%00"} {
 				if requests.leavesOut() {
 					continue
