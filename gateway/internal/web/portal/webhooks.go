@@ -105,26 +105,40 @@ func newDay(name string, stat []view.DestinationStat, total view.DestinationStat
 	return d
 }
 
-// maxDays bounds the answers about statistics that a list asks for: each has up to 60 names.
-const maxDays = 5
+// trendDay is newDay of what a list of destinations says.
+func trendDay(t *view.Trend) *day {
+	total := view.DestinationStat{Attempts: t.Attempts, Delivered: t.Attempts - t.Failed}
+	d := newDay("", nil, total, time.Time{})
+	if t.Attempts > 0 {
+		for i, n := range t.Hourly {
+			d.Spark.Values[i] = float64(n)
+		}
+	}
+	return d
+}
+
+// maxDays bounds the pages of destinations that a list asks for: a connection is among them if its name looks like a webhook's.
+const maxDays = 3
 
 // days returns what was sent to each destination in the last 24 hours, for names up to last of the page of webhooks at cursor; all: none of
 // these names is left out. Both lists are sorted by name, and a cursor of one continues the other.
 func (p *Portal) days(r *page.Request, cursor, last string) (days map[string]*day, all bool, err error) {
 	days = map[string]*day{}
-	q := url.Values{"of": {"destination:"}, "by": {"name"}, "step": {"hour"}, "cursor": {cursor}}
+	q := url.Values{"q": {"webhook"}, "include": {"trend"}, "limit": {"100"}, "cursor": {cursor}}
 	for range maxDays {
-		var stats view.StatsByName[view.DestinationStat]
-		if err := r.Read("/v1/stats", q, &stats); err != nil {
+		var list view.Page[view.Destination]
+		if err := r.Read("/v1/destinations", q, &list); err != nil {
 			return nil, false, err
 		}
-		for _, s := range stats.Data {
-			days[s.Name] = newDay(s.Name, s.Data, s.Total, stats.Until.Add(-time.Nanosecond))
+		for i := range list.Data {
+			if d := &list.Data[i]; d.Trend != nil {
+				days[d.Name] = trendDay(d.Trend)
+			}
 		}
-		if stats.Next == nil || len(stats.Data) == 0 || stats.Data[len(stats.Data)-1].Name >= last {
+		if list.Next == nil || len(list.Data) == 0 || list.Data[len(list.Data)-1].Name >= last {
 			return days, true, nil
 		}
-		q.Set("cursor", *stats.Next)
+		q.Set("cursor", *list.Next)
 	}
 	return days, false, nil
 }
