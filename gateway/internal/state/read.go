@@ -199,7 +199,7 @@ const (
 	MaxListEntries = 5000
 	EventEntries   = 10
 	// MaxOutcomes is how many events one page may read to find those that a query of outcomes selects.
-	MaxOutcomes = 500
+	MaxOutcomes = 400
 	// MaxDisorder is how far positions may deviate from the order of Received: an event with a lower position may have
 	// been received this much later.
 	MaxDisorder = 10 * time.Minute

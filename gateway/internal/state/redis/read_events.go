@@ -15,7 +15,7 @@ import (
 
 const (
 	// lineBudget bounds the events that are read for one page: each costs Redis about 20 µs, in which it does nothing else.
-	lineBudget = 2000
+	lineBudget = 1500
 	lineChunk  = 256
 )
 
