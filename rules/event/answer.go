@@ -47,3 +47,6 @@ func text(v jsonpath.Result) string {
 	}
 	return v.Text()
 }
+
+// IsEmpty reports whether the question was answered with nothing.
+func (a *Answer) IsEmpty() bool { return emptyJSON(a.Value) && a.Comment == "" }

@@ -83,6 +83,9 @@ func (t *CatalogueEntry) has(name GlossaryEntry) bool {
 	if name.Name == group { // it is made of a score
 		path = pathNPS
 	}
+	if IsOfWhole(path) {
+		return false
+	}
 	first, _, below := strings.Cut(path, ".")
 	return !below && slices.Contains(DerivedNames, path) || slices.Contains(groups[t.about], first)
 }

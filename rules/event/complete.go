@@ -88,9 +88,11 @@ const (
 	pathDuration = "response.duration_s"
 )
 
-// completeAnswers removes empty answers. An answer with only a comment is kept, with an empty text as its value.
+// completeAnswers removes empty answers, and adds their questions to Cleared. An answer with only a comment is kept, with an empty
+// text as its value.
 func (d *Data) completeAnswers() {
 	all := d.Response.Answers
+	d.Response.Cleared = slices.Clip(d.Response.Cleared)
 	var kept []Answer // nil until something changes: the caller's slice must not be modified
 	for i := range all {
 		a := &all[i]
@@ -108,10 +110,26 @@ func (d *Data) completeAnswers() {
 			with := *a
 			with.Value = []byte(`""`)
 			kept = append(kept, with)
+		default:
+			d.Response.clear(a.QuestionID)
 		}
 	}
 	if kept != nil {
 		d.Response.Answers = kept
+	}
+}
+
+// clear adds a question or a field to Cleared.
+func (r *Response) clear(name string) {
+	if name != "" && len(r.Cleared) < MaxAnswers {
+		r.Cleared = append(r.Cleared, name)
+	}
+}
+
+// Clear notes that the answer which would fill a field was given as nothing.
+func (d *Data) Clear(path string) {
+	if !slices.Contains(d.Response.Cleared, path) {
+		d.Response.clear(path)
 	}
 }
 

@@ -280,7 +280,7 @@ func TestFieldsAreTheSchemas(t *testing.T) {
 			continue
 		}
 		value := map[Kind]string{String: `"2024-01-01T00:00:00Z"`, Number: `1`, Bool: `true`, Object: `{"a":1}`, Array: `[{"question_id":"a","value":1}]`}[f.Kind]
-		if f.Path == "warnings" || f.Path == "unread" {
+		if f.Path == "warnings" || f.Path == "unread" || f.Path == "response.cleared" {
 			value = `["w"]`
 		}
 		text := value

@@ -245,6 +245,12 @@ func (o *object) response(r *Response) {
 		}
 		o.out = append(o.out, ']')
 	}
+	o.texts("cleared", r.Cleared)
+	o.text("status", r.Status)
+	o.number("version", r.Version)
+	o.number("events", r.Events)
+	o.text("first_at", r.FirstAt)
+	o.text("last_at", r.LastAt)
 	o.close(mark, was)
 }
 

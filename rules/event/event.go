@@ -118,6 +118,18 @@ type Response struct {
 	Answers     []Answer          `json:"answers,omitempty"`
 	Result      json.RawMessage   `json:"result,omitempty"` // an object
 	Leads       []json.RawMessage `json:"leads,omitempty"`  // objects
+	// Cleared are the ids of questions that were answered with nothing, and the paths of fields that such an answer would have
+	// filled. In the response as a whole they take away what an earlier event of it had.
+	Cleared []string `json:"cleared,omitempty"`
+
+	// What follows is known of a response as a whole (package response), and never of one event. Status is started, partial,
+	// completed, disqualified, overquota or deleted; Version begins with 1 and counts the submission and each change of it; Events
+	// counts its events; FirstAt and LastAt are when the first and the last of them were received, as times are written above.
+	Status  string   `json:"status,omitempty"`
+	Version *float64 `json:"version,omitempty"`
+	Events  *float64 `json:"events,omitempty"`
+	FirstAt string   `json:"first_at,omitempty"`
+	LastAt  string   `json:"last_at,omitempty"`
 }
 
 // Score holds the scores; nil for one that is absent. CSAT and CES are in the survey's own scale.

@@ -60,6 +60,7 @@ type node struct {
 
 	text    func(*Data) *string
 	time    bool // text in RFC 3339
+	whole   bool // known of a response as a whole, and of no single event
 	number  func(*Data) **float64
 	truth   func(*Data) **bool
 	object  func(*Data) *json.RawMessage
@@ -99,6 +100,12 @@ var leaves = []node{
 	{Field: Field{Path: "response.answers", Kind: Array}, special: answers},
 	{Field: Field{Path: "response.result", Kind: Object, Open: true}, object: func(d *Data) *json.RawMessage { return &d.Response.Result }},
 	{Field: Field{Path: "response.leads", Kind: Array}, special: leads},
+	{Field: Field{Path: pathCleared, Kind: Array}, special: texts, texts: func(d *Data) *[]string { return &d.Response.Cleared }},
+	{Field: Field{Path: "response.status", Kind: String}, text: func(d *Data) *string { return &d.Response.Status }, whole: true},
+	{Field: Field{Path: "response.version", Kind: Number}, number: func(d *Data) **float64 { return &d.Response.Version }, whole: true},
+	{Field: Field{Path: "response.events", Kind: Number}, number: func(d *Data) **float64 { return &d.Response.Events }, whole: true},
+	{Field: Field{Path: "response.first_at", Kind: String}, text: func(d *Data) *string { return &d.Response.FirstAt }, time: true, whole: true},
+	{Field: Field{Path: "response.last_at", Kind: String}, text: func(d *Data) *string { return &d.Response.LastAt }, time: true, whole: true},
 	{Field: Field{Path: "respondent.id", Kind: String, Identifier: true}, text: func(d *Data) *string { return &d.Respondent.ID }},
 	{Field: Field{Path: "respondent.external_id", Kind: String, Identifier: true}, text: func(d *Data) *string { return &d.Respondent.ExternalID }},
 	{Field: Field{Path: "respondent.email", Kind: String}, text: func(d *Data) *string { return &d.Respondent.Email }},
@@ -127,6 +134,19 @@ var leaves = []node{
 	{Field: Field{Path: "notice.since", Kind: String}, text: func(d *Data) *string { return &d.Notice.Since }, time: true},
 	{Field: Field{Path: "warnings", Kind: Array}, special: texts, texts: func(d *Data) *[]string { return &d.Warnings }},
 	{Field: Field{Path: "unread", Kind: Array}, special: texts, texts: func(d *Data) *[]string { return &d.Unread }},
+}
+
+// pathCleared is the path of what an event answers with nothing.
+const pathCleared = "response.cleared"
+
+// IsOfWhole reports whether a path is known of a response as a whole, and of no single event.
+func IsOfWhole(path string) bool {
+	for i := range leaves {
+		if leaves[i].Path == path {
+			return leaves[i].whole
+		}
+	}
+	return false
 }
 
 // schema is the tree of leaves.

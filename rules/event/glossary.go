@@ -100,6 +100,12 @@ var about = map[string]string{
 	"response.answers":      "All answers; `answer(\"…\")` finds one. Each has `.question_id`, `.question`, `.type`, `.value` and `.comment`.",
 	"response.result":       "The outcome of a quiz, such as `response.result.title`.",
 	"response.leads":        "Lead forms that were filled in.",
+	pathCleared:             "Ids of questions that were answered with nothing, and fields that such an answer would have filled.",
+	"response.status":       "How far the response has come: `started`, `partial`, `completed`, `disqualified`, `overquota` or `deleted`. Only rules with `settle` or `amend` know it, as what follows.",
+	"response.version":      "1 for the response as it was submitted first; each change of a submitted response adds 1.",
+	"response.events":       "How many events of the response there are.",
+	"response.first_at":     "When the first event of the response was received (UTC).",
+	"response.last_at":      "When the last event of the response was received (UTC).",
 
 	"respondent.id":          "The platform's id of the person.",
 	"respondent.external_id": "Your own id of the person, if the platform was given it.",

@@ -126,6 +126,10 @@ func (p *parser) member(path, key string, n *node, v jsonpath.Result) error {
 		return p.unknown(path, key, n)
 	case next.Path == pathNotice && !p.notices:
 		return &FieldError{Path: pathNotice, Problem: "is kept for the gateway's own notices"}
+	case next.whole && p.cloud:
+		return nil // the gateway's own envelope, published again
+	case next.whole:
+		return &FieldError{Path: next.Path, Problem: "is known of a response as a whole, and of no single event"}
 	case p.seen&next.bit != 0:
 		problem := "stands twice"
 		if written != next.Path {
@@ -155,7 +159,7 @@ func (p *parser) member(path, key string, n *node, v jsonpath.Result) error {
 func (p *parser) unknown(path, key string, n *node) error {
 	known := make([]string, 0, len(n.below)+len(Shortcuts)+len(headKeys))
 	for _, b := range n.below {
-		if b.Path != pathNotice {
+		if b.Path != pathNotice && !b.whole {
 			known = append(known, b.name)
 		}
 	}
@@ -172,7 +176,7 @@ func (p *parser) unknown(path, key string, n *node) error {
 		// The key may belong to another group: `title` is survey.title.
 		fault.Nearest = ""
 		for i := range leaves {
-			if !strings.HasPrefix(leaves[i].Path, pathNotice+".") && leaves[i].Path[strings.LastIndexByte(leaves[i].Path, '.')+1:] == key {
+			if !strings.HasPrefix(leaves[i].Path, pathNotice+".") && !leaves[i].whole && leaves[i].Path[strings.LastIndexByte(leaves[i].Path, '.')+1:] == key {
 				fault.Nearest = leaves[i].Path
 				break
 			}

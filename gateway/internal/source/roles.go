@@ -120,6 +120,9 @@ func (r *run) sourceRoles() {
 		if slices.Contains(done, field) {
 			return
 		}
+		if text == "" {
+			r.clear(field)
+		}
 		switch r.putText(field, text, "") {
 		case filled:
 			done = append(done, field)
@@ -163,6 +166,13 @@ func (r *run) sourceRoles() {
 
 const maxParts = 64 // of one answer that roles can refer to
 
+// clear notes that the answer which a role makes a field of is empty.
+func (r *run) clear(field Field) {
+	if field.absent(&r.data) {
+		r.data.Clear(field.Name)
+	}
+}
+
 // roles applies the profile's roles to fields that are still absent.
 func (r *run) roles() {
 	if len(r.source.Profile.Roles) == 0 {
@@ -177,6 +187,10 @@ func (r *run) roles() {
 		for j := range r.data.Response.Answers {
 			a := &r.data.Response.Answers[j]
 			if !r.fits(role, a, j) {
+				continue
+			}
+			if a.IsEmpty() {
+				r.clear(role.Set)
 				continue
 			}
 			if r.putText(role.Set, role.text(a), "") == filled {

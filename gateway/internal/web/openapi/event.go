@@ -93,7 +93,7 @@ func (d *deriver) groups() *Object {
 	all := &Object{}
 	for _, f := range event.Fields() {
 		group, name, within := strings.Cut(f.Path, ".")
-		if group == "notice" { // the gateway's own
+		if group == "notice" || event.IsOfWhole(f.Path) { // the gateway's own
 			continue
 		}
 		if !within {
