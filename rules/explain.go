@@ -94,6 +94,9 @@ func (s *Set) explain(reading expression.Reading, ev *event.Event, e *Explanatio
 			e.Why = "it has no events"
 		}
 		return
+	case r.Defers(ev.Type):
+		e.Why = "it is asked of the response as a whole"
+		return
 	case r.When.IsZero():
 		e.Why = "it has no condition"
 		return

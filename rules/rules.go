@@ -43,13 +43,21 @@ type Rule struct {
 	Events []string
 	// When is the condition. A nil condition matches every event.
 	When *expression.Condition
+	// Deferred are patterns of the types whose events match whatever the condition says: it is asked later, of the response as a
+	// whole (package response).
+	Deferred []string
 	// Disabled rules match no event, but Explain lists them.
 	Disabled bool
 }
 
+// Defers reports whether the condition is not asked of events of a type, but of their response later.
+func (r *Rule) Defers(eventType string) bool { return matchesAny(r.Deferred, eventType) }
+
 // AcceptsType reports whether one of the rule's patterns matches an event type.
-func (r *Rule) AcceptsType(eventType string) bool {
-	for _, pattern := range r.Events {
+func (r *Rule) AcceptsType(eventType string) bool { return matchesAny(r.Events, eventType) }
+
+func matchesAny(patterns []string, eventType string) bool {
+	for _, pattern := range patterns {
 		if TypeMatches(pattern, eventType) {
 			return true
 		}

@@ -123,6 +123,9 @@ func (s *Set) newBucket(members []int32) *bucket {
 	at := map[int32]int{}
 	for i, rule := range members {
 		best := -1
+		if len(s.rules[rule].Deferred) > 0 {
+			equalities[i] = nil // it may match whatever the values are
+		}
 		for j, e := range equalities[i] {
 			if best < 0 || len(distinct[e.Slot]) > len(distinct[equalities[i][best].Slot]) {
 				best = j
@@ -168,7 +171,7 @@ func (s *Set) Match(ev *event.Event, out []Match) (matches []Match, work int) {
 	defer s.scratch.Put(buf)
 	*buf = s.candidates(reading, ev, (*buf)[:0])
 	reading.DivideWork(expression.MaxWork, len(*buf))
-	out = s.evaluate(reading, *buf, out)
+	out = s.evaluate(reading, ev.Type, *buf, out)
 	return out, expression.MaxWork - reading.WorkLeft()
 }
 
@@ -195,10 +198,10 @@ func (s *Set) matchBoth(other *Set, first, second expression.Reading, ev *event.
 	defer other.scratch.Put(otherBuf)
 	*buf, *otherBuf = s.candidates(first, ev, (*buf)[:0]), other.candidates(second, ev, (*otherBuf)[:0])
 	first.DivideWork(expression.MaxWork, len(*buf)+len(*otherBuf))
-	out = s.evaluate(first, *buf, out)
+	out = s.evaluate(first, ev.Type, *buf, out)
 	n = len(out)
 	second.ContinueWork(first)
-	out = other.evaluate(second, *otherBuf, out)
+	out = other.evaluate(second, ev.Type, *otherBuf, out)
 	return out, n, expression.MaxWork - second.WorkLeft()
 }
 
@@ -222,8 +225,12 @@ func (s *Set) candidates(reading expression.Reading, ev *event.Event, out []int3
 }
 
 // evaluate appends the candidates that match, those that are unknown, and those that failed.
-func (s *Set) evaluate(reading expression.Reading, candidates []int32, out []Match) []Match {
+func (s *Set) evaluate(reading expression.Reading, eventType string, candidates []int32, out []Match) []Match {
 	for _, i := range candidates {
+		if r := s.rules[i]; len(r.Deferred) > 0 && r.Defers(eventType) {
+			out = append(out, Match{Index: int(i)})
+			continue
+		}
 		switch truth, err := s.batch.Match(reading, int(i)); {
 		case err != nil:
 			out = append(out, Match{Index: int(i), Err: err})

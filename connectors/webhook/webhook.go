@@ -86,8 +86,10 @@ type Connector struct {
 	// SendIncomplete also delivers unfinished responses (`response.partial`).
 	SendIncomplete bool `yaml:"send_incomplete,omitempty"`
 
-	// IncompleteDelay cannot be set yet.
-	IncompleteDelay time.Duration `yaml:"incomplete_delay,omitempty" later:"true"`
+	// IncompleteDelay is how long after its start an unfinished response is delivered, once, with what there is of it by then;
+	// without it, as its events come. A response that is completed by then is delivered as completed only; one that is completed later
+	// is delivered again. It needs `send_incomplete`.
+	IncompleteDelay time.Duration `yaml:"incomplete_delay,omitempty"`
 
 	name string
 }
@@ -184,6 +186,9 @@ func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
 	return connectors.TryAfter(res, why)
 }
 
+// maxIncompleteDelay bounds IncompleteDelay.
+const maxIncompleteDelay = 24 * time.Hour
+
 // Validate requires a secret for a style that signs, and headers that an operator may set.
 func (c *Connector) Validate() error {
 	style := c.Style()
@@ -196,8 +201,12 @@ func (c *Connector) Validate() error {
 		return connectors.Invalid("secrets", "has more than two; a rotation needs only the new one and the old one")
 	case c.Delay < 0:
 		return connectors.Invalid("delay", "is negative")
-	case c.IncompleteDelay != 0:
-		return connectors.Invalid("incomplete_delay", "does not work yet; `send_incomplete: true` delivers unfinished responses as they come")
+	case c.IncompleteDelay < 0:
+		return connectors.Invalid("incomplete_delay", "is negative")
+	case c.IncompleteDelay > maxIncompleteDelay:
+		return connectors.Invalid("incomplete_delay", "is longer than 24h")
+	case c.IncompleteDelay > 0 && !c.SendIncomplete:
+		return connectors.Invalid("incomplete_delay", "has no effect without `send_incomplete`; add send_incomplete: true")
 	}
 	if c.LargeNumbers != "" && c.isRaw() {
 		return connectors.Invalid("large_numbers", "changes nothing: `raw` sends the platform's own bytes; set `body`, or leave it out")

@@ -196,6 +196,11 @@ type Rule struct {
 	// Match holds the events and the condition; its Kind distinguishes rules from webhooks.
 	Match *rules.Rule
 	Delay time.Duration
+	// Settle is how long it waits for a response to come to rest. Then Match.Deferred are all its events.
+	Settle Settle
+	// IncompleteDelay is how long after the start of a response a webhook tells what there is of it; 0: as its events come. See
+	// IsUnfinished.
+	IncompleteDelay time.Duration
 	// Once reports `once: response`.
 	Once  bool
 	Steps []*Step
@@ -232,7 +237,7 @@ func (s *Step) Connector(d *Destination) string {
 
 // Test is an inline test of a rule.
 type Test struct {
-	// Given is an event in surveygate's own format, as JSON. Alternatively, File is a platform's body, normalised by Source.
+	// Given is an event in surveygate's own format, as JSON, or a list of them: those of one response, in order. Alternatively, File is a platform's body, normalised by Source.
 	Given  []byte
 	Source string
 	File   string

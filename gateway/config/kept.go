@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"slices"
+	"time"
 
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/internal/document"
@@ -45,12 +46,17 @@ type keptLine struct {
 }
 
 type keptRule struct {
-	Kind     string     `json:"kind"`
-	Name     string     `json:"name"`
-	Events   []string   `json:"events"`
-	When     string     `json:"when,omitempty"`
-	Disabled bool       `json:"disabled,omitempty"`
-	Steps    []keptStep `json:"steps"`
+	Kind     string   `json:"kind"`
+	Name     string   `json:"name"`
+	Events   []string `json:"events"`
+	When     string   `json:"when,omitempty"`
+	Deferred []string `json:"deferred,omitempty"`
+	// Settle and IncompleteDelay are in nanoseconds.
+	Settle          int64      `json:"settle,omitempty"`
+	Until           string     `json:"until,omitempty"`
+	IncompleteDelay int64      `json:"incomplete_delay,omitempty"`
+	Disabled        bool       `json:"disabled,omitempty"`
+	Steps           []keptStep `json:"steps"`
 }
 
 // keptStep is one step of a rule. Its connector is the destination's product, followed by a full stop and the action.
@@ -121,6 +127,11 @@ func keep(c *Config, digest string) []byte {
 		kept := &keptRule{Kind: r.Match.Kind.String(), Name: r.Name, Events: r.Match.Events, Disabled: r.Match.Disabled}
 		if !r.Match.When.IsZero() {
 			kept.When = r.Match.When.String()
+		}
+		kept.Deferred = r.Match.Deferred
+		kept.Settle, kept.IncompleteDelay = r.Settle.For.Nanoseconds(), r.IncompleteDelay.Nanoseconds()
+		if !r.Settle.Until.IsZero() {
+			kept.Until = r.Settle.Until.String()
 		}
 		for _, s := range r.Steps {
 			kept.Steps = append(kept.Steps, keptStep{s.Name, s.Destination, s.Action})
@@ -204,7 +215,7 @@ func loadKept(generation, tenant string, forms ...[]byte) (*Config, error) {
 
 // load compiles a rule for one tenant.
 func (k *keptRule) load(owner, tenant string, products map[string]string) (*Rule, error) {
-	match := &rules.Rule{Tenant: owner, Name: k.Name, Events: k.Events, Disabled: k.Disabled}
+	match := &rules.Rule{Tenant: owner, Name: k.Name, Events: k.Events, Deferred: k.Deferred, Disabled: k.Disabled}
 	if k.Kind == rules.WebhookKind.String() {
 		match.Kind = rules.WebhookKind
 	}
@@ -215,7 +226,17 @@ func (k *keptRule) load(owner, tenant string, products map[string]string) (*Rule
 		}
 		match.When = when
 	}
-	r := &Rule{Item: Item{Tenant: owner, Name: k.Name}, Match: match}
+	r := &Rule{
+		Item: Item{Tenant: owner, Name: k.Name}, Match: match,
+		Settle: Settle{For: time.Duration(k.Settle)}, IncompleteDelay: time.Duration(k.IncompleteDelay),
+	}
+	if k.Until != "" {
+		until, err := expression.CompileCondition(k.Until)
+		if err != nil {
+			return nil, err
+		}
+		r.Settle.Until = until
+	}
 	for _, s := range k.Steps {
 		step := &Step{Name: s.Name, Destination: s.Destination, Action: s.Action, Build: map[string]connectors.Connector{}}
 		if _, here := products[s.Destination]; here {

@@ -86,6 +86,8 @@ func (l *loader) addRules(f *fileSettings) {
 				l.fault(at.Fault("`events` is empty", "name events, or remove the setting: the default is response.completed"))
 			}
 		}
+		l.settle(r, s.Settle, s.Delay, s.Node.Key("settle"))
+		l.warnOfWhole(r.Match, s.Node.Key("when"))
 		if s.Delay > maxDelay {
 			l.fault(s.Node.Key("delay").Fault("`delay` is longer than 7d", "write at most 7d: a waiting delivery keeps its event in the store"))
 		}
@@ -320,8 +322,13 @@ func (l *loader) tests(r *Rule, s *ruleSettings) {
 		switch {
 		case given.Kind == document.Null:
 			test.Given = []byte("{}")
+		case given.Kind == document.List:
+			if !l.givenList(r, given) {
+				continue
+			}
+			test.Given = given.JSON()
 		case given.Kind != document.Mapping:
-			l.fault(given.Fault(fmt.Sprintf("`given` must be an event, and is %s", given.Kind), "write given: {nps_score: 3, email: jo@example.com}"))
+			l.fault(given.Fault(fmt.Sprintf("`given` must be an event or a list of events, and is %s", given.Kind), "write given: {nps_score: 3, email: jo@example.com}"))
 			continue
 		case given.Named("file") != nil:
 			if !l.body(r, given, &test) {
@@ -333,6 +340,33 @@ func (l *loader) tests(r *Rule, s *ruleSettings) {
 		}
 		r.Tests = append(r.Tests, test)
 	}
+}
+
+// maxGiven bounds the events of one test.
+const maxGiven = 50
+
+// givenList checks a test's list of events; false: it cannot be played.
+func (l *loader) givenList(r *Rule, given *document.Node) bool {
+	switch n := len(given.Items); {
+	case n == 0:
+		l.fault(given.Fault("`given` is an empty list", "write the events of one response, in the order in which they are received"))
+		return false
+	case n > maxGiven:
+		l.fault(given.Fault(fmt.Sprintf("there are %d events; at most %d are allowed", n, maxGiven), "leave some of them out"))
+		return false
+	}
+	for _, item := range given.Items {
+		switch {
+		case item.Kind != document.Mapping:
+			l.fault(item.Fault(fmt.Sprintf("an event of `given` must be a mapping, and is %s", item.Kind), "write - {type: response.completed, nps_score: 3}"))
+			return false
+		case item.Named("file") != nil:
+			l.fault(item.Named("file").Fault("a list of events cannot have the body of a file", "write the events themselves, or one file alone: given: {source: pollqr, file: body.json}"))
+			return false
+		}
+		l.given(r, item, item.JSON())
+	}
+	return true
 }
 
 // body applies the source and file of a test that uses a platform's own body.

@@ -244,6 +244,9 @@ type webhookSettings struct {
 	// When is a condition for the events it subscribes to.
 	When *expression.Condition `yaml:"when,omitempty"`
 
+	// Settle waits until the response has come to rest, as it does in a rule.
+	Settle settleSettings `yaml:"settle,omitempty"`
+
 	deliverySettings `yaml:",inline"`
 
 	Connector document.Map[*document.Node] `yaml:",inline"`
@@ -267,6 +270,10 @@ type ruleSettings struct {
 	// Delay is the time from the event to the first attempt.
 	Delay time.Duration `yaml:"delay,omitempty"`
 
+	// Settle waits until the response has come to rest: the time without another event of it that the rule gets, such as `2m`, or
+	// `{for, until}`. The condition is then asked of the response as it stands, and the newest event alone is sent, with all that is known.
+	Settle settleSettings `yaml:"settle,omitempty"`
+
 	// Once `response` sends each response at most once to each step within 30 days. A response is identified by its source,
 	// survey and response id; events without a response id are all sent.
 	Once once `yaml:"once,omitempty"`
@@ -283,9 +290,18 @@ type ruleSettings struct {
 	Node *document.Node `yaml:",node"`
 }
 
+// settleSettings is a time, or a time with a condition.
+type settleSettings struct {
+	// For is the time without another event of the response; with `until`, the time from its first event.
+	For time.Duration `yaml:"for"`
+	// Until ends the wait as soon as it is true of the response as it stands, such as `has(email)`.
+	Until *expression.Condition `yaml:"until,omitempty"`
+}
+
 // testSettings is one test of a rule.
 type testSettings struct {
-	// Given is an event in surveygate's own format, or `{source, file}` for a platform's own body.
+	// Given is an event in surveygate's own format, or `{source, file}` for a platform's own body, or a list of events of one
+	// response, in the order in which they are received.
 	Given *document.Node `yaml:"given"`
 
 	// Expect lists the steps that are sent, without skipped ones.

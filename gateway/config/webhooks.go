@@ -62,6 +62,8 @@ func (l *loader) subscription(d *destination) {
 	case at == nil:
 		if when := s.Node.Named("when"); when != nil {
 			l.fault(when.Fault("`when` without `events` has no effect", "add events: [response.completed], or move the condition to the rule that names this webhook"))
+		} else if settle := s.Node.Named("settle"); settle != nil {
+			l.fault(settle.Fault("`settle` without `events` has no effect", "add events: [response.completed], or move it to the rule that names this webhook"))
 		} else if !d.named {
 			l.warning(d.key.Fault(fmt.Sprintf("the webhook `%s` receives nothing: it has no events, and no rule names it", d.Name), "add events: [response.completed]"))
 		}
@@ -82,6 +84,9 @@ func (l *loader) subscription(d *destination) {
 			Build: map[string]connectors.Connector{d.Tenant: d.alone},
 		}},
 	}
+	l.settle(r, s.Settle, d.Delay, s.Node.Key("settle"))
+	l.deferIncomplete(r, d.bound)
+	l.warnOfWhole(r.Match, s.Node.Key("when"))
 	l.warnOfComparisons(r, s.Node.Key("when"), s.When.Comparisons())
 	l.warnOfWords(r, d.settings)
 	l.config.Rules = append(l.config.Rules, r)

@@ -44,11 +44,9 @@ func Test(o Options) ([]TestResult, error) {
 			if err != nil {
 				result.Why = append(result.Why, err.Error())
 			} else {
-				for _, ev := range events {
-					sent, notSent := plan.Play(r, ev)
-					result.Got = append(result.Got, sent...)
-					result.Why = append(result.Why, notSent()...)
-				}
+				sent, notSent := plan.Play(r, events...)
+				result.Got = append(result.Got, sent...)
+				result.Why = append(result.Why, notSent()...)
 				result.Passed = decide.SameSteps(result.Want, result.Got)
 			}
 			if result.Want == nil {
@@ -60,15 +58,11 @@ func Test(o Options) ([]TestResult, error) {
 	return results, nil
 }
 
-// given returns the events of a test: one in surveygate's own format, or those of a platform's body.
+// given returns the events of a test: those in surveygate's own format, or those of a platform's body.
 func given(c *config.Config, r *config.Rule, t config.Test) ([]*event.Event, error) {
 	now := clock.System().Now().UTC()
 	if t.File == "" {
-		ev, err := decide.Given(r, t, now)
-		if err != nil {
-			return nil, err
-		}
-		return []*event.Event{ev}, nil
+		return decide.Given(r, t, now)
 	}
 	path := t.File
 	if !filepath.IsAbs(path) {

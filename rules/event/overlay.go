@@ -187,6 +187,8 @@ const (
 
 // Whole is what is known of a response as a whole, beside its content.
 type Whole struct {
+	// Type is the type of the event that stands for it.
+	Type    string
 	Status  string
 	Version int
 	Events  int
@@ -230,7 +232,9 @@ func (o *Overlay) Event(like *Event, whole Whole) (*Event, error) {
 	if r.CompletedAt == "" {
 		r.CompletedAt = stamp(whole.Completed)
 	}
-	return build(like.Header, &d, like.Raw, like.ID)
+	h := like.Header
+	h.Type = whole.Type
+	return build(h, &d, like.Raw, like.ID)
 }
 
 func stamp(t time.Time) string {

@@ -140,3 +140,16 @@ func (c *Condition) RequiredValues(name string) (texts []string, ok bool) {
 	walk(p.roots[0])
 	return texts, ok
 }
+
+// Paths returns the paths of the event's data that the condition reads, in no order.
+func (c *Condition) Paths() (paths []string) {
+	if c.IsZero() {
+		return nil
+	}
+	for _, s := range c.prog.scope.slots {
+		if s.how == fromData {
+			paths = append(paths, s.path)
+		}
+	}
+	return paths
+}

@@ -57,6 +57,12 @@ var standing = map[string]struct {
 	event.TypeResponseDeleted:      {event.Deleted, 4, false},
 }
 
+// types are the types that say the statuses.
+var types = map[string]string{
+	event.Started: event.TypeResponseStarted, event.Partial: event.TypeResponsePartial, event.Completed: event.TypeResponseCompleted,
+	event.Disqualified: event.TypeResponseDisqualified, event.Overquota: event.TypeResponseOverquota, event.Deleted: event.TypeResponseDeleted,
+}
+
 // rank returns the rank of a status; 0 for one that is not known.
 func rank(status string) int {
 	for _, s := range standing {
@@ -129,10 +135,15 @@ func Fold(events []*event.Event) (r *Response) {
 }
 
 // Event returns the response as an event, for rules and connectors: its content is that of the whole response, with its status and
-// version; its id, its attributes and its raw bytes are those of like, which is one of its events.
+// version; its id, its attributes and its raw bytes are those of like, which is one of its events. Its type is that of like, unless the
+// response has come further: a partial event of a completed response stands for a completed one.
 func (r *Response) Event(like *event.Event) (*event.Event, error) {
+	typ := like.Type
+	if own, ok := standing[typ]; ok && own.rank < rank(r.Status) {
+		typ = types[r.Status]
+	}
 	return r.content.Event(like, event.Whole{
-		Status: r.Status, Version: r.Version, Events: r.Events, First: r.First, Last: r.Last, Started: r.Began, Completed: r.Submitted,
+		Type: typ, Status: r.Status, Version: r.Version, Events: r.Events, First: r.First, Last: r.Last, Started: r.Began, Completed: r.Submitted,
 	})
 }
 

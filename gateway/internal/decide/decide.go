@@ -36,6 +36,8 @@ type Owed struct {
 	Sets []string
 	// Once is the key to reserve before the first attempt; empty without `once`.
 	Once string
+	// Deferred is the rule, if it is not asked of the event, but of the response as it stands when the delivery is due; else nil.
+	Deferred *config.Rule
 }
 
 // Decide matches every rule and webhook of the event's tenant. The same event and plan give the same deliveries, in the same
@@ -95,7 +97,10 @@ func (p *Plan) owe(d *Decision, ev *event.Event, now time.Time, over *overlay, a
 			if destination.Broken {
 				owed.Delivery.Reason = BrokenDestination
 			}
-			if wait := rule.Delay + destination.Delay; wait > 0 {
+			if rule.Match.Defers(ev.Type) {
+				owed.Deferred = rule
+				owed.Delivery.Due, owed.Delivery.Reason = firstLook(rule, ev, now), Settling
+			} else if wait := rule.Delay + destination.Delay; wait > 0 {
 				owed.Delivery.Due = now.Add(wait)
 				owed.Delivery.Reason = "delay"
 			}
@@ -135,15 +140,19 @@ func (p *Plan) test(ev *event.Event, now time.Time) (d Decision) {
 	return d
 }
 
-// onceKey is what `once: response` reserves for one step of a rule; empty where nothing is reserved. Neither the kind nor
-// the names can hold NUL.
+// onceKey is what is reserved for one step of a rule: by `once: response`, or by the one delivery of a response that is incomplete
+// after `incomplete_delay`; empty where nothing is reserved. Neither the kind nor the names can hold NUL.
 func onceKey(r *config.Rule, origin state.Origin, step string, ev *event.Event) string {
-	if !r.Once {
+	unfinished := r.IsUnfinished(ev.Type)
+	if !r.Once && !unfinished {
 		return ""
 	}
 	response := ev.ResponseKey()
 	if response == "" {
 		return ""
+	}
+	if unfinished {
+		step += "\x00incomplete"
 	}
 	return string(origin.Kind) + "\x00" + origin.Name + "\x00" + step + "\x00" + response
 }

@@ -162,9 +162,13 @@ func (p *Plan) Today(d state.Delivery, ev *event.Event) (Owed, bool) {
 		return Owed{}, false
 	}
 	d.Destination, d.Connector = t.step.Destination, t.step.Connector(t.destination)
-	return Owed{
+	owed := Owed{
 		Delivery: d, Destination: t.destination, Build: t.build, Sets: t.step.Sets, Once: onceKey(t.rule, d.Origin, d.Step, ev),
-	}, true
+	}
+	if t.rule.Match.Defers(ev.Type) {
+		owed.Deferred = t.rule
+	}
+	return owed, true
 }
 
 // Explanation says why a rule or webhook matches an event or does not.

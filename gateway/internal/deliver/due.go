@@ -162,8 +162,13 @@ func (l *Loop) requeue(plan *decide.Plan, due *state.Due, now time.Time, absence
 		return
 	}
 	j.delivery, j.build, j.destination, j.once, j.sets = owed.Delivery, owed.Build, owed.Destination, owed.Once, owed.Sets
+	j.deferred = owed.Deferred
 	if j.destination.Broken {
 		l.postpone(j, decide.BrokenDestination, now)
+		return
+	}
+	if j.deferred != nil {
+		l.lookLater(j)
 		return
 	}
 	l.setBatching(j, new(keys))

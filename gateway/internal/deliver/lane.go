@@ -286,6 +286,17 @@ func (l *lane) push(j *job, now time.Time) (reason string) {
 	return ""
 }
 
+// expect counts deliveries that the lane will get, or with a negative number those that it has got or will not get.
+func (l *lane) expect(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pending += n
+	if n < 0 && l.wantsMore && l.busy() < l.maxBusy() {
+		l.wantsMore = false
+		l.loop.wakeDue()
+	}
+}
+
 // pushDue queues a delivery claimed from the due-queue, or returns why it has to wait. It was claimed within the capacity of the
 // lane, so only a later change refuses it, or more batches than expected.
 func (l *lane) pushDue(j *job, now time.Time) (reason string) {

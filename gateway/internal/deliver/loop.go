@@ -100,8 +100,9 @@ type Loop struct {
 
 	lanes         lanes
 	commits       commits
-	capacity      capacity  // for claimed events
-	undecided     undecided // claimed events that wait for their decision
+	capacity      capacity    // for claimed events
+	undecided     undecided   // claimed events that wait for their decision
+	deferred      turns[*job] // due deliveries that wait for a look at their response
 	missing       missing
 	due           atomic.Int64 // due deliveries leased and not yet committed
 	commitFailing atomic.Bool  // the store did not take the last commit
@@ -127,6 +128,7 @@ func New(o Options) *Loop {
 	l.commits.wake = make(chan struct{}, 1)
 	l.capacity.init(claimedEvents, claimedBytes)
 	l.undecided.init()
+	l.deferred.init()
 	l.missing.init()
 	return l
 }
@@ -167,6 +169,9 @@ func (l *Loop) Run(ctx context.Context) error {
 	for range min(max(runtime.GOMAXPROCS(0), 2), maxDeciders) {
 		loops.Go(func() { l.decideUndecided(ctx) })
 	}
+	for range lookers {
+		loops.Go(func() { l.lookAtResponses(ctx) })
+	}
 	loops.Go(func() { l.claimDue(ctx) })
 	loops.Go(func() { l.every(ctx, refresh, func() { _ = l.learnHolds(ctx) }) })
 	loops.Go(func() { l.recallLoop(ctx) })
@@ -175,8 +180,10 @@ func (l *Loop) Run(ctx context.Context) error {
 
 	<-ctx.Done()
 	l.undecided.close()
+	l.deferred.close()
 	loops.Wait()
 	l.release(l.undecided.takeAll())
+	l.giveUpLooking()
 	l.drain()
 	l.commits.close()
 	stop()
@@ -268,7 +275,7 @@ func (l *Loop) claim(ctx context.Context) {
 		for i := range batch {
 			l.capacity.take(1, batch[i].Event.Size())
 		}
-		l.undecided.add(batch)
+		l.undecided.add(batch, tenantOfClaimed)
 	}
 }
 
@@ -277,7 +284,7 @@ func (l *Loop) reserve(ctx context.Context, decided []*claim) bool {
 	byTenant := map[string][]*job{}
 	for _, c := range decided {
 		for _, j := range c.jobs {
-			if j.once != "" {
+			if j.once != "" && j.deferred == nil {
 				byTenant[j.delivery.Tenant] = append(byTenant[j.delivery.Tenant], j)
 			}
 		}

@@ -36,7 +36,7 @@ func (l *Loop) claimSuspects(ctx context.Context) {
 				"tenant", c.Event.Tenant, "event", c.Event.ID, "attempt", c.Claims)
 			l.Observer.Batch("claim", 1)
 			l.capacity.take(1, c.Event.Size()) // even beyond the capacity: it is only one
-			l.undecided.add([]state.Claimed{*c})
+			l.undecided.add([]state.Claimed{*c}, tenantOfClaimed)
 		default:
 			backoff.reset()
 		}

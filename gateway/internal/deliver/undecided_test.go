@@ -134,7 +134,7 @@ func TestTurnsKeepTheOrder(t *testing.T) {
 		for i := range batch {
 			batch[i] = state.Claimed{Position: uint64(from + i), Event: &event.Event{Header: event.Header{Tenant: tenant((from + i) / 3)}}}
 		}
-		turns.add(batch)
+		turns.add(batch, tenantOfClaimed)
 	}
 	last := map[string]uint64{}
 	for range tenants * each {

@@ -89,11 +89,11 @@ func failure(plan *decide.Plan, r *config.Rule, t config.Test, now time.Time) (m
 			msg = "a connector failed unexpectedly"
 		}
 	}()
-	ev, err := decide.Given(r, t, now)
+	events, err := decide.Given(r, t, now)
 	if err != nil {
 		return err.Error()
 	}
-	sent, notSent := plan.Play(r, ev)
+	sent, notSent := plan.Play(r, events...)
 	if decide.SameSteps(t.Expect, sent) {
 		return ""
 	}

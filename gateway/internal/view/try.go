@@ -78,7 +78,7 @@ type TriedDocument struct {
 
 // RuleTest is one of a rule's own tests, and how it ended. A test with the file of a platform is not among them.
 type RuleTest struct {
-	// Given is the event, Expect the steps that it should lead to.
+	// Given is the event, or a list of events of one response, Expect the steps that it should lead to.
 	Given  json.RawMessage `json:"given"`
 	Expect []string        `json:"expect"`
 	Passed bool            `json:"passed"`

@@ -1,0 +1,172 @@
+package decide
+
+import (
+	"strings"
+	"time"
+
+	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/rules"
+	"github.com/surveygate/surveygate/rules/event"
+	"github.com/surveygate/surveygate/rules/expression"
+	"github.com/surveygate/surveygate/rules/response"
+)
+
+// Reasons of a delivery of a rule that is asked of the response as a whole.
+const (
+	// Settling: its response has not come to rest.
+	Settling = "waits until its response has come to rest"
+	// Unfinished: `incomplete_delay` has not passed.
+	Unfinished = "waits for the rest of its response"
+	// Newer events of the response, followed by the id of one.
+	SupersededBy = "superseded by a newer event of its response: "
+	// Finished: `incomplete_delay` passed after the response was completed.
+	Finished = "the response is not incomplete: its status is "
+	// Deleted: the response was deleted before it was told.
+	Deleted = "its response was deleted"
+	// NotMatched is followed by why the response as it stands does not match.
+	NotMatched = "the response as it stands does not match: "
+	// ToldAlready is followed by the id of the event for which an incomplete response was told.
+	ToldAlready = "told as incomplete for event "
+)
+
+// firstLook returns when the response of an event is looked at first for a deferred rule.
+func firstLook(r *config.Rule, ev *event.Event, now time.Time) time.Time {
+	if r.IsUnfinished(ev.Type) || r.Settle.Until != nil || ev.ResponseKey() == "" {
+		return now
+	}
+	return now.Add(r.Settle.For)
+}
+
+// Look is what a deferred rule finds in the response of one of its deliveries. One of Wait, Skip and Event is set.
+type Look struct {
+	// Wait is until when the delivery waits; zero: it does not. Reason is why.
+	Wait   time.Time
+	Reason string
+	// Skip is why nothing is sent.
+	Skip string
+	// Event is what is sent: the response as it stands, as the event of the delivery.
+	Event *event.Event
+}
+
+// Known is one event of a response as a deferred rule sees it.
+type Known struct {
+	Event *event.Event
+	// Outcome is its decision; nil: it is not decided yet.
+	Outcome *state.Outcome
+}
+
+// notDecidedYet is how long a delivery waits for the decision on a newer event of its response.
+const notDecidedYet = time.Second
+
+// Look looks at the response of a delivery: all its events, oldest first, of which ev is the delivery's own. kept reports that the
+// delivery is not superseded, because Owed.Once is reserved for it. If an event is to be sent, Owed.Once has to be reserved before.
+func (o *Owed) Look(ev *event.Event, all []Known, kept bool, now time.Time) (look Look, err error) {
+	r := o.Deferred
+	events := make([]*event.Event, 0, len(all))
+	for i := range all {
+		events = append(events, all[i].Event)
+	}
+	if len(events) == 0 {
+		events = append(events, ev) // it has no response id
+	}
+	if newer, pending := o.newer(ev, all); newer != nil && !kept {
+		if pending {
+			return Look{Wait: now.Add(notDecidedYet), Reason: Settling}, nil
+		}
+		return Look{Skip: SupersededBy + newer.ID}, nil
+	}
+	fold := response.Fold(events)
+	if fold == nil {
+		fold = response.Of(ev)
+	}
+	if look.Event, err = fold.Event(ev); err != nil {
+		return look, err
+	}
+	unfinished := r.IsUnfinished(ev.Type)
+	switch {
+	case fold.Status == event.Deleted && ev.Type != event.TypeResponseDeleted:
+		return Look{Skip: Deleted}, nil
+	case unfinished && fold.Status != event.Started && fold.Status != event.Partial:
+		return Look{Skip: Finished + fold.Status}, nil
+	case unfinished:
+		if due := fold.Start().Add(r.IncompleteDelay); due.After(now) && len(all) > 0 {
+			return Look{Wait: earlier(due, now.Add(r.IncompleteDelay)), Reason: Unfinished}, nil
+		}
+	case r.Settle.Until != nil && len(all) > 0:
+		due := fold.First.Add(r.Settle.For)
+		if due.After(now) && r.Settle.Until.Match(look.Event).Truth != expression.True {
+			return Look{Wait: earlier(due, now.Add(r.Settle.For)), Reason: Settling}, nil
+		}
+	}
+	if why := whyNot(r.Match.When, look.Event); why != "" {
+		return Look{Skip: NotMatched + why}, nil
+	}
+	return look, nil
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// newer returns the newest event behind ev that owes the same step a delivery too, or may still owe it because it is not decided yet.
+func (o *Owed) newer(ev *event.Event, all []Known) (found *event.Event, pending bool) {
+	behind := false
+	for i := range all {
+		k := &all[i]
+		if k.Event.ID == ev.ID {
+			behind = true
+			continue
+		}
+		switch {
+		case !behind || !o.Deferred.Match.AcceptsType(k.Event.Type) || o.Deferred.IsUnfinished(k.Event.Type) != o.Deferred.IsUnfinished(ev.Type):
+		case k.Outcome == nil:
+			return k.Event, true
+		case k.Outcome.Dead == "" && owesStep(k.Outcome, &o.Delivery):
+			found = k.Event
+		}
+	}
+	return found, false
+}
+
+// owesStep reports whether an event owes a delivery to the step of another.
+func owesStep(o *state.Outcome, to *state.Delivery) bool {
+	for i := range o.Deliveries {
+		if d := &o.Deliveries[i]; d.Origin == to.Origin && d.Step == to.Step {
+			return true
+		}
+	}
+	return false
+}
+
+// whyNot returns why a condition is not true of an event; empty: it is.
+func whyNot(when *expression.Condition, ev *event.Event) string {
+	switch res := when.Match(ev); {
+	case res.Err != nil:
+		return "its condition failed: " + res.Err.Error()
+	case res.Truth == expression.True:
+		return ""
+	case res.Truth == expression.False:
+		return "`" + when.String() + "` is false"
+	case len(res.Missing) > 0:
+		return "`" + when.String() + "` is unknown: it has no " + strings.Join(res.Missing, ", ")
+	case len(res.Faults) > 0:
+		return "`" + when.String() + "` is unknown: " + strings.Join(res.Faults, "; ")
+	default:
+		return "`" + when.String() + "` is unknown"
+	}
+}
+
+// Whole explains a deferred rule for the response as it stands.
+func Whole(r *rules.Rule, ev *event.Event) rules.Explanation {
+	own := *r
+	own.Deferred = nil
+	own.Disabled = false
+	for _, e := range rules.NewSet([]*rules.Rule{&own}).Explain(ev) {
+		return e
+	}
+	return rules.Explanation{Rule: r}
+}

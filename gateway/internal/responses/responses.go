@@ -1,0 +1,71 @@
+// Package responses reads the events of one response from the store.
+package responses
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/rules/event"
+	"github.com/surveygate/surveygate/rules/response"
+)
+
+// Reader is the part of the store that is read.
+type Reader interface {
+	Events(ctx context.Context, tenant string, q state.EventQuery) (*state.Page[*state.Record], error)
+}
+
+// Kept is what is kept of one response.
+type Kept struct {
+	// Records are its events, in the order in which they were accepted: the newest, up to response.MaxEvents and response.MaxBytes.
+	Records []*state.Record
+	// More is set if there are older ones.
+	More bool
+}
+
+const (
+	// pageOf is how many events are read at once. Most responses have fewer.
+	pageOf = 16
+	// maxPages bounds the pages, as many responses may have the same id.
+	maxPages = 64
+)
+
+// Of reads the response of an event. An event without a response id is a response of its own, of which nothing is read.
+func Of(ctx context.Context, store Reader, ev *event.Event) (*Kept, error) {
+	if ev.ResponseKey() == "" {
+		return &Kept{}, nil
+	}
+	q := state.EventQuery{Response: ev.ResponseID, Source: ev.Source, Survey: ev.SurveyID, Limit: pageOf}
+	kept := &Kept{}
+	for bytes, pages := 0, 1; ; pages++ {
+		page, err := store.Events(ctx, ev.Tenant, q)
+		if err != nil {
+			return nil, fmt.Errorf("events of response %s: %w", ev.ResponseID, err)
+		}
+		for _, r := range page.Items {
+			if r.Event.ResponseKey() != ev.ResponseKey() || !response.Belongs(r.Event.Type) {
+				continue
+			}
+			if bytes += r.Event.Size(); len(kept.Records) > 0 && (bytes > response.MaxBytes || len(kept.Records) == response.MaxEvents) {
+				kept.More = true
+				break
+			}
+			kept.Records = append(kept.Records, r)
+		}
+		if kept.More = kept.More || pages == maxPages && page.Next != ""; kept.More || page.Next == "" {
+			slices.Reverse(kept.Records)
+			return kept, nil
+		}
+		q.Cursor = page.Next
+	}
+}
+
+// Fold returns the response as it stands; nil if nothing is kept.
+func (k *Kept) Fold() *response.Response {
+	events := make([]*event.Event, len(k.Records))
+	for i, r := range k.Records {
+		events[i] = r.Event
+	}
+	return response.Fold(events)
+}
