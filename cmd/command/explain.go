@@ -19,17 +19,32 @@ import (
 )
 
 func (g *globals) explain() *cobra.Command {
-	var source string
+	var source, response string
 	cmd := &cobra.Command{
-		Use:   "explain ID | PERSON | FILE",
+		Use:   "explain ID | PERSON | FILE | --response ID",
 		Short: "Explain why an event was delivered or not",
 		Long: `With the id of an event or of a delivery, or the id that an event was published with: ask a running gateway how it was
 handled, rule by rule and delivery by delivery. With a person's e-mail address, phone number or id, or a response's id: find the
-events, and explain the one, or list them. With a file: show how the configuration would handle it; nothing is sent or stored.`,
+events, and explain the one, or list them. With --response: show the response as it stands, its events, and the deliveries of all
+of them. With a file: show how the configuration would handle it; nothing is sent or stored.`,
 		Example: `  surveygate explain jo@example.com
+  surveygate explain --response r-1017
   surveygate explain event.json`,
-		Args: cobra.ExactArgs(1),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("response") {
+				return cobra.NoArgs(cmd, args)
+			}
+			return cobra.ExactArgs(1)(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("response") {
+				gw, err := g.dial()
+				if err != nil {
+					return err
+				}
+				defer gw.Close()
+				return g.explainResponse(cmd.Context(), gw, response, source)
+			}
 			if _, err := os.Stat(args[0]); err == nil {
 				return g.explainFile(args[0], source)
 			}
@@ -41,6 +56,7 @@ events, and explain the one, or list them. With a file: show how the configurati
 			return g.explainFound(cmd.Context(), gw, args[0], source)
 		},
 	}
+	cmd.Flags().StringVar(&response, "response", "", "show the response with this id as it stands")
 	cmd.Flags().StringVar(&source, "source", "", "the file is from this source's platform; or the id was published with this source")
 	return cmd
 }

@@ -24,7 +24,7 @@ var floors = [][]string{
 	{"rules/jsonpath", "configs", "connectors/declared", "connectors/connectortest/contract", "connectors/connectortest/credentials"},
 	{"rules/event"},
 	{"rules/expression"},
-	{"rules", "connectors"},
+	{"rules", "rules/response", "connectors"},
 	{"connectors/connectortest", "connectors/*"},
 	{"connectors/all"},
 
@@ -32,7 +32,7 @@ var floors = [][]string{
 	{"gateway/internal/leaktest", "gateway/redistest", "gateway/internal/redact/redacttest", "gateway/browser"},
 	{"gateway/signature", "gateway/internal/files", "gateway/internal/repeats"},
 	{"gateway/internal/source", "gateway/internal/state", "gateway/internal/outbound"},
-	{"gateway/internal/state/statetest", "gateway/internal/vault"},
+	{"gateway/internal/state/statetest", "gateway/internal/vault", "gateway/internal/responses"},
 	{"gateway/config"},
 	{"gateway/config/actiontest", "gateway/internal/state/embedded", "gateway/internal/state/redis"},
 	{"gateway/internal/access", "gateway/internal/audit", "gateway/internal/decide", "gateway/internal/oauth", "gateway/internal/stats"},

@@ -31,6 +31,8 @@ func TestResponseIDIsNoIdentity(t *testing.T) {
 		"gateway/internal/state/redis/append.go":     "indexes it as a search term, and places events in shards",
 		"gateway/internal/state/redis/revise.go":     "writes it, as a field of the revision",
 		"gateway/internal/view/event.go":             "shows it, beside source and survey",
+		"gateway/internal/view/response.go":          "shows it, beside source and survey",
+		"gateway/internal/responses/responses.go":    "looks events up by it, of which it takes those with the same key",
 		"rules/event/decode.go":                      "reads it",
 		"rules/event/envelope.go":                    "writes it",
 		"rules/event/fields.go":                      "names it in expressions",

@@ -102,6 +102,7 @@ func (l *loader) addRules(f *fileSettings) {
 			s.Send = s.Send[:maxDocumentSteps]
 		}
 		l.steps(r, s)
+		l.guardrails(r, s)
 		l.tests(r, s)
 		l.warnOfRule(r, s)
 		l.config.Rules = append(l.config.Rules, r)

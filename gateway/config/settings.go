@@ -274,6 +274,15 @@ type ruleSettings struct {
 	// `{for, until}`. The condition is then asked of the response as it stands, and the newest event alone is sent, with all that is known.
 	Settle settleSettings `yaml:"settle,omitempty"`
 
+	// Quiet are hours of the day in which nothing is sent; what is owed waits for their end.
+	Quiet quietSettings `yaml:"quiet,omitempty"`
+
+	// AtMost bounds how many messages each step sends in a period; the periods begin at whole multiples of it, UTC.
+	AtMost atMostSettings `yaml:"at_most,omitempty"`
+
+	// ContactCap bounds how often a person hears from all rules of a connection or webhook that have a cap.
+	ContactCap contactCapSettings `yaml:"contact_cap,omitempty"`
+
 	// Once `response` sends each response at most once to each step within 30 days. A response is identified by its source,
 	// survey and response id; events without a response id are all sent.
 	Once once `yaml:"once,omitempty"`

@@ -91,6 +91,11 @@ func (l *loader) deferIncomplete(r *Rule, c connectors.Connector) {
 	r.Match.Deferred = append(slices.Clone(r.Match.Deferred), unfinished...)
 }
 
+// AtDue reports whether something is asked when a delivery of an event of a type is due: the response as a whole, or a guardrail.
+func (r *Rule) AtDue(eventType string) bool {
+	return !r.Guard.IsZero() || r.Match.Defers(eventType)
+}
+
 // IsUnfinished reports whether a rule waits by IncompleteDelay before it tells of events of a type.
 func (r *Rule) IsUnfinished(eventType string) bool {
 	return r.IncompleteDelay > 0 && slices.Contains(unfinished, eventType)

@@ -223,3 +223,12 @@ func typeOf(value json.RawMessage) string {
 	}
 	return event.Number.Words()
 }
+
+// FieldsOfEvent returns every name with its value in an event, as the gateway's API shows it.
+func FieldsOfEvent(envelope []byte) (*EventFields, error) {
+	ev, err := event.Decode(envelope, nil)
+	if err != nil {
+		return nil, fmt.Errorf("the event cannot be read: %w", err)
+	}
+	return fieldsOf(ev)
+}

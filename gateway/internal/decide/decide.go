@@ -36,8 +36,9 @@ type Owed struct {
 	Sets []string
 	// Once is the key to reserve before the first attempt; empty without `once`.
 	Once string
-	// Deferred is the rule, if it is not asked of the event, but of the response as it stands when the delivery is due; else nil.
-	Deferred *config.Rule
+	// AtDue is the rule, if something is asked when the delivery is due, before each attempt: the response as it stands, or a
+	// guardrail; else nil.
+	AtDue *config.Rule
 }
 
 // Decide matches every rule and webhook of the event's tenant. The same event and plan give the same deliveries, in the same
@@ -97,12 +98,12 @@ func (p *Plan) owe(d *Decision, ev *event.Event, now time.Time, over *overlay, a
 			if destination.Broken {
 				owed.Delivery.Reason = BrokenDestination
 			}
-			if rule.Match.Defers(ev.Type) {
-				owed.Deferred = rule
-				owed.Delivery.Due, owed.Delivery.Reason = firstLook(rule, ev, now), Settling
+			if rule.AtDue(ev.Type) {
+				owed.AtDue = rule
+				owed.Delivery.Due, owed.Delivery.Reason = firstLook(rule, destination, ev, now)
 			} else if wait := rule.Delay + destination.Delay; wait > 0 {
 				owed.Delivery.Due = now.Add(wait)
-				owed.Delivery.Reason = "delay"
+				owed.Delivery.Reason = delayed
 			}
 			owed.Once = onceKey(rule, origin, step.Name, ev)
 			d.Owed = append(d.Owed, owed)

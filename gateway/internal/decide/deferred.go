@@ -30,12 +30,33 @@ const (
 	ToldAlready = "told as incomplete for event "
 )
 
-// firstLook returns when the response of an event is looked at first for a deferred rule.
-func firstLook(r *config.Rule, ev *event.Event, now time.Time) time.Time {
-	if r.IsUnfinished(ev.Type) || r.Settle.Until != nil || ev.ResponseKey() == "" {
-		return now
+// delayed is the reason of a delivery that `delay` holds back, and asked that of one that is due now.
+const (
+	delayed = "delay"
+	asked   = "queue"
+)
+
+// firstLook returns when a delivery is due first of which something is asked then, and why it waits.
+func firstLook(r *config.Rule, d *config.Destination, ev *event.Event, now time.Time) (due time.Time, reason string) {
+	if r.Match.Defers(ev.Type) {
+		if r.IsUnfinished(ev.Type) || r.Settle.Until != nil || ev.ResponseKey() == "" {
+			return now, Settling
+		}
+		return now.Add(r.Settle.For), Settling
 	}
-	return now.Add(r.Settle.For)
+	due, reason = now, asked
+	if wait := r.Delay + d.Delay; wait > 0 {
+		due, reason = now.Add(wait), delayed
+	}
+	if end := r.Guard.Quiet.End(due); !end.IsZero() {
+		return end, quietReason(r)
+	}
+	return due, reason
+}
+
+// quietReason says until when nothing is sent.
+func quietReason(r *config.Rule) string {
+	return "quiet hours (" + r.Guard.Quiet.String() + ")"
 }
 
 // Look is what a deferred rule finds in the response of one of its deliveries. One of Wait, Skip and Event is set.
@@ -62,7 +83,10 @@ const notDecidedYet = time.Second
 // Look looks at the response of a delivery: all its events, oldest first, of which ev is the delivery's own. kept reports that the
 // delivery is not superseded, because Owed.Once is reserved for it. If an event is to be sent, Owed.Once has to be reserved before.
 func (o *Owed) Look(ev *event.Event, all []Known, kept bool, now time.Time) (look Look, err error) {
-	r := o.Deferred
+	r := o.AtDue
+	if !r.Match.Defers(ev.Type) {
+		return o.guarded(Look{Event: ev}, now), nil
+	}
 	events := make([]*event.Event, 0, len(all))
 	for i := range all {
 		events = append(events, all[i].Event)
@@ -102,7 +126,15 @@ func (o *Owed) Look(ev *event.Event, all []Known, kept bool, now time.Time) (loo
 	if why := whyNot(r.Match.When, look.Event); why != "" {
 		return Look{Skip: NotMatched + why}, nil
 	}
-	return look, nil
+	return o.guarded(look, now), nil
+}
+
+// guarded keeps a delivery back during quiet hours.
+func (o *Owed) guarded(look Look, now time.Time) Look {
+	if end := o.AtDue.Guard.Quiet.End(now); !end.IsZero() {
+		return Look{Wait: end, Reason: quietReason(o.AtDue)}
+	}
+	return look
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -122,7 +154,7 @@ func (o *Owed) newer(ev *event.Event, all []Known) (found *event.Event, pending 
 			continue
 		}
 		switch {
-		case !behind || !o.Deferred.Match.AcceptsType(k.Event.Type) || o.Deferred.IsUnfinished(k.Event.Type) != o.Deferred.IsUnfinished(ev.Type):
+		case !behind || !o.AtDue.Match.AcceptsType(k.Event.Type) || o.AtDue.IsUnfinished(k.Event.Type) != o.AtDue.IsUnfinished(ev.Type):
 		case k.Outcome == nil:
 			return k.Event, true
 		case k.Outcome.Dead == "" && owesStep(k.Outcome, &o.Delivery):

@@ -158,7 +158,7 @@ func (p *Plan) playOne(r *config.Rule, ev *event.Event, before, after []*event.E
 			continue
 		}
 		look := Look{Event: ev}
-		if owed.Deferred != nil {
+		if owed.AtDue != nil {
 			var err error
 			if look, err = p.playWhole(&owed, ev, before, after); err != nil {
 				look.Skip = err.Error()
@@ -207,7 +207,7 @@ func (p *Plan) playWhole(owed *Owed, ev *event.Event, before, after []*event.Eve
 	}
 	known(before...)
 	known(ev)
-	if !owed.Deferred.Settle.Until.IsZero() {
+	if !owed.AtDue.Settle.Until.IsZero() {
 		if look, err := owed.Look(ev, all, false, ev.Received); err != nil || look.Wait.IsZero() {
 			return look, err
 		}

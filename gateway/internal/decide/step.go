@@ -165,8 +165,8 @@ func (p *Plan) Today(d state.Delivery, ev *event.Event) (Owed, bool) {
 	owed := Owed{
 		Delivery: d, Destination: t.destination, Build: t.build, Sets: t.step.Sets, Once: onceKey(t.rule, d.Origin, d.Step, ev),
 	}
-	if t.rule.Match.Defers(ev.Type) {
-		owed.Deferred = t.rule
+	if t.rule.AtDue(ev.Type) {
+		owed.AtDue = t.rule
 	}
 	return owed, true
 }

@@ -78,7 +78,7 @@ func (l *Loop) decide(plan *decide.Plan, claimed state.Claimed, now time.Time) (
 	for i, o := range d.Owed {
 		jobs[i] = job{
 			delivery: o.Delivery, event: ev, build: o.Build, destination: o.Destination, once: o.Once,
-			sets: o.Sets, deferred: o.Deferred, claim: c, progress: queued,
+			sets: o.Sets, atDue: o.AtDue, claim: c, progress: queued,
 		}
 		c.jobs[i] = &jobs[i]
 	}
@@ -104,7 +104,7 @@ func (l *Loop) start(c *claim, now time.Time) {
 			skipped := *d
 			skipped.State, skipped.Reason = state.Skipped, "once: event "+j.onceOwner+" of this response came first"
 			l.settle(j, skipped, "")
-		case j.deferred != nil:
+		case j.atDue != nil:
 			l.putOff(j)
 		case d.Due.After(now):
 			l.postpone(j, d.Reason, d.Due)

@@ -105,13 +105,15 @@ func (l *Loop) endDeferred(j *job, as state.DeliveryState, reason string) {
 
 // lookAt reads the response and reserves what happens once.
 func (l *Loop) lookAt(ctx context.Context, j *job, now time.Time) (found decide.Look, err error) {
-	kept, err := responses.Of(ctx, l.Store, j.event)
-	if err != nil {
-		return found, err
-	}
-	all := make([]decide.Known, len(kept.Records))
-	for i, r := range kept.Records {
-		all[i] = decide.Known{Event: r.Event, Outcome: r.Outcome}
+	var all []decide.Known
+	if j.atDue.Match.Defers(j.event.Type) {
+		kept, err := responses.Of(ctx, l.Store, j.event)
+		if err != nil {
+			return found, err
+		}
+		for _, r := range kept.Records {
+			all = append(all, decide.Known{Event: r.Event, Outcome: r.Outcome})
+		}
 	}
 	owner := ""
 	if j.once != "" {
@@ -119,23 +121,25 @@ func (l *Loop) lookAt(ctx context.Context, j *job, now time.Time) (found decide.
 			return found, err
 		}
 	}
-	owed := decide.Owed{Delivery: j.delivery, Once: j.once, Deferred: j.deferred}
+	owed := decide.Owed{Delivery: j.delivery, Once: j.once, AtDue: j.atDue}
 	if found, err = owed.Look(j.event, all, owner == j.delivery.EventID, now); err != nil {
 		return decide.Look{Skip: "the response cannot be put together: " + err.Error()}, nil
 	}
-	if j.once == "" || found.Event == nil || !found.Wait.IsZero() || found.Skip != "" {
+	if found.Event == nil || !found.Wait.IsZero() || found.Skip != "" {
 		return found, nil
 	}
-	switch owner, err = l.owner(ctx, j, j.once, decide.OnceFor); {
-	case err != nil:
-		return found, err
-	case owner == j.delivery.EventID:
-	case j.deferred.IsUnfinished(j.event.Type):
-		found = decide.Look{Skip: decide.ToldAlready + owner}
-	default:
-		found = decide.Look{Skip: fmt.Sprintf(reasonOnce, owner)}
+	if j.once != "" {
+		switch owner, err = l.owner(ctx, j, j.once, decide.OnceFor); {
+		case err != nil:
+			return found, err
+		case owner == j.delivery.EventID:
+		case j.atDue.IsUnfinished(j.event.Type):
+			return decide.Look{Skip: decide.ToldAlready + owner}, nil
+		default:
+			return decide.Look{Skip: fmt.Sprintf(reasonOnce, owner)}, nil
+		}
 	}
-	return found, nil
+	return l.guard(ctx, j, found.Event, now)
 }
 
 // owner returns for which event a key of `once` is reserved, and reserves it for this one if ttl is not 0.

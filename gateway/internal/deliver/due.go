@@ -162,12 +162,12 @@ func (l *Loop) requeue(plan *decide.Plan, due *state.Due, now time.Time, absence
 		return
 	}
 	j.delivery, j.build, j.destination, j.once, j.sets = owed.Delivery, owed.Build, owed.Destination, owed.Once, owed.Sets
-	j.deferred = owed.Deferred
+	j.atDue = owed.AtDue
 	if j.destination.Broken {
 		l.postpone(j, decide.BrokenDestination, now)
 		return
 	}
-	if j.deferred != nil {
+	if j.atDue != nil {
 		l.lookLater(j)
 		return
 	}

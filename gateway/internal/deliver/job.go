@@ -16,16 +16,17 @@ type job struct {
 	event       *event.Event
 	build       connectors.Connector
 	destination *config.Destination
-	once        string       // the key of `once` that it reserves; empty without `once`
-	onceOwner   string       // id of the event that reserved once before this one; empty: none did
-	sets        []string     // the settings that the step writes itself
-	deferred    *config.Rule // of a delivery that is asked of its response when it is due; else nil
-	maxBatch    int          // how many may be in one batch with it; 0 where the product has neither batches nor keys
-	key         string       // of the record that it changes
-	sharesKey   bool         // other steps change the record too
-	requests    int          // how many requests its attempt may make
-	batch       *batch       // under lane.mu until a worker has it; nil for one alone
-	requeueAt   time.Time    // when it is due again, if it went back to the due-queue because of earlier ones of its record; else zero
+	once        string             // the key of `once` that it reserves; empty without `once`
+	onceOwner   string             // id of the event that reserved once before this one; empty: none did
+	sets        []string           // the settings that the step writes itself
+	atDue       *config.Rule       // something is asked of it when it is due; else nil
+	digest      *connectors.Digest // what is sent in place of the event: one message about many; nil for all others
+	maxBatch    int                // how many may be in one batch with it; 0 where the product has neither batches nor keys
+	key         string             // of the record that it changes
+	sharesKey   bool               // other steps change the record too
+	requests    int                // how many requests its attempt may make
+	batch       *batch             // under lane.mu until a worker has it; nil for one alone
+	requeueAt   time.Time          // when it is due again, if it went back to the due-queue because of earlier ones of its record; else zero
 	self        [1]*job
 	refusals    *refusals // set once a batch that it was in was refused because of some of its deliveries
 

@@ -284,7 +284,7 @@ func (l *Loop) reserve(ctx context.Context, decided []*claim) bool {
 	byTenant := map[string][]*job{}
 	for _, c := range decided {
 		for _, j := range c.jobs {
-			if j.once != "" && j.deferred == nil {
+			if j.once != "" && j.atDue == nil {
 				byTenant[j.delivery.Tenant] = append(byTenant[j.delivery.Tenant], j)
 			}
 		}

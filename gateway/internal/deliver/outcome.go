@@ -237,7 +237,14 @@ func (t *attemptOutcome) removeUnbuildable() bool {
 func (t *attemptOutcome) build(j *job) (req *connectors.Request, err error) {
 	defer t.recovered(&err)
 	t.events = []*event.Event{j.event.WithBudget(nil)}
-	return checkBuilt(j.build.Build(t.events[0]))
+	if j.digest == nil {
+		return checkBuilt(j.build.Build(t.events[0]))
+	}
+	digester, ok := j.build.(connectors.Digester)
+	if !ok {
+		return nil, errNoDigest
+	}
+	return checkBuilt(digester.Digest(j.digest))
 }
 
 func (t *attemptOutcome) buildBatch(c connectors.Batcher) (req *connectors.Request, err error) {
@@ -266,7 +273,10 @@ func checkBuilt(req *connectors.Request, err error) (*connectors.Request, error)
 	return req, err
 }
 
-var errNoRequest = errors.New("the connector built no request")
+var (
+	errNoRequest = errors.New("the connector built no request")
+	errNoDigest  = errors.New("the product has no digest")
+)
 
 // panicked is a panic of a connector. Its value may hold a person, and is for the log alone.
 type panicked struct{ value any }

@@ -8,6 +8,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/view"
+	"github.com/surveygate/surveygate/rules"
 	"github.com/surveygate/surveygate/rules/event"
 )
 
@@ -29,13 +30,7 @@ func (x *Explanation) ask(plan *decide.Plan, ev *event.Event) {
 		if each.Err != nil {
 			rule.Error = each.Err.Error()
 		}
-		for _, p := range each.Parts {
-			part := view.ConditionPart{Text: p.Text, Value: p.Value, Depth: p.Depth, Decided: p.Decided, NotAsked: p.NotAsked, Operand: p.Operand}
-			if slices.Contains(each.Missing, p.Text) {
-				part.Value = "absent" // what makes the rest unknown
-			}
-			rule.Parts = append(rule.Parts, part)
-		}
+		rule.Parts = parts(&each.Explanation)
 		if each.Matched {
 			for _, s := range configured.Steps {
 				step := view.ExplainedStep{Name: s.Name, Destination: s.Destination}
@@ -54,6 +49,18 @@ func (x *Explanation) ask(plan *decide.Plan, ev *event.Event) {
 	for _, faulty := range plan.FaultyRules(ev) {
 		x.Rules = append(x.Rules, view.ExplainedRule{Kind: faulty.Origin.Kind, Name: faulty.Origin.Name, Why: faulty.Reason})
 	}
+}
+
+// parts returns the parts of a condition with their values.
+func parts(e *rules.Explanation) (all []view.ConditionPart) {
+	for _, p := range e.Parts {
+		part := view.ConditionPart{Text: p.Text, Value: p.Value, Depth: p.Depth, Decided: p.Decided, NotAsked: p.NotAsked, Operand: p.Operand}
+		if slices.Contains(e.Missing, p.Text) {
+			part.Value = "absent" // what makes the rest unknown
+		}
+		all = append(all, part)
+	}
+	return all
 }
 
 // Rule explains one rule or webhook; nil if the configuration does not have it.

@@ -75,6 +75,9 @@ func (a *Asker) Event(ctx context.Context, tenant, id string) (*Explanation, err
 		x.record(record.Outcome)
 	}
 	x.attach(newestFirst(deliveries), holds, today)
+	if err := x.askWhole(ctx, a.Store, then, record.Event, deliveries); err != nil {
+		return nil, err
+	}
 	x.former(record)
 	if asked := record.Event.Type != event.TypeEntry && record.Event.Source != event.TestSource; then != today && asked {
 		x.compare(today, record.Event)
@@ -164,6 +167,10 @@ func Build(owed decide.Owed, ev *event.Event, now time.Time) (b Built) {
 		return Built{Note: "would be rejected: " + err.Error(), Rejected: err.Error()}
 	}
 	b = Built{Note: "would be sent", Request: req}
+	if owed.AtDue != nil {
+		b.Note = "would be sent if its response is like this when it has come to rest"
+		return b
+	}
 	if wait := owed.Delivery.Due.Sub(now); wait > 0 {
 		b.Note += " after " + wait.String()
 	}

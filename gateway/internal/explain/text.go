@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 )
@@ -189,6 +190,8 @@ func (p *printer) step(s *view.ExplainedStep, width int) {
 	switch {
 	case d.Now:
 		text += ", being delivered just now"
+	case d.State == state.Waiting && d.Reason == decide.Settling && d.Due.After(p.now):
+		text = "rests until " + p.when(d.Due)
 	case d.State == state.Waiting && s.Hold == nil && !d.Due.IsZero():
 		text += ", next try " + p.when(d.Due)
 	}

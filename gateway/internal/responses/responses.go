@@ -61,6 +61,33 @@ func Of(ctx context.Context, store Reader, ev *event.Event) (*Kept, error) {
 	}
 }
 
+// maxSameID is how many responses with one id are shown.
+const maxSameID = 10
+
+// WithID reads the responses with an id, of one source and survey if they are given: the one that moved last first, and at most ten.
+func WithID(ctx context.Context, store Reader, tenant, id, source, survey string) (all []*Kept, err error) {
+	page, err := store.Events(ctx, tenant, state.EventQuery{Response: id, Source: source, Survey: survey, Limit: 200})
+	if err != nil {
+		return nil, fmt.Errorf("responses %s: %w", id, err)
+	}
+	seen := map[string]bool{}
+	for _, r := range page.Items {
+		key := r.Event.ResponseKey()
+		if key == "" || seen[key] || !response.Belongs(r.Event.Type) || len(all) == maxSameID {
+			continue
+		}
+		seen[key] = true
+		kept, err := Of(ctx, store, r.Event)
+		if err != nil {
+			return nil, err
+		}
+		if len(kept.Records) > 0 {
+			all = append(all, kept)
+		}
+	}
+	return all, nil
+}
+
 // Fold returns the response as it stands; nil if nothing is kept.
 func (k *Kept) Fold() *response.Response {
 	events := make([]*event.Event, len(k.Records))

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/state"
@@ -75,8 +76,23 @@ type ExplainedRule struct {
 	Error   string   `json:"error,omitempty"`
 	// Parts are the condition's parts with their values.
 	Parts []ConditionPart `json:"parts,omitempty"`
+	// Whole is the response that the rule is asked of, of one with `settle` or `incomplete_delay`.
+	Whole *ExplainedWhole `json:"response,omitempty"`
 	// Steps are those that owe a delivery.
 	Steps []ExplainedStep `json:"steps,omitempty"`
+}
+
+// ExplainedWhole is a response as it stood when a rule was asked of it, or as it stands if it was not asked yet.
+type ExplainedWhole struct {
+	// Asked is when the rule was asked; zero: it was not.
+	Asked   time.Time `json:"asked,omitzero"`
+	Status  string    `json:"status,omitempty"`
+	Version int       `json:"version"`
+	Events  int       `json:"events"`
+	// More: it has older events, which are not looked at.
+	More bool `json:"more,omitempty"`
+	// Envelope is the whole as an event.
+	Envelope json.RawMessage `json:"event,omitempty"`
 }
 
 // ConditionPart is a part of a condition and its value; Depth 0 is the whole.

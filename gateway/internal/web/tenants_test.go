@@ -78,13 +78,13 @@ func newVictim(t *testing.T) *victim {
 			return p.Destination(of.tenant, of.prefix+"-crm") != nil && p.Destination(of.tenant, of.prefix+"-hook") != nil
 		})
 	}
-	body := `{"type":"response.completed","id":"r-` + mark + `","feedback":"` + mark + `","email":"` + mark + `@example.com"}`
+	body := `{"type":"response.completed","id":"r-` + mark + `","feedback":"` + mark + `","email":"` + mark + `@example.com","response":{"id":"vic-answer"}}`
 	got := r.ask(t, ask{method: "POST", path: "/v1/events?tenant=victim", token: secretOf("overseer"), body: body})
 	if got.status != http.StatusOK {
 		t.Fatalf("publish: %d %s", got.status, got.body)
 	}
 	v := &victim{r: r, names: map[string]string{
-		"events": ids.FindString(got.body), "connections": "vic-crm", "webhooks": "vic-hook", "webhook": "vic-hook", "destinations": "vic-hook",
+		"events": ids.FindString(got.body), "responses": "vic-answer", "connections": "vic-crm", "webhooks": "vic-hook", "webhook": "vic-hook", "destinations": "vic-hook",
 		"sources": "vic-forms", "rules": "vic-asks", "tenants": "victim", "department": "victim",
 	}}
 	o := r.decide(t, state.Dead)
@@ -292,7 +292,7 @@ func TestTenantsNeverMeet(t *testing.T) {
 	own := map[string]string{
 		"connections": "own-crm", "webhooks": "own-hook", "webhook": "own-hook", "destinations": "own-hook", "sources": "own-forms", "rules": "own-asks",
 		"tenants": "acme", "department": "acme", "events": "own-other", "deliveries": "own-other", "replays": "own-other", "drops": "own-other", "jobs": "own-other",
-		"tokens": "own-other", "secrets": "own-other", "portal-links": "own-other",
+		"tokens": "own-other", "secrets": "own-other", "portal-links": "own-other", "responses": "own-other",
 	}
 	before := v.picture(t)
 	try := func(r *route.Route, path, body string, secrets ...string) told {

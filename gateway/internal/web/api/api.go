@@ -145,6 +145,10 @@ func table() []row {
 		}},
 		{(*API).event, route.Route{Method: fiber.MethodGet, Path: "/v1/events/:id", Scope: access.Read, Query: params(ofEvent, []string{"include"}), For: "one event in full, with its deliveries", Out: view.Record{}, Statuses: ambiguous}},
 		{(*API).explain, route.Route{Method: fiber.MethodGet, Path: "/v1/events/:id/explain", Scope: access.Read, Query: ofEvent, For: "why it arrived where it did, and why not elsewhere; the id may be that of one of its deliveries", Out: view.Explanation{}, Statuses: ambiguous}},
+		{(*API).responsesOf, route.Route{
+			Method: fiber.MethodGet, Path: "/v1/responses/:id", Scope: access.Read, Query: []string{"source", "survey"}, ID: "getResponses",
+			For: "a response as it stands, with its events and the deliveries of all of them; several where surveys or sources share its id", Out: view.Responses{},
+		}},
 		{(*API).replayEvent, route.Route{
 			Method: fiber.MethodPost, Path: "/v1/events/:id/replay", Scope: access.Write, Once: true,
 			Query: params([]string{"fresh", "rule", "destination", "normalise", "again", "dry_run"}, ofEvent),

@@ -13,6 +13,7 @@ var tags = []tag{
 	{"events", "What happened: publish events, read them, and ask why they arrived where they did."},
 	{"event-types", "The types of events, with the names that conditions can use."},
 	{"deliveries", "What is owed or was sent: each is one event for one destination by one step."},
+	{"responses", "Responses as they stand: what all events of one say together."},
 	{"replays", "Deliveries that are made again, as jobs."},
 	{"drops", "Waiting deliveries and dead letters that are given up, as jobs."},
 	{"webhooks", "Addresses that events are posted to, with their secrets."},

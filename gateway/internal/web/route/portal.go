@@ -48,6 +48,7 @@ var portal = map[string]access.Capability{
 	"GET /v1/events":             access.CanBodies,
 	"GET /v1/events/:id":         access.CanBodies,
 	"GET /v1/events/:id/explain": access.CanBodies,
+	"GET /v1/responses/:id":      access.CanBodies,
 }
 
 // Capability returns what lets the session of a portal link ask the route; "" if nothing does.
