@@ -28,7 +28,8 @@ func (g *globals) demo() *cobra.Command {
 		Example: `  surveygate demo --once`,
 		Short:   "Show a working gateway, without any set-up",
 		Long: `Run a gateway in a new folder and a receiver that verifies signatures, and send the platforms' signed samples. Then show
-three events: one that matched, one that did not and why, and one whose receiver failed twice. Nothing leaves this machine.`,
+four stories: an event that matched, one that did not and why, one whose receiver failed twice, and a response that was never
+finished. Nothing leaves this machine.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d := &demo{globals: g, listen: listen, once: once}
@@ -39,7 +40,7 @@ three events: one that matched, one that did not and why, and one whose receiver
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&once, "once", false, "exit after the three events")
+	cmd.Flags().BoolVar(&once, "once", false, "exit after the four stories")
 	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:0", "host:port of the gateway")
 	return cmd
 }
@@ -156,9 +157,9 @@ func (d *demo) run(ctx context.Context) error {
 	return <-ended
 }
 
-// present sends the samples and shows the three events.
+// present sends the samples and tells the stories.
 func (d *demo) present(ctx context.Context, options offline.Options) error {
-	d.printText("surveygate %s on %s; its configuration and its store: %s", gateway.Version(), d.base, d.dir)
+	d.printText("surveygate %s on %s\nits configuration and its store: %s", gateway.Version(), d.base, d.dir)
 	d.printText("\nEach platform's own sample, signed as the platform signs it:")
 	for _, platform := range demoPlatforms {
 		if err := d.platform(ctx, options, platform); err != nil {
@@ -175,11 +176,11 @@ func (d *demo) present(ctx context.Context, options offline.Options) error {
 		return err
 	}
 	if d.once {
-		d.printText("\nThis gateway stops now. Without --once it keeps running: post the next event yourself, and ask how it was handled:")
+		d.printText("\nThis gateway stops now. Without --once it keeps running: post the next event\nyourself, and ask how it was handled:")
 	} else {
 		d.printText("\nPost the next event yourself, and ask how it was handled:")
 	}
-	d.printText("  curl -H 'Authorization: Bearer %s' %s/v1/events \\\n    -d '{\"type\": \"response.completed\", \"nps_score\": 3, \"email\": \"jo@example.com\"}'", d.token, d.base)
+	d.printText("  curl -H 'Authorization: Bearer %s' %s/v1/events \\\n  -d '{\"type\": \"response.completed\", \"nps_score\": 3, \"email\": \"jo@example.com\"}'", d.token, d.base)
 	d.printText("  surveygate explain --data %s ID", d.dir)
 	return nil
 }
@@ -223,17 +224,18 @@ func signatureText(r receiver.Received) string {
 	return "signature WRONG: " + r.Fault
 }
 
-// stories shows three events in full.
+// stories shows four responses, each with the rules and webhooks that it is about.
 func (d *demo) stories(ctx context.Context, options offline.Options) error {
 	for _, s := range []struct {
 		title, source string
 		score         float64
 		path          string
 		times         int
+		shown         []string
 	}{
-		{"1. An unhappy customer: the rule matches and notifies Slack", "pollqr", 3, "/slack", 1},
-		{"2. A happy customer: the rule does not match, and here is why", "popsee", 8, "/warehouse", 1},
-		{"3. A furious customer: the help desk fails twice and still receives the event", "pollqr", 0, "/helpdesk", 3},
+		{"1. An unhappy customer: the rule matches and notifies Slack", "pollqr", 3, "/slack", 1, []string{"detractor", "warehouse", "helpdesk"}},
+		{"2. A happy customer: the rule does not match, and here is why", "popsee", 8, "/warehouse", 1, []string{"detractor"}},
+		{"3. A furious customer: the help desk fails twice and still receives the event", "pollqr", 0, "/helpdesk", 3, []string{"helpdesk"}},
 	} {
 		id, err := d.post(ctx, options, s.source, s.score)
 		if err != nil {
@@ -242,18 +244,59 @@ func (d *demo) stories(ctx context.Context, options offline.Options) error {
 		if _, err := d.log.wait(ctx, s.path, id, s.times); err != nil {
 			return err
 		}
-		x, err := d.settled(ctx, id)
+		d.printText("\n%s", s.title)
+		if err := d.show(ctx, fmt.Sprintf("event %s from %s, score %g:", id, s.source, s.score), id, s.shown...); err != nil {
+			return err
+		}
+	}
+	return d.unfinished(ctx, options)
+}
+
+// unfinished shows a response that is never finished: two events, and one request with what there is of it.
+func (d *demo) unfinished(ctx context.Context, options offline.Options) error {
+	const source, path = "poltio", "/unfinished"
+	sample, err := offline.NewSignedSample(options, source, 9)
+	if err != nil {
+		return err
+	}
+	var ids [2]string
+	for answers := range ids {
+		session, err := unfinishedSession(sample, answers)
 		if err != nil {
 			return err
 		}
-		if d.json {
-			continue
-		}
-		var text bytes.Buffer
-		if err := x.Brief(&text); err != nil {
+		if ids[answers], err = d.send(ctx, source, session); err != nil {
 			return err
 		}
-		d.printText("\n%s\n  event %s from %s, score %g:\n  %s", s.title, id, s.source, s.score, strings.ReplaceAll(strings.TrimSpace(text.String()), "\n", "\n  "))
+	}
+	got, err := d.log.wait(ctx, path, ids[1], 1)
+	if err != nil {
+		return err
+	}
+	d.printText("\n4. A visitor who leaves in the middle: told once, with what there is by then")
+	for answers, id := range ids {
+		head := fmt.Sprintf("event %s from %s, %d answered:", id, source, answers)
+		if err := d.show(ctx, head, id, "unfinished"); err != nil {
+			return err
+		}
+	}
+	d.printText("  received: %s", got.Body)
+	return nil
+}
+
+// show prints what became of an event under some rules and webhooks.
+func (d *demo) show(ctx context.Context, head, id string, rules ...string) error {
+	x, err := d.settled(ctx, id)
+	if err != nil || d.json {
+		return err
+	}
+	var text bytes.Buffer
+	if err := x.Brief(&text, rules...); err != nil {
+		return err
+	}
+	d.printText("  %s", head)
+	for line := range strings.Lines(text.String()) {
+		d.printf("%s", folded("  "+line))
 	}
 	return nil
 }
@@ -275,12 +318,17 @@ func (d *demo) settled(ctx context.Context, id string) (*client.Explanation, err
 	}
 }
 
-// post sends a sample as its platform would, and returns the event's id.
+// post sends a new sample, and returns the event's id.
 func (d *demo) post(ctx context.Context, options offline.Options, source string, score float64) (string, error) {
 	sample, err := offline.NewSignedSample(options, source, score)
 	if err != nil {
 		return "", err
 	}
+	return d.send(ctx, source, sample)
+}
+
+// send posts a sample as its platform would, and returns the event's id.
+func (d *demo) send(ctx context.Context, source string, sample *offline.SignedSample) (string, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.urls[source], bytes.NewReader(sample.Body))
 	if err != nil {
 		return "", err

@@ -2,12 +2,14 @@ package command
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/client"
+	"github.com/surveygate/surveygate/gateway/offline"
 	"github.com/surveygate/surveygate/gateway/receiver"
 )
 
@@ -38,12 +40,33 @@ connections:
 webhooks:
   - {name: warehouse, url: "CUSTOMER/warehouse", events: ["response.*"], secrets: ["$HOOK"]}
   - {name: helpdesk, url: "CUSTOMER/helpdesk", events: [response.completed], when: nps_score == 0, secrets: ["$HOOK"], retry: [1s, 2s]}
+  # Only of visitors who have not finished two seconds after their first event, and once for each:
+  - name: unfinished
+    url: CUSTOMER/unfinished
+    events: [response.partial]
+    send_incomplete: true
+    incomplete_delay: 2s
+    body: {status: response.status, answered: "map(response.answers, .question)"}
+    secrets: ["$HOOK"]
 
 rules:
   - name: detractor
     when: nps_score <= 6
     send: [alarms]
 `)
+}
+
+// unfinishedSession returns a sample of Poltio as Poltio sends a session that was not finished, with the first of its answers.
+func unfinishedSession(sample *offline.SignedSample, answers int) (*offline.SignedSample, error) {
+	var body map[string]any
+	if err := json.Unmarshal(sample.Body, &body); err != nil {
+		return nil, err
+	}
+	given, _ := body["answers"].([]any)
+	body["complete_session"], body["session_end_date"], body["result"] = false, nil, nil
+	body["answers"], body["leads"] = given[:min(answers, len(given))], []any{}
+	text, err := json.Marshal(body)
+	return &offline.SignedSample{Platform: sample.Platform, Headers: sample.Headers, Body: text}, err // nothing of it is signed
 }
 
 // requestLog records the requests to the demo's receivers.

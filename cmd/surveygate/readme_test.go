@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
@@ -151,6 +153,12 @@ func TestReadmeDemo(t *testing.T) {
 	if n := strings.Count(out, "\n"); n > 60 {
 		t.Errorf("the demo prints %d lines; at most 60 are read", n)
 	}
+	for line := range strings.Lines(out) {
+		named := strings.Contains(line, "surveygate-demo-") || strings.Contains(line, "Bearer ") // the folder and the token have their own length
+		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 80 && !named {
+			t.Errorf("%d columns, which a terminal breaks: %s", n, line)
+		}
+	}
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
@@ -169,6 +177,32 @@ func TestReadmeDemo(t *testing.T) {
 			return
 		}
 		t.Errorf("the README shows something else than the demo prints (-README +demo):\n%s", diff)
+	}
+}
+
+// With --json the demo counts the sample of each platform once, and none of its stories.
+func TestDemoJSON(t *testing.T) {
+	t.Parallel()
+	out, errs, code := invoke(t, t.TempDir(), []string{"TMPDIR=" + t.TempDir()}, "demo", "--once", "--json")
+	if code != 0 {
+		t.Fatalf("exit %d\n%s%s", code, out, errs)
+	}
+	type tally struct {
+		Platform    string `json:"platform"`
+		Received    int    `json:"received"`
+		Matched     int    `json:"matched"`
+		Delivered   int    `json:"delivered"`
+		SignatureOK int    `json:"signature_ok"`
+	}
+	var got, want []tally
+	if err := json.Unmarshal([]byte(out), &got); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, platform := range []string{"pollqr", "popsee", "pollarix", "poltio", "chattosurvey"} {
+		want = append(want, tally{platform, 1, 1, 1, 1})
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }
 

@@ -41,11 +41,13 @@ func (x *Explanation) Text(w io.Writer) error {
 	return err
 }
 
-// Brief prints only each rule and webhook with the reason and the result of its deliveries.
-func (x *Explanation) Brief(w io.Writer) error {
+// Brief prints only rules and webhooks with the reason and the result of their deliveries: those with a name, or all without names.
+func (x *Explanation) Brief(w io.Writer, names ...string) error {
 	p := &printer{now: x.At, brief: true}
 	for i := range x.Rules {
-		p.rule(&x.Rules[i])
+		if len(names) == 0 || slices.Contains(names, x.Rules[i].Name) {
+			p.rule(&x.Rules[i])
+		}
 	}
 	_, err := io.WriteString(w, p.b.String())
 	return err
