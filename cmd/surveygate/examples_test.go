@@ -21,6 +21,7 @@ var exampleEnv = []string{
 	"POLLQR_SECRET=pollqr-example-secret",
 	"POPSEE_SECRET=popsee-example-secret",
 	"POLLARIX_SECRET=pollarix-example-secret",
+	"POLTIO_TOKEN=0123456789abcdef0123456789abcdef",
 	"DASHBOARD_TOKEN=0123456789abcdef0123456789abcdef",
 	"SLACK_WEBHOOK=https://hooks.slack.com/services/T0/B0/example",
 	"HOOK_SECRET=whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",

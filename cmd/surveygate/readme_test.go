@@ -62,7 +62,7 @@ func blocks(t *testing.T, path string) []block {
 	return all
 }
 
-// Every YAML block of every page that is a configuration loads.
+// Every YAML block of every page that is a configuration loads, and the tests of its rules pass.
 func TestReadmeYAML(t *testing.T) {
 	t.Parallel()
 	env := map[string]string{}
@@ -70,7 +70,7 @@ func TestReadmeYAML(t *testing.T) {
 		name, value, _ := strings.Cut(pair, "=")
 		env[name] = value
 	}
-	played := 0
+	played, tested := 0, 0
 	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -101,8 +101,20 @@ func TestReadmeYAML(t *testing.T) {
 				}
 				return v, ok
 			}
-			if _, err := offline.Check(offline.Options{Config: file, Env: lookup}, ""); err != nil {
+			options := offline.Options{Config: file, Env: lookup}
+			if _, err := offline.Check(options, ""); err != nil {
 				t.Errorf("%s:%d: the block does not load:\n%v", path, b.line, err)
+				continue
+			}
+			results, err := offline.Test(options)
+			if err != nil {
+				return err
+			}
+			tested += len(results)
+			for _, r := range results {
+				if !r.Passed {
+					t.Errorf("%s:%d: a test of rule %s in the block expects %v, and %v is sent: %v", path, b.line, r.Rule, r.Want, r.Got, r.Why)
+				}
 			}
 		}
 		return nil
@@ -110,8 +122,8 @@ func TestReadmeYAML(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if played < 2 {
-		t.Fatalf("only %d blocks were found", played)
+	if played < 2 || tested < 2 {
+		t.Fatalf("only %d blocks and %d tests were found", played, tested)
 	}
 }
 
