@@ -75,3 +75,51 @@ rules:
 		t.Errorf("%s\n%+v", diff, results)
 	}
 }
+
+// A test with a list of events is a response of several events. Every wait of its rule is over, that of quiet hours too.
+func TestInlineList(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "surveygate.yaml")
+	const text = `
+connections: {chat: {slack: {webhook: "${UNSET}"}}}
+rules:
+  - name: settle
+    events: [response.partial, response.completed]
+    settle: 2m
+    when: nps_score <= 6 and has(feedback)
+    quiet: {from: "00:00", to: "23:59"}
+    send: [chat]
+    tests:
+      - {given: [{type: response.partial, nps_score: 3}, {feedback: slow}], expect: [chat]}
+      - {given: [{nps_score: 3, response: {id: a}}, {feedback: slow, response: {id: b}}], expect: []}
+  - name: until
+    settle: {for: 10m, until: has(email)}
+    quiet: {from: "00:00", to: "23:59"}
+    send: [chat]
+    tests:
+      - {given: [{nps_score: 3}, {email: jo@example.com}, {nps_score: 4}], expect: [chat, chat]}
+  - name: each
+    when: nps_score <= 6
+    quiet: {from: "12:00", to: "11:59"}
+    at_most: {per: 1h, count: 1}
+    send: [chat]
+    tests:
+      - {given: {nps_score: 3}, expect: [chat]}
+      - {given: [{nps_score: 3}, {nps_score: 4}, {nps_score: 8}], expect: [chat, chat]}
+`
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	results, err := Test(Options{Config: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(results) != 5 {
+		t.Errorf("%d tests", len(results))
+	}
+	for _, r := range results {
+		if !r.Passed {
+			t.Errorf("%s at %s: %v is sent: %v", r.Rule, r.At, r.Got, r.Why)
+		}
+	}
+}

@@ -190,8 +190,11 @@ func (p *Plan) playOne(r *config.Rule, ev *event.Event, before, after []*event.E
 }
 
 // playWhole looks at the response for a deferred rule: at once, for one that need not wait, and else when all events have come and
-// every wait is over.
+// every wait is over. Guardrails keep nothing back: what they do depends on the time of day, and on what was sent before.
 func (p *Plan) playWhole(owed *Owed, ev *event.Event, before, after []*event.Event) (Look, error) {
+	unguarded := *owed.AtDue
+	unguarded.Guard = config.Guard{}
+	owed.AtDue = &unguarded
 	var all []Known
 	known := func(events ...*event.Event) {
 		for _, e := range events {
