@@ -75,10 +75,14 @@ func (l *loader) settle(r *Rule, s settleSettings, delay time.Duration, at *docu
 var unfinished = []string{event.TypeResponseStarted, partial, event.TypeAnswerUpserted}
 
 // deferIncomplete makes a webhook with `incomplete_delay` wait before it tells of an unfinished response. It subscribes to all types of
-// events that such a response has.
-func (l *loader) deferIncomplete(r *Rule, c connectors.Connector) {
+// events that such a response has. at is where `incomplete_delay` is written.
+func (l *loader) deferIncomplete(r *Rule, c connectors.Connector, at *document.Node) {
 	w, ok := c.(*webhook.Connector)
-	if !ok || w.IncompleteDelay == 0 || !r.Match.AcceptsType(partial) {
+	if !ok || w.IncompleteDelay == 0 || !w.SendIncomplete {
+		return
+	}
+	if !r.Match.AcceptsType(partial) {
+		l.fault(at.Fault("`incomplete_delay` has no effect without `response.partial`", "add response.partial to events:"))
 		return
 	}
 	r.IncompleteDelay = w.IncompleteDelay

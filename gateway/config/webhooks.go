@@ -64,6 +64,8 @@ func (l *loader) subscription(d *destination) {
 			l.fault(when.Fault("`when` without `events` has no effect", "add events: [response.completed], or move the condition to the rule that names this webhook"))
 		} else if settle := s.Node.Named("settle"); settle != nil {
 			l.fault(settle.Fault("`settle` without `events` has no effect", "add events: [response.completed], or move it to the rule that names this webhook"))
+		} else if wait := s.Node.Named("incomplete_delay"); wait != nil && sendsIncomplete(d) {
+			l.fault(wait.Fault("`incomplete_delay` without `events` has no effect", "add events: [response.completed, response.partial], or write settle: and the time in the rule that names this webhook"))
 		} else if !d.named {
 			l.warning(d.key.Fault(fmt.Sprintf("the webhook `%s` receives nothing: it has no events, and no rule names it", d.Name), "add events: [response.completed]"))
 		}
@@ -85,7 +87,7 @@ func (l *loader) subscription(d *destination) {
 		}},
 	}
 	l.settle(r, s.Settle, d.Delay, s.Node.Key("settle"))
-	l.deferIncomplete(r, d.bound)
+	l.deferIncomplete(r, d.bound, s.Node.Key("incomplete_delay"))
 	l.warnOfWhole(r.Match, s.Node.Key("when"))
 	l.warnOfComparisons(r, s.Node.Key("when"), s.When.Comparisons())
 	l.warnOfWords(r, d.settings)
@@ -93,6 +95,12 @@ func (l *loader) subscription(d *destination) {
 }
 
 const partial, completed = "response.partial", "response.completed"
+
+// sendsIncomplete reports whether a webhook sends unfinished responses.
+func sendsIncomplete(d *destination) bool {
+	w, ok := d.bound.(*webhook.Connector)
+	return ok && w.SendIncomplete
+}
 
 // incomplete subscribes a webhook that sends unfinished responses to them. It warns about a webhook that subscribes to them
 // but does not send them.
