@@ -192,9 +192,7 @@ func (p *Plan) playOne(r *config.Rule, ev *event.Event, before, after []*event.E
 // playWhole looks at the response for a deferred rule: at once, for one that need not wait, and else when all events have come and
 // every wait is over. Guardrails keep nothing back: what they do depends on the time of day, and on what was sent before.
 func (p *Plan) playWhole(owed *Owed, ev *event.Event, before, after []*event.Event) (Look, error) {
-	unguarded := *owed.AtDue
-	unguarded.Guard = config.Guard{}
-	owed.AtDue = &unguarded
+	owed = owed.unguarded()
 	var all []Known
 	known := func(events ...*event.Event) {
 		for _, e := range events {
@@ -217,4 +215,21 @@ func (p *Plan) playWhole(owed *Owed, ev *event.Event, before, after []*event.Eve
 	}
 	known(after...)
 	return owed.Look(ev, all, false, all[len(all)-1].Event.Received.Add(config.MaxSettle+time.Second))
+}
+
+// Alone looks at the response of a delivery as if ev were all of it, and every wait were over.
+func (o *Owed) Alone(ev *event.Event) Look {
+	look, err := o.unguarded().Look(ev, nil, false, ev.Received)
+	if err != nil {
+		look.Skip = err.Error()
+	}
+	return look
+}
+
+// unguarded returns a delivery without the guardrails of its rule.
+func (o *Owed) unguarded() *Owed {
+	owed, rule := *o, *o.AtDue
+	rule.Guard = config.Guard{}
+	owed.AtDue = &rule
+	return &owed
 }

@@ -115,6 +115,7 @@ func Dry(plan *decide.Plan, ev *event.Event, now time.Time) *Explanation {
 	x.State = "dry"
 	x.Generation = plan.Generation(ev.Tenant)
 	x.ask(plan, ev)
+	x.askAlone(plan, ev)
 	for _, owed := range plan.Decide(ev, now).Owed {
 		step := x.step(owed.Delivery.Origin, owed.Delivery.Step)
 		if step == nil {
@@ -158,6 +159,15 @@ func Build(owed decide.Owed, ev *event.Event, now time.Time) (b Built) {
 	if !owed.Destination.Enabled {
 		return Built{Note: "would wait: " + owed.Destination.Name + " is switched off"}
 	}
+	const atRest = " if its response is like this when it has come to rest"
+	deferred := owed.AtDue != nil && owed.AtDue.Match.Defers(ev.Type)
+	if deferred {
+		look := owed.Alone(ev)
+		if look.Skip != "" {
+			return Built{Note: "would be skipped" + atRest}
+		}
+		ev = look.Event
+	}
 	req, err := owed.Build.Build(ev.WithBudget(nil))
 	var skipped *connectors.Skipped
 	switch {
@@ -167,12 +177,15 @@ func Build(owed decide.Owed, ev *event.Event, now time.Time) (b Built) {
 		return Built{Note: "would be rejected: " + err.Error(), Rejected: err.Error()}
 	}
 	b = Built{Note: "would be sent", Request: req}
-	if owed.AtDue != nil {
-		b.Note = "would be sent if its response is like this when it has come to rest"
+	if deferred {
+		b.Note += atRest
 		return b
 	}
 	if wait := owed.Delivery.Due.Sub(now); wait > 0 {
 		b.Note += " after " + wait.String()
+	}
+	if owed.AtDue != nil && (owed.AtDue.Guard.AtMost.Count > 0 || owed.AtDue.Guard.ContactCap.Count > 0) {
+		b.Note += " unless a limit of its rule is reached"
 	}
 	return b
 }

@@ -345,6 +345,33 @@ func TestDry(t *testing.T) {
 	}
 }
 
+// A rule that is asked of the response as a whole is asked as if the event were all of it; guardrails are named.
+func TestDryOfWhole(t *testing.T) {
+	t.Parallel()
+	w := &world{plan: load(t, `
+connections: {alarms: {slack: {webhook: "https://hooks.slack.com/services/T0/B0/abcdefghijkl"}}}
+rules:
+  - {name: low, settle: 2m, when: nps_score <= 6, send: [{alarms: {text: "{{ response.status }} {{ nps_score }}"}}]}
+  - {name: high, settle: 2m, when: nps_score >= 9, send: [alarms]}
+  - {name: night, quiet: {from: "11:00", to: "14:00"}, send: [alarms]}
+  - {name: few, at_most: {per: 1h, count: 1}, send: [alarms]}
+`)}
+	got := w.plain(t, Dry(w.plan, parse(t, low), noon))
+	for _, text := range []string{
+		"✓ rule low: it is asked of the response as a whole (completed, 1 event): its condition is true\n    nps_score <= 6   true\n",
+		"slack: would be sent if its response is like this when it has come to rest\n",
+		`"text": "completed 3"`,
+		"✓ rule high: it is asked of the response as a whole (completed, 1 event): its condition is false\n    nps_score >= 9   false\n",
+		"slack: would be skipped if its response is like this when it has come to rest\n",
+		"slack: would be sent after 2h0m0s\n",
+		"slack: would be sent unless a limit of its rule is reached\n",
+	} {
+		if !strings.Contains(got, text) {
+			t.Errorf("lacks %q:\n%s", text, got)
+		}
+	}
+}
+
 func TestAnotherTenantsEvent(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

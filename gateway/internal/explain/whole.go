@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/responses"
 	"github.com/surveygate/surveygate/gateway/internal/state"
@@ -35,18 +36,33 @@ func (x *Explanation) askWhole(ctx context.Context, store responses.Reader, plan
 			}
 		}
 		asked := askedAt(rule, deliveries)
-		fold := foldUntil(kept, ev, asked)
-		whole, err := fold.Event(ev)
-		if err != nil {
+		if err := askFold(rule, r, ev, foldUntil(kept, ev, asked)); err != nil {
 			return fmt.Errorf("explain: %w", err)
 		}
-		rule.Whole = &view.ExplainedWhole{
-			Asked: asked, Status: fold.Status, Version: fold.Version, Events: fold.Events, More: kept.More, Envelope: whole.Envelope(),
-		}
-		e := decide.Whole(r.Match, whole)
-		rule.Parts, rule.Missing, rule.Faults = parts(&e), e.Missing, e.Faults
-		rule.Why = fmt.Sprintf("it is asked of the response as a whole (%s): %s", about(fold), e.Why)
+		rule.Whole.Asked, rule.Whole.More = asked, kept.More
 	}
+	return nil
+}
+
+// askAlone adds what such rules are asked of a response that has one event. A response that cannot be put together is left out.
+func (x *Explanation) askAlone(plan *decide.Plan, ev *event.Event) {
+	for _, r := range plan.Rules(ev.Tenant) {
+		if rule := x.rule(decide.OriginOf(r)); rule != nil && rule.Matched && r.Match.Defers(ev.Type) {
+			_ = askFold(rule, r, ev, response.Of(ev))
+		}
+	}
+}
+
+// askFold adds what a rule is asked of a response. ev is one of its events.
+func askFold(rule *view.ExplainedRule, r *config.Rule, ev *event.Event, fold *response.Response) error {
+	whole, err := fold.Event(ev)
+	if err != nil {
+		return err
+	}
+	rule.Whole = &view.ExplainedWhole{Status: fold.Status, Version: fold.Version, Events: fold.Events, Envelope: whole.Envelope()}
+	e := decide.Whole(r.Match, whole)
+	rule.Parts, rule.Missing, rule.Faults = parts(&e), e.Missing, e.Faults
+	rule.Why = fmt.Sprintf("it is asked of the response as a whole (%s): %s", about(fold), e.Why)
 	return nil
 }
 
