@@ -12,6 +12,7 @@ import (
 
 	"github.com/surveygate/surveygate/rules/event"
 	"github.com/surveygate/surveygate/rules/expression"
+	"github.com/surveygate/surveygate/rules/response"
 )
 
 // table is a table of the page, with the cells as they are written.
@@ -77,7 +78,7 @@ func code(cell string) string { return strings.Trim(cell, "`") }
 func TestEveryExampleOfThePage(t *testing.T) {
 	t.Parallel()
 	_, tables, people := readPage(t)
-	questions, played := 0, 0
+	questions, played, told := 0, 0, 0
 	for _, one := range tables {
 		for n, row := range one.rows {
 			at := fmt.Sprintf("line %d", one.line+2+n)
@@ -86,6 +87,9 @@ func TestEveryExampleOfThePage(t *testing.T) {
 			case one.head[0] == "Warned of": // played by cmd/surveygate, which has a configuration to check
 			case one.head[0] == "a":
 				playTruth(t, at, row)
+			case one.head[0] == "Told, one after the other":
+				playTold(t, at, row)
+				told++
 			case one.head[0] == "You mean":
 				playChoices(t, at, one.head, row)
 			case one.head[0] == "Written":
@@ -119,8 +123,8 @@ func TestEveryExampleOfThePage(t *testing.T) {
 			}
 		}
 	}
-	if questions < 30 || played < 150 {
-		t.Errorf("%d questions and %d examples were played", questions, played)
+	if questions < 30 || played < 150 || told < 10 {
+		t.Errorf("%d questions, %d examples and %d responses were played", questions, played, told)
 	}
 }
 
@@ -196,6 +200,26 @@ func playChoices(t *testing.T, at string, head, row []string) {
 	}
 }
 
+// playTold plays a row of the table of responses as a whole.
+func playTold(t *testing.T, at string, row []string) {
+	t.Helper()
+	var events []*event.Event
+	for _, body := range strings.Split(code(row[0]), "` `") {
+		ev, err := event.ParseOne([]byte(body), event.Defaults{Tenant: "default", Source: "api", Type: event.TypeResponseCompleted, Received: time.Now()})
+		if err != nil {
+			t.Fatalf("%s: %v", at, err)
+		}
+		events = append(events, ev)
+	}
+	whole, err := response.Fold(events).Event(events[len(events)-1])
+	if err != nil {
+		t.Fatalf("%s: %v", at, err)
+	}
+	if got := says(t, at, code(row[1]), whole, false); got != code(row[2]) {
+		t.Errorf("%s: %s is %s, and the page says %s", at, row[1], got, row[2])
+	}
+}
+
 // playMistake plays a row of the table of mistakes.
 func playMistake(t *testing.T, at string, row []string) {
 	t.Helper()
@@ -267,7 +291,7 @@ func TestLinksOfThePage(t *testing.T) {
 	for line := range strings.Lines(text) {
 		if title, ok := strings.CutPrefix(line, "## "); ok {
 			place := strings.Map(func(r rune) rune {
-				if strings.ContainsRune("`,.", r) {
+				if strings.ContainsRune("`,.:", r) {
 					return -1
 				}
 				return r

@@ -6,6 +6,14 @@
 // one, made with the first secret: let the receiver accept both secrets, replace the old one by the new one here, and then let
 // the receiver remove the old one. A receiver that can hold only one secret refuses the requests between the two changes; they
 // are retried by the schedule if it answers 401.
+//
+// With `send_incomplete: true` and `incomplete_delay: 2m`, a webhook is told of a response that has not been finished two minutes
+// after it began, once, with what all its events say by then. The time counts from the event `response.started`, and where the platform
+// sends none, from the first event of the response. A response that was completed by then is told of as completed only, and one that is
+// completed later is told of again, by that event. `body: raw` is then the newest body of the unfinished response, because the bytes of
+// several bodies cannot be one; every other body is made of the response as a whole. The webhook needs `events` of its own, with
+// `response.completed` or `response.partial`; `response.started` and `answer.upserted` are added to them, so that it is told of a
+// respondent who went no further too, as `response.started`.
 package webhook
 
 import (
