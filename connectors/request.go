@@ -29,6 +29,8 @@ type Request struct {
 	Auth Auth
 	// Name identifies the request within a chain (see Then). It is empty for the only or first request.
 	Name string
+	// Amends says what the request changes that an earlier delivery made; zero for every request of Build. See Amending.
+	Amends Amendment
 	// ResponseLimit is the number of bytes of the response body that Judge needs. Zero means DefaultResponseLimit; the largest
 	// limit is 8 MiB.
 	ResponseLimit int

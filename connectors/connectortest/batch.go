@@ -27,7 +27,7 @@ func checkBatchAnswers(t *testing.T, name string, cases []example) {
 		if c.(connectors.Batcher).Batch().Events == 1 {
 			continue
 		}
-		req, err := build(c, events)
+		req, err := e.build(c, events)
 		if err != nil {
 			t.Fatalf("%s: %v", e.name, err)
 		}
