@@ -76,5 +76,8 @@ func TestWithPath(t *testing.T) {
 		if got := NewSecret(address).WithPath("/messages/1"); got != NewSecret(want) {
 			t.Errorf("%s does not become %s", address, want)
 		}
+		if got := NewSecret(address).WithoutQuery(); got != NewSecret("https://x.example/a/b") {
+			t.Errorf("%s keeps its query", address)
+		}
 	}
 }

@@ -94,6 +94,12 @@ func (s Secret) WithQuery(name, value string) Secret {
 	return NewSecret(s.reveal() + separator + name + "=" + value)
 }
 
+// WithoutQuery returns a secret that is an address without its query.
+func (s Secret) WithoutQuery() Secret {
+	address, _, _ := strings.Cut(s.reveal(), "?")
+	return NewSecret(address)
+}
+
 // WithPath returns a secret that is an address with more segments at the end of its path. segments begins with `/` and must need no
 // escaping.
 func (s Secret) WithPath(segments string) Secret {
