@@ -102,6 +102,12 @@ func checkAmender(t *testing.T, name string, cases []example) {
 				if len(v.Ref) > connectors.MaxRef {
 					t.Errorf("%s: a receipt of %d bytes", e.name, len(v.Ref))
 				}
+				who := events[0].Data().Respondent
+				for _, text := range []string{who.Email, who.Name, who.FirstName, who.LastName, who.Phone, who.ExternalID} {
+					if text != "" && strings.Contains(strings.ToLower(v.Ref), strings.ToLower(text)) {
+						t.Errorf("%s: the receipt %q tells about a person", e.name, v.Ref)
+					}
+				}
 				if _, err := amend(c, events[0], a); errors.Is(err, connectors.ErrReceipt) {
 					t.Errorf("%s: delivered with the receipt %q, which cannot be amended: %v", e.name, v.Ref, err)
 				}
