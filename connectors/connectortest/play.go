@@ -7,6 +7,7 @@
 //     file of a service account, since no private key belongs in a repository,
 //   - `event.json`: the event, in the form that POST /v1/events accepts; several such parts are a batch,
 //   - `amend` or `retract`: a receipt. The request is then the one of Amend or of Retract, and not that of Build,
+//   - `forget`: nothing. The request is then the one of Forget,
 //   - `build`: the error of Build or Validate, if there is one; in a batch, one line for each event that is left out,
 //   - `request`: the request, without credentials,
 //   - `response`: an answer with status, headers, an empty line and the body, followed by its `verdict`, or by the next `request` of a
@@ -103,7 +104,7 @@ func transcribe(name string, text []byte, bind Binder) (_ []byte, requests []*co
 	var config []byte
 	var given, responses [][]byte
 	var amends connectors.Amendment
-	withReceipts := false
+	withReceipts, forgets := false, false
 	for _, file := range in.Files {
 		switch file.Name {
 		case "config.yaml":
@@ -116,6 +117,9 @@ func transcribe(name string, text []byte, bind Binder) (_ []byte, requests []*co
 			responses = append(responses, file.Data)
 		case amendPart, retractPart:
 			amends, withReceipts = amendmentOf(file), true
+			out.Files = append(out.Files, file)
+		case forgetPart:
+			forgets = true
 			out.Files = append(out.Files, file)
 		case receiptPart:
 			withReceipts = true
@@ -149,13 +153,18 @@ func transcribe(name string, text []byte, bind Binder) (_ []byte, requests []*co
 		}
 	}
 	req, unsent := (*connectors.Request)(nil), []string(nil)
-	if amends == (connectors.Amendment{}) {
-		req, events, unsent, err = compose(c, events)
-	} else if req, err = amend(c, events[0], amends); err != nil {
-		unsent, err = []string{unsentText(err)}, nil
+	switch {
+	case forgets:
+		req, err = forget(c, events[0])
+	case amends != (connectors.Amendment{}):
+		req, err = amend(c, events[0], amends)
+	default:
+		if req, events, unsent, err = compose(c, events); err != nil {
+			return nil, nil, err
+		}
 	}
 	if err != nil {
-		return nil, nil, err
+		unsent = []string{unsentText(err)}
 	}
 	if len(unsent) > 0 {
 		add("build", strings.Join(unsent, "\n"))

@@ -35,6 +35,7 @@ func Suite(t *testing.T, dir string) {
 			t.Run("a fetched token is in the check", func(t *testing.T) { t.Parallel(); checkToken(t, name, cases) })
 			t.Run("a base URL replaces every address", func(t *testing.T) { t.Parallel(); checkBaseURL(t, name, cases) })
 			t.Run("what was made can be amended", func(t *testing.T) { t.Parallel(); checkAmender(t, name, cases) })
+			t.Run("a person can be erased", func(t *testing.T) { t.Parallel(); checkForgetter(t, name, cases) })
 			t.Run("every answer has a verdict", func(t *testing.T) { t.Parallel(); checkAnswers(t, name, cases) })
 			t.Run("a batch is compared with its answer", func(t *testing.T) { t.Parallel(); checkBatchAnswers(t, name, cases) })
 			t.Run("every refusal has advice", func(t *testing.T) { t.Parallel(); checkAdvice(t, name, cases) })
@@ -50,6 +51,7 @@ type example struct {
 	events  [][]byte // several events are a batch
 	answers [][]byte
 	amends  connectors.Amendment // zero for a transcript of Build
+	forgets bool
 }
 
 // examples returns the transcripts of a connector that have a request.
@@ -81,6 +83,8 @@ func load(t testing.TB, name, folder string) []example {
 				e.events = append(e.events, part.Data)
 			case amendPart, retractPart:
 				e.amends = amendmentOf(part)
+			case forgetPart:
+				e.forgets = true
 			case "request":
 				sent = true
 			case "response":
@@ -109,7 +113,7 @@ func (e example) ready(t testing.TB, name string) (connectors.Connector, []*even
 		}
 		events[i] = ev
 	}
-	if e.amends != (connectors.Amendment{}) {
+	if e.forgets || e.amends != (connectors.Amendment{}) {
 		return c, events
 	}
 	_, events, _, err := compose(c, events)
@@ -119,9 +123,11 @@ func (e example) ready(t testing.TB, name string) (connectors.Connector, []*even
 	return c, events
 }
 
-// build returns the request for one event, for a batch, or for an amendment.
+// build returns the request for one event, for a batch, for an amendment, or for the erasure of a person.
 func (e example) build(c connectors.Connector, events []*event.Event) (*connectors.Request, error) {
 	switch {
+	case e.forgets:
+		return forget(c, events[0])
 	case e.amends != (connectors.Amendment{}):
 		return amend(c, events[0], e.amends)
 	case len(events) == 1:
@@ -374,9 +380,9 @@ func checkVerdict(t *testing.T, res *connectors.Response, v connectors.Verdict, 
 	status := res.Status
 	switch v.Kind {
 	case connectors.Delivered:
-		// Some products answer a repeated event with 409, and what was to be retracted may be gone already.
+		// Some products answer a repeated event with 409, and what was to be retracted or erased may be gone already.
 		a, _ := res.Amendment()
-		gone := a.Retraction && status >= 400 && status <= 499
+		gone := (a.Retraction || res.Forgets()) && status >= 400 && status <= 499
 		if (status < 200 || status > 299) && status != http.StatusConflict && !partial && !gone {
 			t.Errorf("%d is delivered", status)
 		}
