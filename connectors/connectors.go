@@ -35,6 +35,8 @@
 //   - RateLimiter, ConcurrencyLimiter: the product publishes limits.
 //   - Validator: a setting has a form, or depends on another one.
 //   - Checker: the settings can be proved with a harmless request. A connector with OAuth2 needs it.
+//   - Amender, Retracter: what an earlier delivery made can be changed, or marked as no longer so.
+//   - Forgetter: the product can be asked to erase a person.
 //   - Advisor: the product's reasons for a refusal tell what a person can do about them.
 //
 // An event becomes a record of the product with these functions:

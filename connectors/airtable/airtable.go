@@ -104,6 +104,8 @@ type upsert struct {
 }
 
 type row struct {
+	// ID is set for a row that is amended.
+	ID     string            `json:"id,omitempty"`
 	Fields expression.Object `json:"fields"`
 }
 

@@ -6,13 +6,16 @@
 //   - `config.yaml`: the connector's settings; `${PRIVATE_KEY}` and `${GOOGLE_CREDENTIALS}` stand for a new private key and a new key
 //     file of a service account, since no private key belongs in a repository,
 //   - `event.json`: the event, in the form that POST /v1/events accepts; several such parts are a batch,
+//   - `amend` or `retract`: a receipt. The request is then the one of Amend or of Retract, and not that of Build,
+//   - `forget`: nothing. The request is then the one of Forget,
 //   - `build`: the error of Build or Validate, if there is one; in a batch, one line for each event that is left out,
 //   - `request`: the request, without credentials,
 //   - `response`: an answer with status, headers, an empty line and the body, followed by its `verdict`, or by the next `request` of a
 //     chain. A verdict on a batch has one line per event if Judge returns Verdict.Each. A `response` after a `verdict` is
-//     another answer to the last request.
+//     another answer to the last request,
+//   - `receipt`, in a transcript with `amend`, `retract` or an empty `receipt`: the Ref of the verdict before it.
 //
-// `go test -update` rewrites the parts build, request and verdict. Read the diff: a transcript proves nothing by itself.
+// `go test -update` rewrites the parts build, request, verdict and receipt. Read the diff: a transcript proves nothing by itself.
 package connectortest
 
 import (
@@ -100,6 +103,8 @@ func transcribe(name string, text []byte, bind Binder) (_ []byte, requests []*co
 	out := &txtar.Archive{Comment: in.Comment}
 	var config []byte
 	var given, responses [][]byte
+	var amends connectors.Amendment
+	withReceipts, forgets := false, false
 	for _, file := range in.Files {
 		switch file.Name {
 		case "config.yaml":
@@ -110,6 +115,14 @@ func transcribe(name string, text []byte, bind Binder) (_ []byte, requests []*co
 			out.Files = append(out.Files, file)
 		case "response":
 			responses = append(responses, file.Data)
+		case amendPart, retractPart:
+			amends, withReceipts = amendmentOf(file), true
+			out.Files = append(out.Files, file)
+		case forgetPart:
+			forgets = true
+			out.Files = append(out.Files, file)
+		case receiptPart:
+			withReceipts = true
 		case "request", "build", "verdict":
 		default:
 			return nil, nil, fmt.Errorf("`%s` is not a part of a transcript", file.Name)
@@ -139,9 +152,19 @@ func transcribe(name string, text []byte, bind Binder) (_ []byte, requests []*co
 			return nil, nil, err
 		}
 	}
-	req, events, unsent, err := compose(c, events)
+	req, unsent := (*connectors.Request)(nil), []string(nil)
+	switch {
+	case forgets:
+		req, err = forget(c, events[0])
+	case amends != (connectors.Amendment{}):
+		req, err = amend(c, events[0], amends)
+	default:
+		if req, events, unsent, err = compose(c, events); err != nil {
+			return nil, nil, err
+		}
+	}
 	if err != nil {
-		return nil, nil, err
+		unsent = []string{unsentText(err)}
 	}
 	if len(unsent) > 0 {
 		add("build", strings.Join(unsent, "\n"))
@@ -177,6 +200,9 @@ func transcribe(name string, text []byte, bind Binder) (_ []byte, requests []*co
 			return nil, nil, err
 		}
 		add("verdict", text)
+		if ref := refOf(verdict); withReceipts && ref != "" {
+			add(receiptPart, ref)
+		}
 	}
 	return txtar.Format(out), requests, nil
 }

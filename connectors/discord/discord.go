@@ -92,17 +92,28 @@ var colours = map[string]int{"danger": 0xd92d20, "warning": 0xf5a623, "good": 0x
 
 // Build posts the operator's texts, or the default message.
 func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
-	title, err := c.Title.Render(ev, markdown.Escape)
+	made, err := c.embed(ev)
 	if err != nil {
 		return nil, err
+	}
+	// With wait, Discord answers after the message is saved, with its id; without, it reports no message that is not saved.
+	address := connectors.Address(c.Webhook.WithQuery("wait", "true"))
+	return connectors.Post("", message{Embeds: [1]embed{made}}).With("User-Agent", agent).As(address), nil
+}
+
+// embed returns what the message shows.
+func (c *Connector) embed(ev *event.Event) (embed, error) {
+	title, err := c.Title.Render(ev, markdown.Escape)
+	if err != nil {
+		return embed{}, err
 	}
 	text, err := c.Text.Render(ev, markdown.Escape)
 	if err != nil {
-		return nil, err
+		return embed{}, err
 	}
 	title, text = strings.TrimSpace(title), strings.TrimSpace(text)
 	if text == "" && !c.Text.IsZero() {
-		return nil, connectors.Skip("the text comes out empty")
+		return embed{}, connectors.Skip("the text comes out empty")
 	}
 	about := connectors.MessageFor(ev)
 	if title == "" {
@@ -115,9 +126,7 @@ func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
 	if text == "" {
 		made.Fields = fields(about)
 	}
-	// With wait, Discord answers after the message is saved, with its id; without, it reports no message that is not saved.
-	address := connectors.Address(c.Webhook.WithQuery("wait", "true"))
-	return connectors.Post("", message{Embeds: [1]embed{made}}).With("User-Agent", agent).As(address), nil
+	return made, nil
 }
 
 // fields returns the fields of the default message. Discord refuses one without a value.
@@ -150,10 +159,10 @@ func (c *Connector) Validate() error {
 	return nil
 }
 
-// Check asks for the webhook, which posts nothing.
+// Check asks for the webhook, which posts nothing. The question has no query: `thread_id` is only for messages.
 // https://docs.discord.com/developers/resources/webhook#get-webhook-with-token
 func (c *Connector) Check() []*connectors.Request {
-	return []*connectors.Request{connectors.Get("").With("User-Agent", agent).As(connectors.Address(c.Webhook))}
+	return []*connectors.Request{connectors.Get("").With("User-Agent", agent).As(connectors.Address(c.Webhook.WithoutQuery()))}
 }
 
 // JudgeCheck returns what the webhook lacks.

@@ -78,6 +78,9 @@ func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
 
 // Judge continues from the search to the person. A person who is merged or deleted meanwhile is searched once more.
 func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
+	if res.Forgets() {
+		return c.judgeForgotten(res)
+	}
 	step := nameOf(res)
 	gone := res.Status == 404 && (step == read || step == changed)
 	if v, ok := accepted(res); !ok && !gone {

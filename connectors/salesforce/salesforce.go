@@ -92,7 +92,12 @@ func (c *Connector) Key(ev *event.Event) string {
 }
 
 // Judge returns the verdict on each person.
-func (c *Connector) Judge(res *connectors.Response) connectors.Verdict { return c.judge(res, c.Fields) }
+func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
+	if res.Forgets() {
+		return c.judgeForgotten(res)
+	}
+	return c.judge(res, c.Fields)
+}
 
 // Validate checks the settings of the org and the names of fields.
 func (c *Connector) Validate() error {

@@ -83,15 +83,19 @@ type attachment struct {
 
 // Build posts the operator's text, or the default message.
 func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
-	blocks, err := c.Blocks.render(ev)
-	if err != nil {
-		return nil, err
-	}
-	m, err := compose(c.Text, blocks, ev)
+	m, err := c.message(ev)
 	if err != nil {
 		return nil, err
 	}
 	return c.post(m), nil
+}
+
+func (c *Connector) message(ev *event.Event) (message, error) {
+	blocks, err := c.Blocks.render(ev)
+	if err != nil {
+		return message{}, err
+	}
+	return compose(c.Text, blocks, ev)
 }
 
 // compose returns the message with the operator's text and blocks, or the default message without both.
