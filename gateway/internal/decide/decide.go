@@ -34,6 +34,8 @@ type Owed struct {
 	Build connectors.Connector
 	// Sets are the settings that the step writes itself.
 	Sets []string
+	// Step is the step; nil for a test.
+	Step *config.Step
 	// Once is the key to reserve before the first attempt; empty without `once`.
 	Once string
 	// AtDue is the rule, if something is asked when the delivery is due, before each attempt: the response as it stands, or a
@@ -94,6 +96,7 @@ func (p *Plan) owe(d *Decision, ev *event.Event, now time.Time, over *overlay, a
 				Destination: destination,
 				Build:       build,
 				Sets:        step.Sets,
+				Step:        step,
 			}
 			if destination.Broken {
 				owed.Delivery.Reason = BrokenDestination

@@ -163,7 +163,7 @@ func (p *Plan) Today(d state.Delivery, ev *event.Event) (Owed, bool) {
 	}
 	d.Destination, d.Connector = t.step.Destination, t.step.Connector(t.destination)
 	owed := Owed{
-		Delivery: d, Destination: t.destination, Build: t.build, Sets: t.step.Sets, Once: onceKey(t.rule, d.Origin, d.Step, ev),
+		Delivery: d, Destination: t.destination, Build: t.build, Sets: t.step.Sets, Step: t.step, Once: onceKey(t.rule, d.Origin, d.Step, ev),
 	}
 	if t.rule.AtDue(ev.Type) {
 		owed.AtDue = t.rule

@@ -86,6 +86,10 @@ func (l *Loop) look(ctx context.Context, j *job) {
 		return
 	}
 	j.event = found.Event
+	j.receipt, j.retract, j.note = found.Receipt, found.Retract, found.Note
+	if j.receipt != "" {
+		j.delivery.MaxBatch = 1 // what changes one message is a request of its own
+	}
 	l.setBatching(j, new(keys))
 	if reason := l.lanes.forJob(j).pushDue(j, now); reason != "" {
 		l.postpone(j, reason, maxTime(now, j.requeueAt))
@@ -121,7 +125,7 @@ func (l *Loop) lookAt(ctx context.Context, j *job, now time.Time) (found decide.
 			return found, err
 		}
 	}
-	owed := decide.Owed{Delivery: j.delivery, Once: j.once, AtDue: j.atDue}
+	owed := decide.Owed{Delivery: j.delivery, Step: j.step, Once: j.once, AtDue: j.atDue}
 	if found, err = owed.Look(j.event, all, owner == j.delivery.EventID, now); err != nil {
 		return decide.Look{Skip: "the response cannot be put together: " + err.Error()}, nil
 	}
@@ -139,7 +143,12 @@ func (l *Loop) lookAt(ctx context.Context, j *job, now time.Time) (found decide.
 			return decide.Look{Skip: fmt.Sprintf(reasonOnce, owner)}, nil
 		}
 	}
-	return l.guard(ctx, j, found.Event, now)
+	if found.Receipt != "" { // nobody hears once more
+		return found, nil
+	}
+	guarded, err := l.guard(ctx, j, found.Event, now)
+	guarded.Note = found.Note
+	return guarded, err
 }
 
 // owner returns for which event a key of `once` is reserved, and reserves it for this one if ttl is not 0.

@@ -20,6 +20,10 @@ type job struct {
 	onceOwner   string             // id of the event that reserved once before this one; empty: none did
 	sets        []string           // the settings that the step writes itself
 	atDue       *config.Rule       // something is asked of it when it is due; else nil
+	step        *config.Step       // nil for a test
+	receipt     string             // names what was told before, which this delivery changes; empty: it does not
+	retract     bool               // it marks that as no longer so
+	note        string             // its reason once it is delivered
 	digest      *connectors.Digest // what is sent in place of the event: one message about many; nil for all others
 	maxBatch    int                // how many may be in one batch with it; 0 where the product has neither batches nor keys
 	key         string             // of the record that it changes

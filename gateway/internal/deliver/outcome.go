@@ -9,6 +9,7 @@ import (
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/crashpoint"
+	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
 	"github.com/surveygate/surveygate/rules/event"
 )
@@ -237,6 +238,14 @@ func (t *attemptOutcome) removeUnbuildable() bool {
 func (t *attemptOutcome) build(j *job) (req *connectors.Request, err error) {
 	defer t.recovered(&err)
 	t.events = []*event.Event{j.event.WithBudget(nil)}
+	if j.receipt != "" {
+		if req, err = j.amendment(t.events[0]); !errors.Is(err, connectors.ErrReceipt) {
+			return checkBuilt(req, err)
+		}
+		if j.note = decide.Anew; j.retract {
+			return nil, connectors.Skip("what was told before cannot be found by its receipt")
+		}
+	}
 	if j.digest == nil {
 		return checkBuilt(j.build.Build(t.events[0]))
 	}
@@ -245,6 +254,18 @@ func (t *attemptOutcome) build(j *job) (req *connectors.Request, err error) {
 		return nil, errNoDigest
 	}
 	return checkBuilt(digester.Digest(j.digest))
+}
+
+// amendment builds the request that changes what was told before.
+func (j *job) amendment(ev *event.Event) (*connectors.Request, error) {
+	if j.retract {
+		if r, ok := j.build.(connectors.Retracter); ok {
+			return r.Retract(ev, j.receipt)
+		}
+	} else if a, ok := j.build.(connectors.Amender); ok {
+		return a.Amend(ev, j.receipt)
+	}
+	return nil, connectors.ErrReceipt // today's step is of another product
 }
 
 func (t *attemptOutcome) buildBatch(c connectors.Batcher) (req *connectors.Request, err error) {
