@@ -2,6 +2,7 @@ package decide
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 	"time"
 
@@ -108,12 +109,13 @@ func (o *Owed) Look(ev *event.Event, all []Known, kept bool, now time.Time) (loo
 	if !r.Match.Defers(ev.Type) {
 		return o.guarded(Look{Event: ev}, now), nil
 	}
-	events := make([]*event.Event, 0, len(all))
-	for i := range all {
-		events = append(events, all[i].Event)
+	if !slices.ContainsFunc(all, func(k Known) bool { return k.Event.ID == ev.ID }) {
+		// It has no response id, or retention has reached it: then it is older than all that are listed.
+		all = slices.Insert(all, 0, Known{Event: ev, Outcome: &state.Outcome{}})
 	}
-	if len(events) == 0 {
-		events = append(events, ev) // it has no response id
+	events := make([]*event.Event, len(all))
+	for i := range all {
+		events[i] = all[i].Event
 	}
 	if newer, pending := o.newer(ev, all); newer != nil && !kept {
 		if pending {
@@ -142,10 +144,10 @@ func (o *Owed) Look(ev *event.Event, all []Known, kept bool, now time.Time) (loo
 	case unfinished && fold.Status != event.Started && fold.Status != event.Partial:
 		return Look{Skip: Finished + fold.Status}, nil
 	case unfinished:
-		if due := fold.Start().Add(r.IncompleteDelay); due.After(now) && len(all) > 0 {
+		if due := fold.Start().Add(r.IncompleteDelay); due.After(now) && ev.ResponseKey() != "" {
 			return Look{Wait: earlier(due, now.Add(r.IncompleteDelay)), Reason: Unfinished}, nil
 		}
-	case r.Settle.Until != nil && len(all) > 0:
+	case r.Settle.Until != nil && ev.ResponseKey() != "":
 		due := fold.First.Add(r.Settle.For)
 		if due.After(now) && r.Settle.Until.Match(look.Event).Truth != expression.True {
 			return Look{Wait: earlier(due, now.Add(r.Settle.For)), Reason: Settling}, nil
