@@ -234,8 +234,8 @@ func (s *schema) step() object {
 	return object{"anyOf": []any{
 		object{"type": "string"},
 		object{
-			"type":                 "object",
-			"properties":           object{
+			"type": "object",
+			"properties": object{
 				"as":      object{"type": "string", "description": "the step's name, if its default name is taken"},
 				"amend":   object{"type": "boolean", "description": "changes what was sent of a response when the response changes, in place of a second message"},
 				"retract": object{"type": "boolean", "description": "with amend: marks what was sent as no longer so when the response does not match any more"},

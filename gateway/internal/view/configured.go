@@ -151,7 +151,7 @@ type Rule struct {
 	AtMost     string `json:"at_most,omitempty"`
 	ContactCap string `json:"contact_cap,omitempty"`
 	Once       bool   `json:"once,omitempty"`
-	Send  []Step `json:"send"`
+	Send       []Step `json:"send"`
 	// Tests are its own tests, of a rule that was asked for alone, and in lists with `include=tests`.
 	Tests []RuleTest `json:"tests,omitempty"`
 	// RuleSeen is there of a rule that was asked for alone, and in lists with `include=seen`.
