@@ -16,6 +16,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
+	"github.com/surveygate/surveygate/gateway/internal/responses"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/rules/event"
@@ -75,7 +76,7 @@ func (a *Asker) Event(ctx context.Context, tenant, id string) (*Explanation, err
 		x.record(record.Outcome)
 	}
 	x.attach(newestFirst(deliveries), holds, today)
-	if err := x.askWhole(ctx, a.Store, then, record.Event, deliveries); err != nil {
+	if _, err := x.askWhole(ctx, a.Store, then, record.Event, deliveries); err != nil {
 		return nil, err
 	}
 	x.former(record)
@@ -109,22 +110,35 @@ func (a *Asker) deliveries(ctx context.Context, tenant string, brief []state.Del
 	return full, nil
 }
 
-// Dry explains what a configuration would do with an event that is not stored.
-func Dry(plan *decide.Plan, ev *event.Event, now time.Time) *Explanation {
+// Dry explains what a configuration would do with an event. Rules that are asked of the response as a whole are asked of what is kept
+// of it together with the event; without a store, of the event alone.
+func Dry(ctx context.Context, store responses.Reader, plan *decide.Plan, ev *event.Event, now time.Time) (*Explanation, error) {
 	x := begin(ev, now)
 	x.State = "dry"
 	x.Generation = plan.Generation(ev.Tenant)
 	x.ask(plan, ev)
+	whole, err := x.askWhole(ctx, store, plan, ev, nil)
+	if err != nil {
+		return nil, err
+	}
 	for _, owed := range plan.Decide(ev, now).Owed {
 		step := x.step(owed.Delivery.Origin, owed.Delivery.Step)
 		if step == nil {
 			continue
 		}
-		built := Build(owed, ev, now)
+		if r := owed.AtDue; r != nil && r.Match.Defers(ev.Type) && !decide.Whole(r.Match, whole).Matched {
+			step.Note = "would be skipped, if its response is like this when it has come to rest"
+			continue
+		}
+		of := ev
+		if owed.AtDue != nil && whole != nil {
+			of = whole
+		}
+		built := Build(owed, of, now)
 		step.Note, step.Request = built.Note, built.Text()
 	}
 	x.Summary = x.summarise()
-	return x
+	return x, nil
 }
 
 // Built is what building the request of a delivery comes to.
@@ -167,8 +181,8 @@ func Build(owed decide.Owed, ev *event.Event, now time.Time) (b Built) {
 		return Built{Note: "would be rejected: " + err.Error(), Rejected: err.Error()}
 	}
 	b = Built{Note: "would be sent", Request: req}
-	if owed.AtDue != nil {
-		b.Note = "would be sent if its response is like this when it has come to rest"
+	if owed.AtDue != nil && owed.AtDue.Settle.For > 0 {
+		b.Note = "would be sent, if its response is like this when it has come to rest"
 		return b
 	}
 	if wait := owed.Delivery.Due.Sub(now); wait > 0 {

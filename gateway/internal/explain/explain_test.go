@@ -320,7 +320,7 @@ func TestDry(t *testing.T) {
 	t.Parallel()
 	w := &world{plan: load(t, before)}
 	ev := parse(t, low)
-	got := w.plain(t, Dry(w.plan, ev, noon))
+	got := w.plain(t, dry(t, w.plan, ev))
 	for _, line := range []string{
 		"  not stored anywhere: this is what would happen\n",
 		"1 rule or webhook would match and owe 2 deliveries.\n",
@@ -335,11 +335,11 @@ func TestDry(t *testing.T) {
 		t.Errorf("shows a secret or steers the terminal:\n%q", got)
 	}
 	odd := parse(t, `{"type":"response.completed","warnings":["a time"],"unread":["data.notes.#","data.extra"]}`)
-	got = w.plain(t, Dry(w.plan, odd, noon))
+	got = w.plain(t, dry(t, w.plan, odd))
 	if !strings.Contains(got, "  warning: a time\n  not read by the profile: data.notes.#, data.extra\n") {
 		t.Errorf("does not say what was not read:\n%s", got)
 	}
-	got = w.plain(t, Dry(w.plan, parse(t, `{"type":"response.completed"}`), noon))
+	got = w.plain(t, dry(t, w.plan, parse(t, `{"type":"response.completed"}`)))
 	if !strings.Contains(got, "None of 6 rules and webhooks matched, so nothing is owed to anybody.\n") {
 		t.Error(got)
 	}
