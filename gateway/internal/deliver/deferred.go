@@ -86,8 +86,8 @@ func (l *Loop) look(ctx context.Context, j *job) {
 		return
 	}
 	j.event = found.Event
-	j.receipt, j.retract, j.note = found.Receipt, found.Retract, found.Note
-	if j.receipt != "" {
+	j.atDue.receipt, j.atDue.retract, j.atDue.note = found.Receipt, found.Retract, found.Note
+	if j.changes() {
 		j.delivery.MaxBatch = 1 // what changes one message is a request of its own
 	}
 	l.setBatching(j, new(keys))
@@ -110,7 +110,7 @@ func (l *Loop) endDeferred(j *job, as state.DeliveryState, reason string) {
 // lookAt reads the response and reserves what happens once.
 func (l *Loop) lookAt(ctx context.Context, j *job, now time.Time) (found decide.Look, err error) {
 	var all []decide.Known
-	if j.atDue.Match.Defers(j.event.Type) {
+	if j.atDue.rule.Match.Defers(j.event.Type) {
 		kept, err := responses.Of(ctx, l.Store, j.event)
 		if err != nil {
 			return found, err
@@ -125,7 +125,7 @@ func (l *Loop) lookAt(ctx context.Context, j *job, now time.Time) (found decide.
 			return found, err
 		}
 	}
-	owed := decide.Owed{Delivery: j.delivery, Step: j.step, Once: j.once, AtDue: j.atDue}
+	owed := decide.Owed{Delivery: j.delivery, Step: j.atDue.step, Once: j.once, AtDue: j.atDue.rule}
 	if found, err = owed.Look(j.event, all, owner == j.delivery.EventID, now); err != nil {
 		return decide.Look{Skip: "the response cannot be put together: " + err.Error()}, nil
 	}
@@ -137,7 +137,7 @@ func (l *Loop) lookAt(ctx context.Context, j *job, now time.Time) (found decide.
 		case err != nil:
 			return found, err
 		case owner == j.delivery.EventID:
-		case j.atDue.IsUnfinished(j.event.Type):
+		case j.atDue.rule.IsUnfinished(j.event.Type):
 			return decide.Look{Skip: decide.ToldAlready + owner}, nil
 		default:
 			return decide.Look{Skip: fmt.Sprintf(reasonOnce, owner)}, nil

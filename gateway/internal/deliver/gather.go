@@ -95,7 +95,7 @@ func (l *Loop) setBatching(j *job, keys *keys) {
 	if chained, ok := j.build.(connectors.Chained); ok {
 		j.requests = max(chained.MaxRequests(), 1)
 	}
-	if j.receipt != "" {
+	if j.changes() {
 		j.requests = min(j.requests+1, chainSteps) // what it changes may be gone, and is then told anew
 	}
 	keyer, ok := j.build.(connectors.Keyer)
