@@ -32,6 +32,8 @@ var (
 	commitScript        = newScript[commitArgs]("commit")
 	changeScript        = newScript[changeArgs]("change", "move")
 	reviseScript        = newScript[reviseArgs]("revise", "move")
+	eraseScript         = newScript[eraseArgs]("erase", "move")
+	rewriteScript       = newScript[rewriteArgs]("rewrite")
 	repeatScript        = newScript[repeatArgs]("repeat")
 	readyScript         = newScript[readyArgs]("ready")
 	leaseScript         = newScript[leaseArgs]("lease")
