@@ -22,6 +22,11 @@ type Erasing interface {
 	// its history.
 	Erase(ctx context.Context, tenant string, ids []string) ([]Erased, error)
 
+	// EraseAttempts removes from deliveries of a tenant the texts of requests and answers, and all reasons, as Erase does; they and
+	// their events stay. It is for those whose requests or answers name a person of another event, as those of a batch do. It
+	// returns how many of them are kept. At most MaxErase ids are taken together.
+	EraseAttempts(ctx context.Context, tenant string, ids []string) (int, error)
+
 	// Weed removes the items of a list that drop selects, and returns how many they were. drop gets items that have expired too,
 	// and must be quick.
 	Weed(ctx context.Context, tenant, list string, drop func(item []byte) bool) (int, error)
@@ -59,7 +64,13 @@ type Erased struct {
 
 // Erase removes from a delivery what may contain words of a person. It changes the attempts of its Log in place.
 func (d *Delivery) Erase() {
-	d.Reason, d.Ref = eraseReason(d.Reason), ""
+	d.Ref = ""
+	d.EraseTexts()
+}
+
+// EraseTexts removes from a delivery what EraseAttempts removes. It changes the attempts of its Log in place.
+func (d *Delivery) EraseTexts() {
+	d.Reason = eraseReason(d.Reason)
 	for i := range d.Log {
 		a := &d.Log[i]
 		a.Reason, a.Request, a.Response = eraseReason(a.Reason), nil, nil

@@ -51,7 +51,9 @@ type ExplainedEvent struct {
 	Received   time.Time `json:"received"`
 	Verified   string    `json:"verified,omitempty"`
 	// Revision counts how often the raw body was normalised again.
-	Revision int      `json:"revision,omitempty"`
+	Revision int `json:"revision,omitempty"`
+	// Erased is when the content was erased: only rules that matched are known.
+	Erased   time.Time `json:"erased,omitzero"`
 	Warnings []string `json:"warnings,omitempty"`
 	// Unread are paths of the body whose values are not in the event.
 	Unread []string `json:"unread,omitempty"`

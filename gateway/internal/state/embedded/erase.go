@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -19,6 +20,13 @@ type erasing struct {
 	at      time.Time
 	entries map[string][]historyPlace // of the events, as they were found before
 	results []state.Erased
+}
+
+// erasingAttempts is the operation of EraseAttempts.
+type erasingAttempts struct {
+	erasing
+	suffixes map[string][]string // of the deliveries, by event
+	kept     int
 }
 
 // historyPlace is the place of an entry of history.
@@ -115,6 +123,75 @@ func (op *erasing) stage(t *tx) error {
 		op.results[i] = op.erase(t, id)
 	}
 	return nil
+}
+
+// EraseAttempts removes the texts of attempts of deliveries.
+func (s *store) EraseAttempts(ctx context.Context, tenant string, ids []string) (int, error) {
+	if len(ids) > state.MaxErase {
+		return 0, fmt.Errorf("erase attempts: %w: %d deliveries", state.ErrInvalid, len(ids))
+	}
+	op := &erasingAttempts{suffixes: map[string][]string{}}
+	op.tenant = tenant
+	for _, id := range ids {
+		if event, suffix, ok := state.SplitDeliveryID(id); ok && !slices.Contains(op.suffixes[event], suffix) {
+			op.suffixes[event] = append(op.suffixes[event], suffix)
+		}
+	}
+	if len(op.suffixes) == 0 {
+		return 0, s.check(ctx)
+	}
+	var err error
+	if op.entries, err = s.historyOf(ctx, tenant, slices.Collect(maps.Keys(op.suffixes))); err != nil {
+		return 0, fmt.Errorf("erase attempts: %w", err)
+	}
+	if err := s.do(ctx, &call{op: op, size: 1024 * len(ids), sync: true, alone: true}); err != nil {
+		return 0, fmt.Errorf("erase attempts: %w", err)
+	}
+	return op.kept, nil
+}
+
+func (op *erasingAttempts) stage(t *tx) error {
+	for id, suffixes := range op.suffixes {
+		found := map[string]bool{}
+		for _, p := range op.entries[id] {
+			if slices.Contains(suffixes, p.key.suffix) {
+				found[p.key.suffix] = true
+				op.eraseEntry(t, p, (*state.Delivery).EraseTexts)
+			}
+		}
+		if pos, ok := t.position(op.tenant, id); ok {
+			op.eraseKept(t, id, pos, suffixes, found)
+		}
+		op.kept += len(found)
+	}
+	return nil
+}
+
+// eraseKept erases the reasons in the records of deliveries whose event is kept, and the history that came since it was searched.
+func (op *erasingAttempts) eraseKept(t *tx, id string, pos uint64, suffixes []string, found map[string]bool) {
+	for _, suffix := range suffixes {
+		if o := t.owed(op.tenant, pos, suffix); o != nil {
+			found[suffix] = true
+			op.eraseLinked(t, pos, suffix, o.newest, (*state.Delivery).EraseTexts)
+			o.EraseTexts()
+			t.val = appendOwed(t.val[:0], o)
+			t.put(owedKey(t.key, pos, suffix), t.val)
+		}
+	}
+	v := t.get(posKey(t.key, tabOutcome, pos))
+	if v == nil {
+		return
+	}
+	out, err := readOutcome(op.tenant, id, pos, v)
+	must(err)
+	for i, suffix := range out.suffixes {
+		if slices.Contains(suffixes, suffix) {
+			found[suffix] = true
+			op.eraseLinked(t, pos, suffix, out.links[i], (*state.Delivery).EraseTexts)
+			out.Deliveries[i].EraseTexts()
+		}
+	}
+	t.put(posKey(t.key, tabOutcome, pos), appendOutcome(nil, &out.Outcome, out.generation, out.suffixes, out.links))
 }
 
 func (op *erasing) erase(t *tx, id string) (res state.Erased) {
@@ -236,7 +313,7 @@ func (op *erasing) eraseOutcome(t *tx, id string, pos uint64, before *terms) *ou
 	out.Erase()
 	t.put(posKey(t.key, tabOutcome, pos), appendOutcome(nil, &out.Outcome, out.generation, out.suffixes, out.links))
 	for i := range out.suffixes {
-		op.eraseLinked(t, pos, out.suffixes[i], out.links[i])
+		op.eraseLinked(t, pos, out.suffixes[i], out.links[i], (*state.Delivery).Erase)
 	}
 	return out
 }
@@ -244,18 +321,18 @@ func (op *erasing) eraseOutcome(t *tx, id string, pos uint64, before *terms) *ou
 // eraseHistory erases the entries of history that were found before, and those that came since. It returns how many attempts they have.
 func (op *erasing) eraseHistory(t *tx, id string, pos uint64, all []*owed) (attempts int) {
 	for _, p := range op.entries[id] {
-		_, n := op.eraseEntry(t, p)
+		_, n := op.eraseEntry(t, p, (*state.Delivery).Erase)
 		attempts += n
 	}
 	for _, o := range all {
-		op.eraseLinked(t, pos, o.suffix, o.newest)
+		op.eraseLinked(t, pos, o.suffix, o.newest, (*state.Delivery).Erase)
 	}
 	return attempts
 }
 
-func (op *erasing) eraseLinked(t *tx, pos uint64, suffix string, l link) {
+func (op *erasing) eraseLinked(t *tx, pos uint64, suffix string, l link, erase func(*state.Delivery)) {
 	for l.table != 0 {
-		e, _ := op.eraseEntry(t, historyPlace{l.table, l.dest, sortKey{l.at, pos, suffix}})
+		e, _ := op.eraseEntry(t, historyPlace{l.table, l.dest, sortKey{l.at, pos, suffix}}, erase)
 		if e == nil {
 			return
 		}
@@ -264,7 +341,7 @@ func (op *erasing) eraseLinked(t *tx, pos uint64, suffix string, l link) {
 }
 
 // eraseEntry returns the entry, and how many attempts it has; nil: retention removed it.
-func (op *erasing) eraseEntry(t *tx, p historyPlace) (*entry, int) {
+func (op *erasing) eraseEntry(t *tx, p historyPlace, erase func(*state.Delivery)) (*entry, int) {
 	key := listKey(nil, p.table, op.tenant, p.dest, p.key)
 	was := t.get(key)
 	if was == nil {
@@ -272,7 +349,7 @@ func (op *erasing) eraseEntry(t *tx, p historyPlace) (*entry, int) {
 	}
 	e, err := readEntry(op.tenant, p.key, was)
 	must(err)
-	e.Erase()
+	erase(&e.Delivery)
 	if is := appendEntry(nil, &e.Delivery, e.before, p.key.at, false); !bytes.Equal(was, is) {
 		t.put(key, is)
 	}

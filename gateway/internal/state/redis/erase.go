@@ -75,7 +75,8 @@ func (s *store) Erase(ctx context.Context, tenant string, ids []string) ([]state
 		}
 	}
 	if len(of) > 0 {
-		if err := s.eraseHistory(ctx, tenant, of); err != nil {
+		h := &historyErasing{s: s, tenant: tenant, of: of, erase: (*state.Delivery).Erase}
+		if err := h.all(ctx); err != nil {
 			return nil, fmt.Errorf("erase: %w", err)
 		}
 	}
@@ -266,35 +267,48 @@ func appendLink(b []byte, l link) []byte {
 // historyChunk is how many entries of history are read in one command.
 const historyChunk = 500
 
-// eraseHistory erases the history of events that were erased, and of events that retention has removed.
-func (s *store) eraseHistory(ctx context.Context, tenant string, of map[string]*state.Erased) error {
-	at := make([]map[uint64]string, len(s.shards))
-	for i := range at {
-		at[i] = map[uint64]string{}
+// historyErasing erases history of events, of those too that retention has removed.
+type historyErasing struct {
+	s      *store
+	tenant string
+	of     map[string]*state.Erased // by event
+	only   map[string]bool          // ids of deliveries; nil: all of the events
+	erase  func(*state.Delivery)
+	found  map[string]bool // ids of deliveries with some
+
+	at   []map[uint64]string // by shard and number: ids of events
+	lost bool                // only the entries themselves lead to some of them
+}
+
+func (h *historyErasing) all(ctx context.Context) error {
+	s := h.s
+	h.found = map[string]bool{}
+	h.at = make([]map[uint64]string, len(s.shards))
+	for i := range h.at {
+		h.at[i] = map[uint64]string{}
 	}
-	lost := false // only the entries themselves lead to some of them
-	for id := range maps.Keys(of) {
-		sh, n, err := s.locate(ctx, tenant, id)
+	for id := range maps.Keys(h.of) {
+		sh, n, err := s.locate(ctx, h.tenant, id)
 		if err != nil {
 			return err
 		}
 		if sh == nil {
-			lost = true
+			h.lost = true
 		} else {
-			at[sh.n][n] = id
+			h.at[sh.n][n] = id
 		}
 	}
 	for _, sh := range s.shards {
-		names, err := s.client.SMembers(ctx, sh.base+"dests").Result()
+		dests, err := s.client.SMembers(ctx, sh.base+"dests").Result()
 		if err != nil {
 			return s.fault(err)
 		}
-		for _, dest := range names {
-			if !strings.HasPrefix(dest, escape(tenant)+"/") {
+		for _, dest := range dests {
+			if !strings.HasPrefix(dest, escape(h.tenant)+"/") {
 				continue
 			}
 			for _, list := range [...]string{"h", "f"} {
-				if err := s.eraseList(ctx, tenant, sh, list+":"+dest, dest, at[sh.n], lost, of); err != nil {
+				if err := h.list(ctx, sh, list+":"+dest, dest); err != nil {
 					return err
 				}
 			}
@@ -303,34 +317,29 @@ func (s *store) eraseHistory(ctx context.Context, tenant string, of map[string]*
 	return nil
 }
 
-// eraseList erases the entries of events in one list of history.
-func (s *store) eraseList(ctx context.Context, tenant string, sh *shard, list, dest string, at map[uint64]string, lost bool, of map[string]*state.Erased) error {
+// list erases entries of one list.
+func (h *historyErasing) list(ctx context.Context, sh *shard, list, dest string) error {
 	args := rewriteArgs{List: list}
 	for from := "-"; ; {
-		some, err := s.client.XRangeN(ctx, sh.base+list, from, "+", historyChunk).Result()
+		some, err := h.s.client.XRangeN(ctx, sh.base+list, from, "+", historyChunk).Result()
 		if err != nil {
-			return s.fault(err)
+			return h.s.fault(err)
 		}
 		for _, m := range some {
 			raw := asText(m.Values["d"])
-			id, known := at[entryNumber(raw)]
-			if !known && !lost {
+			id, known := h.at[sh.n][entryNumber(raw)]
+			if !known && !h.lost {
 				continue
 			}
-			is, e, err := s.erasedEntry(ctx, tenant, dest, sh, m.ID, raw, func(e *entry) bool {
-				if !known {
-					_, known = of[e.EventID]
-					id = e.EventID
-				}
-				return known && e.EventID == id
-			})
+			is, e, err := h.entry(ctx, dest, sh, m.ID, raw, id)
 			if err != nil {
 				return err
 			}
 			if e == nil {
 				continue
 			}
-			of[id].Attempts += len(e.Log)
+			h.found[e.ID] = true
+			h.of[e.EventID].Attempts += len(e.Log)
 			if is != raw {
 				args.Entries = append(args.Entries, rewritten{m.ID, is})
 			}
@@ -343,7 +352,7 @@ func (s *store) eraseList(ctx context.Context, tenant string, sh *shard, list, d
 	if len(args.Entries) == 0 {
 		return nil
 	}
-	_, err := rewriteScript.run(ctx, s, sh.base, args)
+	_, err := rewriteScript.run(ctx, h.s, sh.base, args)
 	return err
 }
 
@@ -354,14 +363,16 @@ func entryNumber(raw string) uint64 {
 	return r.big(6)
 }
 
-// erasedEntry returns an entry of history as it is after its event was erased; nil: wanted does not want it.
-func (s *store) erasedEntry(ctx context.Context, tenant, dest string, sh *shard, id, raw string, wanted func(*entry) bool) (string, *entry, error) {
+// entry returns an entry as it is after it was erased; nil: it is of another event or delivery. known is the id of its event, if
+// its number leads to one.
+func (h *historyErasing) entry(ctx context.Context, dest string, sh *shard, id, raw, known string) (string, *entry, error) {
+	s := h.s
 	micros, _, _ := strings.Cut(id, "-")
-	e, err := s.readEntry(ctx, tenant, dest, sh, uint64(asInt(micros)), raw)
+	e, err := s.readEntry(ctx, h.tenant, dest, sh, uint64(asInt(micros)), raw)
 	if err != nil {
 		return "", nil, err
 	}
-	if !wanted(e) {
+	if h.of[e.EventID] == nil || known != "" && e.EventID != known || h.only != nil && !h.only[e.ID] {
 		return "", nil, nil
 	}
 	r := readerOf(raw)
@@ -374,7 +385,7 @@ func (s *store) erasedEntry(ctx context.Context, tenant, dest string, sh *shard,
 	}
 	b := []byte(raw[:len(raw)-len(r.Rest)])
 	form := r.Byte()
-	e.Delivery.Erase()
+	h.erase(&e.Delivery)
 	var is string
 	err = retryTaken(func() error {
 		var fresh []newName
@@ -387,6 +398,100 @@ func (s *store) erasedEntry(ctx context.Context, tenant, dest string, sh *shard,
 		return s.keepNames(ctx, fresh)
 	})
 	return is, e, err
+}
+
+// eraseTextsArgs are the arguments of erasetexts.lua.
+type eraseTextsArgs struct {
+	idRef
+	Number     uint64
+	WasOutcome string
+	Outcome    []byte
+	Records    []erasedRecord
+}
+
+// EraseAttempts removes the texts of attempts of deliveries.
+func (s *store) EraseAttempts(ctx context.Context, tenant string, ids []string) (int, error) {
+	if err := s.check(ctx); err != nil {
+		return 0, err
+	}
+	if len(ids) > state.MaxErase {
+		return 0, fmt.Errorf("erase attempts: %w: %d deliveries", state.ErrInvalid, len(ids))
+	}
+	h := &historyErasing{
+		s: s, tenant: tenant, of: map[string]*state.Erased{}, only: map[string]bool{}, erase: (*state.Delivery).EraseTexts,
+	}
+	suffixes := map[string][]string{}
+	for _, id := range ids {
+		if event, suffix, ok := state.SplitDeliveryID(id); ok && !h.only[id] {
+			h.only[id], h.of[event] = true, &state.Erased{}
+			suffixes[event] = append(suffixes[event], suffix)
+		}
+	}
+	if len(h.only) == 0 {
+		return 0, nil
+	}
+	if err := h.all(ctx); err != nil {
+		return 0, fmt.Errorf("erase attempts: %w", err)
+	}
+	for id, some := range suffixes {
+		if err := s.eraseTexts(ctx, tenant, id, some, h.found); err != nil {
+			return 0, fmt.Errorf("erase attempts of event %s: %w", id, err)
+		}
+	}
+	return len(h.found), nil
+}
+
+// eraseTexts erases the reasons in the records of deliveries of one event.
+func (s *store) eraseTexts(ctx context.Context, tenant, id string, some []string, found map[string]bool) error {
+	for range changes {
+		e, err := s.erasable(ctx, tenant, id)
+		if e == nil || e != nil && e.outcome == nil || err != nil {
+			return err
+		}
+		out, err := s.readOutcome(ctx, e.sh, e.n, tenant, id, e.wasOutcome) // without revisions, which stay
+		if err != nil {
+			return err
+		}
+		args := eraseTextsArgs{idRef: idRefOf(tenant, id), Number: e.n, WasOutcome: e.wasOutcome}
+		for i, suffix := range out.suffixes {
+			if slices.Contains(some, suffix) {
+				found[out.Deliveries[i].ID] = true
+				out.Deliveries[i].EraseTexts()
+			}
+		}
+		err = retryTaken(func() error {
+			var fresh []newName
+			args.Records = args.Records[:0]
+			for _, o := range e.owed {
+				if !slices.Contains(some, o.suffix) {
+					continue
+				}
+				found[o.ID] = true
+				to := *o
+				to.Delivery.EraseTexts()
+				is := []byte(writeOwed(&to, s.names.reference(shape(&to.Delivery), &fresh)))
+				is[1] = o.raw[1] // whether it is leased
+				args.Records = append(args.Records, erasedRecord{o.suffix, o.raw, string(is)})
+			}
+			shapes := make([]string, len(out.Deliveries))
+			for i := range out.Deliveries {
+				shapes[i] = s.names.reference(shape(&out.Deliveries[i]), &fresh)
+			}
+			args.Outcome = s.appendOutcome(nil, &out.Outcome, out.suffixes, shapes, &fresh)
+			for _, l := range out.links {
+				args.Outcome = appendLink(args.Outcome, l)
+			}
+			return s.keepNames(ctx, fresh)
+		})
+		if err != nil {
+			return err
+		}
+		got, err := eraseTextsScript.run(ctx, s, e.sh.base, args)
+		if err != nil || asInt(got) >= 0 {
+			return err
+		}
+	}
+	return errChanged
 }
 
 // Weed removes items of a list.

@@ -33,6 +33,7 @@ var (
 	changeScript        = newScript[changeArgs]("change", "move")
 	reviseScript        = newScript[reviseArgs]("revise", "move")
 	eraseScript         = newScript[eraseArgs]("erase", "move")
+	eraseTextsScript    = newScript[eraseTextsArgs]("erasetexts")
 	rewriteScript       = newScript[rewriteArgs]("rewrite")
 	repeatScript        = newScript[repeatArgs]("repeat")
 	readyScript         = newScript[readyArgs]("ready")

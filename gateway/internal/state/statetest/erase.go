@@ -389,6 +389,36 @@ var erasures = []test{
 			s.Fatalf("too many: %v", err)
 		}
 	}},
+	{name: "of attempts alone leaves deliveries and events", run: func(s *suite) {
+		e := s.event(acme, "a")
+		at := s.h.Now().Add(time.Hour)
+		e = s.decidedWith("a", func(*event.Header, *event.Data) {}, s.owe(e, "crm", state.Dead, quoted(1, s.h.Now())),
+			s.owe(e, "mail", state.Waiting, due(at), quoted(1, s.h.Now())), s.owe(e, "chat", state.Delivered, quoted(1, s.h.Now())),
+			s.owe(e, "hook", state.Dead, func(d *state.Delivery) { d.Reason = "as it was" }))
+		f := s.decidedWith("b", func(*event.Header, *event.Data) {}, s.owe(s.event(acme, "b"), "crm", state.Delivered, quoted(1, s.h.Now())))
+		refs := s.delivery(id(e, "mail")).Ref
+		n, err := s.store().EraseAttempts(s.ctx, acme, []string{id(e, "crm"), id(e, "mail"), id(e, "chat"), id(f, "crm"), id(e, "none"), "x"})
+		s.ok(err)
+		s.same("kept", n, 4)
+		for _, of := range []string{id(e, "crm"), id(e, "mail"), id(e, "chat"), id(f, "crm")} {
+			d := s.delivery(of)
+			if d.Reason != state.ErasedReason || d.Ref != refs || len(d.Log) != 1 || len(d.Log[0].Request)+len(d.Log[0].Response) > 0 || d.Log[0].Reason != state.ErasedReason {
+				s.Fatalf("left is %+v", d)
+			}
+		}
+		s.same("another", s.delivery(id(e, "hook")).Reason, "as it was")
+		if h := s.store().Health(s.ctx); h.Dead != 2 || h.Waiting != 1 {
+			s.Fatalf("health %+v", h)
+		}
+		s.same("its event", string(s.record(e.ID).Event.Envelope()), string(e.Envelope()))
+		s.h.Advance(time.Hour)
+		d := s.oneDue()
+		if n, err = s.store().EraseAttempts(s.ctx, acme, []string{d.Delivery.ID}); err != nil || n != 1 {
+			s.Fatalf("leased: %d, %v", n, err)
+		}
+		d.Delivery.State = state.Delivered
+		s.same("fence", s.settle(state.Settled{Delivery: d.Delivery, Lease: d.Lease}), []bool{true})
+	}},
 	{name: "weeds items out of a list", run: func(s *suite) {
 		for i := range 5 {
 			s.ok(s.store().Keep(s.ctx, acme, "l/1", []byte(fmt.Sprintf("item %d", i)), 4, time.Hour))
