@@ -122,7 +122,7 @@ func (r *rig) begin(e *Eraser, jobs *job.Jobs, person string) string {
 
 func (r *rig) ends(jobs *job.Jobs, id string) view.Erasure {
 	r.t.Helper()
-	for deadline := time.Now().Add(20*time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		j, err := jobs.Get(context.Background(), "acme", id)
 		r.ok(err)
 		if j.State.Ended() {

@@ -54,7 +54,7 @@ type ExplainedEvent struct {
 	Revision int `json:"revision,omitempty"`
 	// Erased is when the content was erased: only rules that matched are known.
 	Erased   time.Time `json:"erased,omitzero"`
-	Warnings []string `json:"warnings,omitempty"`
+	Warnings []string  `json:"warnings,omitempty"`
 	// Unread are paths of the body whose values are not in the event.
 	Unread []string `json:"unread,omitempty"`
 	// Stream and Entry are the stream entry that no event could be made of, of a dead letter that is one.
