@@ -235,6 +235,8 @@ func (x *Explanation) summarise() string {
 	}
 	var parts []string
 	switch {
+	case len(x.Rules) == 0 && !x.Event.Erased.IsZero():
+		parts = append(parts, "no rule and no webhook matched it")
 	case len(x.Rules) == 0:
 		parts = append(parts, "no rule and no webhook of tenant "+x.Event.Tenant+" is there to match it")
 	case matched == 0:

@@ -58,7 +58,9 @@ func (a *Asker) Event(ctx context.Context, tenant, id string) (*Explanation, err
 		if o.Dead != "" {
 			x.State = "dead"
 		}
-		if o.Generation != today.Generation(tenant) && o.Generation != "" {
+		if record.Event.IsErased() {
+			then = nil // what was asked is gone
+		} else if o.Generation != today.Generation(tenant) && o.Generation != "" {
 			then, err = a.PlanOf(ctx, tenant, o.Generation)
 			switch {
 			case errors.Is(err, state.ErrNotFound), errors.Is(err, config.ErrUnreadable):
@@ -80,6 +82,10 @@ func (a *Asker) Event(ctx context.Context, tenant, id string) (*Explanation, err
 		return nil, err
 	}
 	x.former(record)
+	if record.Event.IsErased() {
+		x.Summary = "its content was erased on " + record.Event.Erased.Format("2006-01-02 15:04:05 UTC") + "; " + x.summarise()
+		return x, nil
+	}
 	if asked := record.Event.Type != event.TypeEntry && record.Event.Source != event.TestSource; then != today && asked {
 		x.compare(today, record.Event)
 	}
@@ -195,8 +201,9 @@ func begin(ev *event.Event, now time.Time) *Explanation {
 	x := &Explanation{view.Explanation{At: now.UTC(), Rules: []view.ExplainedRule{}, Event: view.ExplainedEvent{
 		ID: ev.ID, Type: ev.Type, Tenant: ev.Tenant, Source: ev.Source, SourceKind: ev.SourceKind, OrigType: ev.OrigType,
 		SurveyID: ev.SurveyID, ResponseID: ev.ResponseID, Time: ev.Time, Received: ev.Received, Verified: ev.Verified, Revision: ev.Revision,
+		Erased: ev.Erased,
 	}}}
-	if ev.Type == event.TypeEntry {
+	if ev.Type == event.TypeEntry && !ev.IsErased() {
 		x.Event.Stream, x.Event.Entry, x.Event.OrigType = ev.OrigType, ev.OrigID, ""
 	}
 	if d := ev.Data(); d != nil {
