@@ -69,7 +69,7 @@ func (l *Loop) decide(plan *decide.Plan, claimed state.Claimed, now time.Time) (
 	}()
 	d := plan.Decide(ev, now)
 	c.outcome.Rules, c.work, c.unknown = d.Rules, d.Work, d.Unknown
-	c.asked = ev.Source != event.TestSource
+	c.asked = !event.IsAlone(ev.Source)
 	if len(d.Owed) == 0 {
 		return c
 	}

@@ -86,7 +86,7 @@ func (a *Asker) Event(ctx context.Context, tenant, id string) (*Explanation, err
 		x.Summary = "its content was erased on " + record.Event.Erased.Format("2006-01-02 15:04:05 UTC") + "; " + x.summarise()
 		return x, nil
 	}
-	if asked := record.Event.Type != event.TypeEntry && record.Event.Source != event.TestSource; then != today && asked {
+	if asked := record.Event.Type != event.TypeEntry && !event.IsAlone(record.Event.Source); then != today && asked {
 		x.compare(today, record.Event)
 	}
 	x.read(today, record.Event)

@@ -247,7 +247,7 @@ func clip(text string) (clipped string, cut bool) {
 
 // isAsked reports whether rules are matched against an event.
 func isAsked(ev *event.Event) bool {
-	return ev.Type != event.TypeEntry && ev.Source != event.TestSource && !ev.IsErased()
+	return ev.Type != event.TypeEntry && !event.IsAlone(ev.Source) && !ev.IsErased()
 }
 
 // each asks about the selected events.
