@@ -96,9 +96,14 @@ func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	// With wait, Discord answers after the message is saved, with its id; without, it reports no message that is not saved.
+	return c.post(made), nil
+}
+
+// post returns the request that posts a message. With wait, Discord answers after the message is saved, with its id; without, it reports no
+// message that is not saved.
+func (c *Connector) post(made embed) *connectors.Request {
 	address := connectors.Address(c.Webhook.WithQuery("wait", "true"))
-	return connectors.Post("", message{Embeds: [1]embed{made}}).With("User-Agent", agent).As(address), nil
+	return connectors.Post("", message{Embeds: [1]embed{made}}).With("User-Agent", agent).As(address)
 }
 
 // embed returns what the message shows.
@@ -134,7 +139,7 @@ func fields(about connectors.Message) []field {
 	all := make([]field, 0, len(about.Fields)+1)
 	for _, f := range about.Fields {
 		if value := strings.TrimSpace(f.Value); value != "" {
-			all = append(all, field{Name: f.Name, Value: markdown.Clip(markdown.Escape(value), maxField), Inline: f.Short})
+			all = append(all, field{Name: f.Name, Value: escape(value, maxField), Inline: f.Short})
 		}
 	}
 	if about.Group != "" {

@@ -94,7 +94,8 @@ func (t *Thread) Judge(res *connectors.Response) connectors.Verdict {
 	case isReply:
 		v.Ref = withReply(lastOf(res.Trail), res).String()
 		return v
-	case len(res.Events) == 0:
+	case len(res.Events) == 0 || res.To != nil && res.To.Name == digestName:
+		v.Ref = postedIn(res).String()
 		return v
 	}
 	text, err := t.reply(res.Events[0])
