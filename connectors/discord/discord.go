@@ -5,6 +5,13 @@
 //
 // No message mentions anybody, whatever a respondent or a rule writes. Discord has no idempotency key for webhooks: a retry after
 // an answer that was lost posts the message twice.
+//
+// `- {alarms: {text: "…"}, amend: true, retract: true}` changes the message of a response that changes, in place of a second one, and
+// strikes it through when the rule no longer matches.
+//
+// With `at_most: {per: 1h, count: 20, then: digest}`, a rule posts one message about the others when the hour ends: the rule's name,
+// their number, and a line for each of the first ten. `text` and a `title` with holes are written for one event, and do not apply. An
+// erasure changes nothing in Discord: delete the messages about the person by hand.
 package discord
 
 import (
