@@ -1,6 +1,7 @@
 package slack
 
 import (
+	"cmp"
 	"encoding/json"
 	"strings"
 
@@ -121,9 +122,9 @@ func lastOf(trail []*connectors.Response) receipt {
 	return postedIn(trail[len(trail)-1])
 }
 
-// withReply adds the reply that an answer names.
+// withReply adds the reply that an answer names, if it does.
 func withReply(r receipt, res *connectors.Response) receipt {
-	r.reply = postedIn(res).message
+	r.reply = cmp.Or(postedIn(res).message, r.reply)
 	return r
 }
 
