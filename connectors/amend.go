@@ -11,8 +11,8 @@ import (
 // tells a changed response by a change of it, in place of a second message.
 //
 // A receipt is the Verdict.Ref of an earlier delivery of the same step, at most MaxRef bytes. Judge sets it for all that the connector
-// makes, and again after each change, so that the newest receipt is always the one to amend. It holds ids of the product, and nothing
-// about a person.
+// makes, and again after each change (see Response.Receipt), so that the newest receipt is always the one to amend. It holds ids of
+// the product, and nothing about a person.
 //
 // An Amender is a Judge. An answer to an amendment says in res.Amendment what it was about. If the product says that what was made is gone, Judge
 // returns JudgeGone, with which the content is told anew.
@@ -68,6 +68,14 @@ func (r *Response) Amendment() (a Amendment, ok bool) {
 		return a, false
 	}
 	return r.To.Amends, r.To.Amends != Amendment{}
+}
+
+// Receipt returns made, the receipt that an answer names, or else that of what the request changed: an answer may name nothing.
+func (r *Response) Receipt(made string) string {
+	if a, _ := r.Amendment(); made == "" {
+		return a.Receipt
+	}
+	return made
 }
 
 // JudgeGone returns the verdict on an answer that says that what the request was to change is gone: a retraction has nothing left to do,

@@ -72,7 +72,7 @@ func checkAmender(t *testing.T, name string, cases []example) {
 	for _, e := range cases {
 		c, events := e.ready(t, name)
 		amender := c.(connectors.Amender)
-		if amender.CanAmend() != nil || len(events) != 1 {
+		if amender.CanAmend() != nil || len(events) != 1 || e.digest != nil {
 			continue
 		}
 		made := []connectors.Amendment{{}}
@@ -92,9 +92,10 @@ func checkAmender(t *testing.T, name string, cases []example) {
 			if err != nil || req.Amends != e.amends {
 				t.Errorf("%s: the request is marked as %+v (%v)", e.name, req.Amends, err)
 			}
+			checkReceiptKept(t, e.name, c, req, events)
 		}
 		for _, v := range verdicts(t, e, c, events) {
-			if v.Kind != connectors.Delivered || v.Ref == "" && (e.amends.Retraction || v.nothing) {
+			if v.Kind != connectors.Delivered || v.Ref == "" && (e.amends.Retraction || v.nothing && e.amends.Receipt == "") {
 				continue
 			}
 			for _, a := range made {
@@ -116,6 +117,20 @@ func checkAmender(t *testing.T, name string, cases []example) {
 	}
 	if !seen["retraction false"] || retracts && !seen["retraction true"] {
 		t.Error("an Amender needs a transcript with the part `amend`, and a Retracter one with `retract`")
+	}
+}
+
+// checkReceiptKept checks that a change which is delivered keeps a receipt, also if the answer names nothing: without one, the next change
+// would make a second message.
+func checkReceiptKept(t *testing.T, name string, c connectors.Connector, req *connectors.Request, events []*event.Event) {
+	t.Helper()
+	for _, status := range []int{200, 202, 204} {
+		for _, body := range bodies {
+			v := judge(c, &connectors.Response{Status: status, Body: []byte(body), At: ReceivedAt, To: req, Events: events})
+			if v.Kind == connectors.Delivered && refOf(v) == "" {
+				t.Errorf("%s: %d with the body %.40q is delivered without a receipt", name, status, body)
+			}
+		}
 	}
 }
 

@@ -8,6 +8,8 @@
 //   - `event.json`: the event, in the form that POST /v1/events accepts; several such parts are a batch,
 //   - `amend` or `retract`: a receipt. The request is then the one of Amend or of Retract, and not that of Build,
 //   - `forget`: nothing. The request is then the one of Forget,
+//   - `digest`: an object with the rule, the times from and to, total and more. The request is then the one of Digest about the events,
+//     of which there may be none,
 //   - `build`: the error of Build or Validate, if there is one; in a batch, one line for each event that is left out,
 //   - `request`: the request, without credentials,
 //   - `response`: an answer with status, headers, an empty line and the body, followed by its `verdict`, or by the next `request` of a
@@ -104,6 +106,7 @@ func transcribe(name string, text []byte, bind Binder) (_ []byte, requests []*co
 	var config []byte
 	var given, responses [][]byte
 	var amends connectors.Amendment
+	var about *connectors.Digest
 	withReceipts, forgets := false, false
 	for _, file := range in.Files {
 		switch file.Name {
@@ -121,6 +124,11 @@ func transcribe(name string, text []byte, bind Binder) (_ []byte, requests []*co
 		case forgetPart:
 			forgets = true
 			out.Files = append(out.Files, file)
+		case digestPart:
+			if about, err = digestOf(file); err != nil {
+				return nil, nil, err
+			}
+			out.Files = append(out.Files, file)
 		case receiptPart:
 			withReceipts = true
 		case "request", "build", "verdict":
@@ -128,7 +136,7 @@ func transcribe(name string, text []byte, bind Binder) (_ []byte, requests []*co
 			return nil, nil, fmt.Errorf("`%s` is not a part of a transcript", file.Name)
 		}
 	}
-	if config == nil || len(given) == 0 {
+	if config == nil || len(given) == 0 && about == nil {
 		return nil, nil, errors.New("a transcript needs a config.yaml and an event.json")
 	}
 	c, ok := connectors.New(name)
@@ -154,6 +162,9 @@ func transcribe(name string, text []byte, bind Binder) (_ []byte, requests []*co
 	}
 	req, unsent := (*connectors.Request)(nil), []string(nil)
 	switch {
+	case about != nil:
+		req, err = digest(c, about, events)
+		events = events[:min(len(events), 1)]
 	case forgets:
 		req, err = forget(c, events[0])
 	case amends != (connectors.Amendment{}):

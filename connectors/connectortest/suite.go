@@ -36,6 +36,7 @@ func Suite(t *testing.T, dir string) {
 			t.Run("a base URL replaces every address", func(t *testing.T) { t.Parallel(); checkBaseURL(t, name, cases) })
 			t.Run("what was made can be amended", func(t *testing.T) { t.Parallel(); checkAmender(t, name, cases) })
 			t.Run("a person can be erased", func(t *testing.T) { t.Parallel(); checkForgetter(t, name, cases) })
+			t.Run("many events are told in one message", func(t *testing.T) { t.Parallel(); checkDigester(t, name, cases) })
 			t.Run("every answer has a verdict", func(t *testing.T) { t.Parallel(); checkAnswers(t, name, cases) })
 			t.Run("a batch is compared with its answer", func(t *testing.T) { t.Parallel(); checkBatchAnswers(t, name, cases) })
 			t.Run("every refusal has advice", func(t *testing.T) { t.Parallel(); checkAdvice(t, name, cases) })
@@ -52,6 +53,7 @@ type example struct {
 	answers [][]byte
 	amends  connectors.Amendment // zero for a transcript of Build
 	forgets bool
+	digest  *connectors.Digest // nil for a transcript of anything else
 }
 
 // examples returns the transcripts of a connector that have a request.
@@ -85,6 +87,10 @@ func load(t testing.TB, name, folder string) []example {
 				e.amends = amendmentOf(part)
 			case forgetPart:
 				e.forgets = true
+			case digestPart:
+				if e.digest, err = digestOf(part); err != nil {
+					t.Fatalf("%s: %v", e.name, err)
+				}
 			case "request":
 				sent = true
 			case "response":
@@ -113,7 +119,7 @@ func (e example) ready(t testing.TB, name string) (connectors.Connector, []*even
 		}
 		events[i] = ev
 	}
-	if e.forgets || e.amends != (connectors.Amendment{}) {
+	if e.digest != nil || e.forgets || e.amends != (connectors.Amendment{}) {
 		return c, events
 	}
 	_, events, _, err := compose(c, events)
@@ -123,9 +129,11 @@ func (e example) ready(t testing.TB, name string) (connectors.Connector, []*even
 	return c, events
 }
 
-// build returns the request for one event, for a batch, for an amendment, or for the erasure of a person.
+// build returns the request for one event, for a batch, for a digest, for an amendment, or for the erasure of a person.
 func (e example) build(c connectors.Connector, events []*event.Event) (*connectors.Request, error) {
 	switch {
+	case e.digest != nil:
+		return digest(c, e.digest, events)
 	case e.forgets:
 		return forget(c, events[0])
 	case e.amends != (connectors.Amendment{}):
@@ -150,7 +158,7 @@ func checkBudget(t *testing.T, name string, cases []example) {
 				t.Errorf("%s: Build succeeded although the budget %+v was exceeded", e.name, budget)
 			}
 			judge, ok := c.(connectors.Judge)
-			if !ok || len(events) > 1 {
+			if !ok || len(events) != 1 {
 				continue
 			}
 			req, err := e.build(c, []*event.Event{events[0].WithBudget(nil)})
@@ -193,7 +201,7 @@ func checkDeterminism(t *testing.T, cases []example) {
 			t.Fatalf("%s: %v", e.name, err)
 		}
 		key := func() string {
-			if keyer, ok := c.(connectors.Keyer); ok {
+			if keyer, ok := c.(connectors.Keyer); ok && len(events) > 0 {
 				return keyer.Key(events[0])
 			}
 			return ""

@@ -5,6 +5,13 @@
 //
 // No message mentions anybody, whatever a respondent or a rule writes. Discord has no idempotency key for webhooks: a retry after
 // an answer that was lost posts the message twice.
+//
+// `- {alarms: {text: "…"}, amend: true, retract: true}` changes the message of a response that changes, in place of a second one, and
+// strikes it through when the rule no longer matches.
+//
+// With `at_most: {per: 1h, count: 20, then: digest}`, a rule posts one message about the others when the hour ends: the rule's name,
+// their number, and a line for each of the first ten. `text` and a `title` with holes are written for one event, and do not apply. An
+// erasure changes nothing in Discord: delete the messages about the person by hand.
 package discord
 
 import (
@@ -96,9 +103,14 @@ func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	// With wait, Discord answers after the message is saved, with its id; without, it reports no message that is not saved.
+	return c.post(made), nil
+}
+
+// post returns the request that posts a message. With wait, Discord answers after the message is saved, with its id; without, it reports no
+// message that is not saved.
+func (c *Connector) post(made embed) *connectors.Request {
 	address := connectors.Address(c.Webhook.WithQuery("wait", "true"))
-	return connectors.Post("", message{Embeds: [1]embed{made}}).With("User-Agent", agent).As(address), nil
+	return connectors.Post("", message{Embeds: [1]embed{made}}).With("User-Agent", agent).As(address)
 }
 
 // embed returns what the message shows.
@@ -134,7 +146,7 @@ func fields(about connectors.Message) []field {
 	all := make([]field, 0, len(about.Fields)+1)
 	for _, f := range about.Fields {
 		if value := strings.TrimSpace(f.Value); value != "" {
-			all = append(all, field{Name: f.Name, Value: markdown.Clip(markdown.Escape(value), maxField), Inline: f.Short})
+			all = append(all, field{Name: f.Name, Value: escape(value, maxField), Inline: f.Short})
 		}
 	}
 	if about.Group != "" {

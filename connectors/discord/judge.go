@@ -31,6 +31,7 @@ func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
 	v := connectors.ByStatus(res)
 	switch {
 	case res.Status == 204: // a proxy has removed wait
+		v.Ref = res.Receipt("")
 		return v
 	case v.Kind == connectors.Delivered && (!readable || !snowflake.MatchString(answer.ID)):
 		return connectors.TryAgain("the answer is not Discord's")

@@ -79,9 +79,9 @@ func (n *Note) wrote(res *connectors.Response) connectors.Verdict {
 		ID string `json:"id"`
 	}
 	v := connectors.Deliver()
-	a, _ := res.Amendment()
-	if v.Ref = a.Receipt; res.JSON(&answer) == nil && recordID.MatchString(answer.ID) {
+	if res.JSON(&answer) == nil && recordID.MatchString(answer.ID) {
 		v.Ref = answer.ID
 	}
+	v.Ref = res.Receipt(v.Ref)
 	return v
 }

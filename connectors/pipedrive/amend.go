@@ -77,8 +77,7 @@ func (n *Note) judgeAmendment(res *connectors.Response) connectors.Verdict {
 	case answer.Data.ID == 0 && !res.Truncated: // the answer repeats the note, which may be long
 		return unreadable
 	}
-	a, _ := res.Amendment()
 	v := connectors.Deliver()
-	v.Ref = a.Receipt
+	v.Ref = res.Receipt("")
 	return v
 }

@@ -69,13 +69,12 @@ const entityDeleted = "ENTITY_IS_DELETED"
 
 // judgeAmendment returns the verdict on the change of a case. A success has the status 204 and no body.
 func (c *Case) judgeAmendment(res *connectors.Response) connectors.Verdict {
-	a, _ := res.Amendment()
 	if res.Status >= 200 && res.Status <= 299 {
 		if res.Status != 204 && read(res, 1) == nil {
 			return unreadable(res)
 		}
 		v := connectors.Deliver()
-		v.Ref = a.Receipt
+		v.Ref = res.Receipt("")
 		return v
 	}
 	if list := problems(res.Body); res.Status >= 400 && res.Status <= 499 && len(list) > 0 {

@@ -217,7 +217,7 @@ func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
 		return v
 	}
 	if v.Kind == connectors.Delivered && c.Webhook.IsZero() {
-		v.Ref = postedIn(res).String()
+		v.Ref = res.Receipt(postedIn(res).String())
 	}
 	return v
 }

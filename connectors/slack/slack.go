@@ -1,4 +1,12 @@
 // Package slack posts survey events to a Slack channel, through an incoming webhook or as a bot.
+//
+// `- {alarms: {text: "…"}, amend: true, retract: true}` changes the message of a response that changes, in place of a second one, and
+// strikes it through when the rule no longer matches; with `slack.thread` its reply too. It takes a bot's token: an incoming webhook
+// does not say what it has posted.
+//
+// With `at_most: {per: 1h, count: 20, then: digest}`, a rule posts one message about the others when the hour ends: the rule's name,
+// their number, and a line for each of the first ten. `text` and `blocks` are written for one event, and do not apply; `slack.thread`
+// posts it without a reply. An erasure changes nothing in Slack: delete the messages about the person by hand.
 package slack
 
 import (

@@ -1,6 +1,7 @@
 package slack
 
 import (
+	"cmp"
 	"encoding/json"
 	"strings"
 
@@ -94,7 +95,8 @@ func (t *Thread) Judge(res *connectors.Response) connectors.Verdict {
 	case isReply:
 		v.Ref = withReply(lastOf(res.Trail), res).String()
 		return v
-	case len(res.Events) == 0:
+	case len(res.Events) == 0 || res.To != nil && res.To.Name == digestName:
+		v.Ref = postedIn(res).String()
 		return v
 	}
 	text, err := t.reply(res.Events[0])
@@ -120,9 +122,9 @@ func lastOf(trail []*connectors.Response) receipt {
 	return postedIn(trail[len(trail)-1])
 }
 
-// withReply adds the reply that an answer names.
+// withReply adds the reply that an answer names, if it does.
 func withReply(r receipt, res *connectors.Response) receipt {
-	r.reply = postedIn(res).message
+	r.reply = cmp.Or(postedIn(res).message, r.reply)
 	return r
 }
 
