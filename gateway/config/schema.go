@@ -60,6 +60,14 @@ func (s *schema) form(t reflect.Type) object {
 		return object{"not": object{}}
 	case reflect.TypeFor[redisSettings]():
 		return object{"anyOf": []any{object{"type": "string", "pattern": `^rediss?://|\$\{`, "writeOnly": true}, s.structure(t)}}
+	case reflect.TypeFor[settleSettings]():
+		return object{"anyOf": []any{s.form(reflect.TypeFor[time.Duration]()), s.structure(t)}}
+	case reflect.TypeFor[dayTime]():
+		return object{"type": "string", "pattern": `^[0-2]?[0-9]:[0-5][0-9]$|\$\{`, "examples": []string{"22:00"}}
+	case reflect.TypeFor[overLimit]():
+		return words("skip", "digest")
+	case reflect.TypeFor[capBy]():
+		return words("respondent")
 	case reflect.TypeFor[consoleSettings]():
 		return object{"anyOf": []any{words(consoleOn, consoleOff), s.structure(t)}}
 	case reflect.TypeFor[time.Duration]():

@@ -32,6 +32,8 @@ const (
 	Amended   = "changed what was told for event "
 	Retracted = "marked as no longer so what was told for event "
 	Anew      = "told anew: of what was told before there is no receipt"
+	// Digested is followed by how many events one message tells of.
+	Digested = "a digest of "
 	// BehindEarlier: a delivery of an earlier event of its response is being made.
 	BehindEarlier = "behind an earlier message of its response"
 	// ToldAlready is followed by the id of the event for which an incomplete response was told.
@@ -185,6 +187,7 @@ func (o *Owed) before(ev *event.Event, all []Known) (before told, busy bool) {
 			case d.Origin != o.Delivery.Origin || d.Step != o.Delivery.Step:
 			case d.State == state.Waiting && d.Leased:
 				return told{}, true
+			case d.State == state.Delivered && strings.HasPrefix(d.Reason, Digested): // it tells of many
 			case d.State == state.Delivered && !d.Updated.Before(before.at):
 				before = told{ev: k.Event, receipt: cmp.Or(d.Ref, before.receipt), at: d.Updated, retracted: strings.HasPrefix(d.Reason, Retracted)}
 			}

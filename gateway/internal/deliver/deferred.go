@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -147,7 +148,7 @@ func (l *Loop) lookAt(ctx context.Context, j *job, now time.Time) (found decide.
 		return found, nil
 	}
 	guarded, err := l.guard(ctx, j, found.Event, now)
-	guarded.Note = found.Note
+	guarded.Note = cmp.Or(guarded.Note, found.Note)
 	return guarded, err
 }
 

@@ -37,9 +37,11 @@ func (l *Loop) guard(ctx context.Context, j *job, ev *event.Event, now time.Time
 	owed := &decide.Owed{Delivery: j.delivery, AtDue: j.atDue.rule}
 	limits := &j.atDue.rule.Guard
 	if limits.AtMost.Digest {
-		if is, err := l.digest(ctx, j, owed, now); err != nil || is.Event == nil {
+		is, err := l.digest(ctx, j, owed, now)
+		if err != nil || is.Event == nil {
 			return is, err
 		}
+		found.Note = is.Note
 	}
 	if j.atDue.digest != nil || j.delivery.Attempts > 0 || limits.AtMost.Count == 0 && limits.ContactCap.Count == 0 || skips(j, ev) {
 		return found, nil
@@ -184,6 +186,6 @@ func (l *Loop) digest(ctx context.Context, j *job, owed *decide.Owed, now time.T
 		}
 	}
 	d.More = d.Total == decide.MaxDigested
-	j.atDue.digest = d
+	j.atDue.digest, found.Note = d, fmt.Sprintf("%s%d events", decide.Digested, d.Total)
 	return found, nil
 }
