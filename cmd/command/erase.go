@@ -27,11 +27,12 @@ are kept of the deliveries of these events, and requests that sources rejected o
 and what is a dead letter of them is dropped. PERSON is an e-mail address, a phone number or an external id, as events have it.
 
 Of each event its id, type, source, survey and times stay, and the counts in statistics. It is counted first, and erased after a
-question. What arrives later is new. Products that were told of the person are not asked to forget them: do that by hand.
+question. What arrives later is new. With --products, the products that can are asked to erase the person too, each by a delivery
+that is retried like any other; the others are listed, for doing it by hand.
 
 It needs a token with the scope admin.`,
 		Example: `  surveygate erase jo@example.com --dry-run
-  surveygate erase jo@example.com --tenant acme --yes`,
+  surveygate erase jo@example.com --tenant acme --products --yes`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			e.cmd = cmd
 			return e.run(args[0])
@@ -41,7 +42,7 @@ It needs a token with the scope admin.`,
 	f.BoolVar(&e.dryRun, "dry-run", false, "only count")
 	f.BoolVarP(&e.yes, "yes", "y", false, "do not ask")
 	f.BoolVar(&e.noWait, "no-wait", false, "do not wait for the end")
-	f.BoolVar(&e.products, "products", false, "ask products to forget the person too; this version refuses it")
+	f.BoolVar(&e.products, "products", false, "ask products to erase the person too")
 	return cmd
 }
 
@@ -140,6 +141,22 @@ func (e *erasing) showReceipt(what string, r *client.ErasureReceipt) {
 	} {
 		if line.n > 0 {
 			e.say("  %s\n", line.text)
+		}
+	}
+	for i := range r.Products {
+		p := &r.Products[i]
+		name := p.Destination
+		if p.Product != p.Destination {
+			name += " (" + p.Product + ")"
+		}
+		switch {
+		case p.ByHand != "":
+			e.say("  %s: do by hand, as %s\n", name, p.ByHand)
+		case len(p.Answers) == 0:
+			e.say("  %s: is asked to erase the person\n", name)
+		}
+		for _, a := range p.Answers {
+			e.say("  %s: %s\n", name, a.Text)
 		}
 	}
 	for _, text := range r.NotFound {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/surveygate/surveygate/gateway/internal/audit"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/job"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/vault"
@@ -39,6 +40,8 @@ type Options struct {
 	Lists func(ctx context.Context, tenant string) ([]string, error)
 	// Ended counts a delivery that waited and was dropped.
 	Ended func(d *state.Delivery)
+	// Plan returns the running configuration.
+	Plan func() *decide.Plan
 }
 
 // Eraser counts and runs erasures. It is safe for concurrent use.
@@ -49,8 +52,10 @@ type Spec struct {
 	// Person is a keyed hash.
 	Person string `json:"person"`
 	// Sealed is the person; empty once the job has begun.
-	Sealed  string              `json:"sealed,omitempty"`
-	Receipt view.ErasureReceipt `json:"receipt"`
+	Sealed string `json:"sealed,omitempty"`
+	// Products: those that can are asked to erase the person too.
+	Products bool                `json:"products,omitempty"`
+	Receipt  view.ErasureReceipt `json:"receipt"`
 }
 
 // ErrNoKey: the vault has no key, so that the person cannot be sealed.
@@ -60,7 +65,7 @@ var ErrNoKey = vault.ErrNoKey
 const sealedField = "person"
 
 // Spec returns the spec of a job for a person. ErrNoKey.
-func (e *Eraser) Spec(ctx context.Context, tenant, person string) (*Spec, error) {
+func (e *Eraser) Spec(ctx context.Context, tenant, person string, products bool) (*Spec, error) {
 	hash, err := e.hash(ctx, tenant, person)
 	if err != nil {
 		return nil, err
@@ -69,7 +74,7 @@ func (e *Eraser) Spec(ctx context.Context, tenant, person string) (*Spec, error)
 	if err != nil {
 		return nil, err
 	}
-	return &Spec{Person: hash, Sealed: sealed}, nil
+	return &Spec{Person: hash, Sealed: sealed, Products: products}, nil
 }
 
 func normal(person string) string { return strings.TrimSpace(person) }
@@ -123,8 +128,11 @@ func View(j *job.Job) view.Erasure {
 }
 
 // Count counts what an erasure would erase, and changes nothing. It ends after a time; then the receipt is incomplete.
-func (e *Eraser) Count(ctx context.Context, tenant, person string) (view.ErasureReceipt, error) {
+func (e *Eraser) Count(ctx context.Context, tenant, person string, withProducts bool) (view.ErasureReceipt, error) {
 	var r view.ErasureReceipt
+	if withProducts {
+		r.Products = products(e.Plan(), tenant)
+	}
 	s := &search{Person: normal(person), Names: []string{normal(person)}}
 	f := &finder{Eraser: e, tenant: tenant, s: s, dry: true, r: &r}
 	began := e.Clock.Elapsed()
@@ -224,6 +232,10 @@ type progress struct {
 	Busy []string `json:"busy,omitempty"`
 	// Erased: all of them were.
 	Erased bool `json:"erased,omitempty"`
+	// Asked are the erasures that products were asked for, of which Told says that they were, and Answered that all have ended.
+	Asked    []asked `json:"asked,omitempty"`
+	Told     bool    `json:"told,omitempty"`
+	Answered bool    `json:"answered,omitempty"`
 }
 
 // work is an erasure that runs.
@@ -269,8 +281,12 @@ func (w *work) Step(ctx context.Context) (wait time.Duration, done bool, err err
 		}
 		w.run.Total, w.run.Counted = len(w.s.Events)+len(w.s.Attempts)+len(w.s.Removed), w.s.Stage == searched
 		return restFor, false, w.save(ctx)
+	case w.spec.Products && !w.p.Told:
+		return 0, false, w.askProducts(ctx)
 	case !w.p.Erased:
 		return w.erase(ctx)
+	case w.spec.Products && !w.p.Answered:
+		return w.awaitProducts(ctx)
 	}
 	return 0, true, w.end(ctx)
 }

@@ -113,7 +113,7 @@ func (r *rig) erase(person string) view.Erasure {
 
 func (r *rig) begin(e *Eraser, jobs *job.Jobs, person string) string {
 	r.t.Helper()
-	spec, err := e.Spec(context.Background(), "acme", person)
+	spec, err := e.Spec(context.Background(), "acme", person, false)
 	r.ok(err)
 	j, err := jobs.Create(context.Background(), "acme", Kind, spec, audit.By{Name: "test"})
 	r.ok(err)
@@ -255,7 +255,7 @@ func (r *rig) checkErased(own []string, others []*event.Event) {
 func TestErasure(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		own, others := r.feed()
-		would, err := r.eraser(r.store).Count(context.Background(), "acme", " Jo@example.com ")
+		would, err := r.eraser(r.store).Count(context.Background(), "acme", " Jo@example.com ", false)
 		r.ok(err)
 		want := view.ErasureReceipt{
 			Events: 3, Responses: 2, Deliveries: 3, Dropped: 2, Attempts: 3, Mentioned: 1, Rejected: 2, Captured: 1,

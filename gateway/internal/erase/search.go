@@ -49,6 +49,8 @@ type search struct {
 	// After is the stage behind byResponse.
 	After     stage      `json:"after,omitempty"`
 	Responses []response `json:"responses,omitempty"`
+	// Identities are what events say of the person, for products.
+	Identities []identity `json:"identities,omitempty"`
 	// Events are erased; of Attempts, deliveries of others, the texts alone.
 	Events   []string `json:"events,omitempty"`
 	Attempts []string `json:"attempts,omitempty"`
@@ -296,6 +298,7 @@ func (f *finder) add(record *state.Record) {
 		all = append(all, record.Former[i].Event)
 	}
 	for _, ev := range all {
+		s.identify(ev)
 		email, phone, external := ev.Person()
 		for _, name := range [...]string{email, phone, external} {
 			if name = strings.TrimSpace(name); name != "" && !slices.Contains(s.Names, name) {

@@ -263,7 +263,7 @@ func open(ctx context.Context, o Options) (_ *gateway, err error) {
 	g.book = g.newBook()
 	replayer := &replay.Replayer{Options: replay.Options{Store: g.store, Plan: g.plan.Load, Clock: g.clock, Due: g.loop.Wake, Ended: g.countDropped}}
 	eraser := &erase.Eraser{Options: erase.Options{
-		Store: g.store, Vault: g.vault, Audit: g.audit, Clock: g.clock, Ended: g.countDropped,
+		Store: g.store, Vault: g.vault, Audit: g.audit, Clock: g.clock, Ended: g.countDropped, Plan: g.plan.Load,
 		Lists: func(ctx context.Context, tenant string) ([]string, error) {
 			return web.KeptLists(ctx, g.store, tenant, g.plan.Load())
 		},

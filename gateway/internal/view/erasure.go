@@ -6,7 +6,7 @@ import "github.com/surveygate/surveygate/gateway/internal/job"
 type ErasureRequest struct {
 	// Respondent is the e-mail address, the phone number or the external id of a person, as events have it.
 	Respondent string `json:"respondent"`
-	// Products: products that can erase a person are asked to. This version cannot do that yet, and refuses it.
+	// Products: products that can erase a person are asked to; the receipt names the others, for doing it by hand.
 	Products bool `json:"products,omitempty"`
 	// DryRun counts, and erases nothing.
 	DryRun bool `json:"dry_run,omitempty"`
@@ -47,6 +47,8 @@ type ErasureReceipt struct {
 	// Rejected and Captured are requests that sources kept and that hold an e-mail address, phone number or external id of the person.
 	Rejected int `json:"rejected_requests"`
 	Captured int `json:"captured_requests"`
+	// Products are what became of the person in each connection and webhook of the tenant, of an erasure with `products`.
+	Products []ErasureProduct `json:"products,omitempty"`
 	// NotFound says in words what was looked for and is not there.
 	NotFound []string `json:"not_found,omitempty"`
 	// Incomplete: a dry run ended before it had looked at everything.
@@ -54,6 +56,23 @@ type ErasureReceipt struct {
 	// Disk says when the bytes leave the disk, and OffDisk when they left it, where the gateway knows.
 	Disk    string `json:"disk,omitempty"`
 	OffDisk Time   `json:"off_disk,omitzero"`
+}
+
+// ErasureProduct is what becomes of a person in one destination.
+type ErasureProduct struct {
+	Destination string `json:"destination"`
+	Product     string `json:"product"`
+	// ByHand is why the product cannot be asked, so that somebody has to erase the person there; empty: it is asked.
+	ByHand string `json:"by_hand,omitempty"`
+	// Answers are how each erasure ended that it was asked for.
+	Answers []ErasureAnswer `json:"answers,omitempty"`
+}
+
+// ErasureAnswer is how an erasure in a product ended.
+type ErasureAnswer struct {
+	// Delivery is the id of the delivery by which it was asked.
+	Delivery string `json:"delivery"`
+	Text     string `json:"text"`
 }
 
 // WouldErase is what an erasure would do.

@@ -213,7 +213,7 @@ func (r *rig) start(t testing.TB) *rig {
 	}
 	replayer := &replay.Replayer{Options: replay.Options{Store: r.store, Plan: r.plan.Load, Clock: timed{r.clock}, Due: func() {}, Ended: func(*state.Delivery) {}}}
 	eraser := &erase.Eraser{Options: erase.Options{
-		Store: r.store, Vault: v, Audit: r.book.Audit, Clock: timed{r.clock}, Ended: func(*state.Delivery) {},
+		Store: r.store, Vault: v, Audit: r.book.Audit, Clock: timed{r.clock}, Ended: func(*state.Delivery) {}, Plan: r.plan.Load,
 		Lists: func(ctx context.Context, tenant string) ([]string, error) {
 			return KeptLists(ctx, r.store, tenant, r.plan.Load())
 		},

@@ -46,11 +46,9 @@ func (a *API) erasures(c *route.Call) error {
 		return answer.Invalid("name the person: an e-mail address, a phone number or an external id, as events have it", "respondent")
 	case len(person) > maxRespondent:
 		return answer.Invalid("this is too long for an e-mail address, a phone number or an external id", "respondent")
-	case req.Products:
-		return answer.Invalid("this version does not erase persons in products: leave it out, and erase them there by hand", "products")
 	}
 	if c.DryRun = req.DryRun; req.DryRun {
-		would, err := a.Erase.Count(c.Base, c.Tenant, req.Respondent)
+		would, err := a.Erase.Count(c.Base, c.Tenant, req.Respondent, req.Products)
 		if erase.IsTooMany(err) {
 			return answer.Invalid(err.Error(), "respondent")
 		}
@@ -59,7 +57,7 @@ func (a *API) erasures(c *route.Call) error {
 		}
 		return answer.JSON(c.Ctx, fiber.StatusOK, view.WouldErase{Would: would})
 	}
-	spec, err := a.Erase.Spec(c.Base, c.Tenant, req.Respondent)
+	spec, err := a.Erase.Spec(c.Base, c.Tenant, req.Respondent, req.Products)
 	if errors.Is(err, erase.ErrNoKey) {
 		return answer.Conflict("an erasure goes on after a crash, and keeps the person sealed until it ends: set a key of the vault first")
 	}

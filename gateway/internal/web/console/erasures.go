@@ -23,6 +23,7 @@ type erasures struct {
 	List       view.Page[view.Erasure]
 	Here       string
 	Respondent string
+	Products   bool
 	// Would is what would be erased; nil: it is not counted yet.
 	Would   *view.ErasureReceipt
 	Problem *page.Problem
@@ -44,10 +45,10 @@ func (c *Console) erase(r *page.Request) error {
 	if err != nil {
 		return err
 	}
-	e := erasures{Respondent: strings.TrimSpace(form.Get("respondent"))}
+	e := erasures{Respondent: strings.TrimSpace(form.Get("respondent")), Products: form.Get("products") != ""}
 	count := form.Get("do") != "erase"
 	a, err := r.Ask(page.Ask{
-		Method: fiber.MethodPost, Path: "/v1/erasures", Body: view.ErasureRequest{Respondent: e.Respondent, DryRun: count}, DryRun: count,
+		Method: fiber.MethodPost, Path: "/v1/erasures", Body: view.ErasureRequest{Respondent: e.Respondent, Products: e.Products, DryRun: count}, DryRun: count,
 	})
 	if err != nil {
 		if e.Problem = r.Refusal(err); e.Problem != nil {
