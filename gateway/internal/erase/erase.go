@@ -34,8 +34,8 @@ type Options struct {
 	Vault *vault.Vault
 	Audit *audit.Log
 	Clock clock.Clock
-	// Lists returns the lists of requests that the sources of a tenant kept; those that begin with `captured/` were captured, the others
-	// were rejected. It returns them in the same order each time.
+	// Lists returns the lists of a tenant that may quote what a person wrote: `captured/…` and `rejected/…` of the requests that sources
+	// kept, and others of answers that the API kept. It returns them in the same order each time.
 	Lists func(ctx context.Context, tenant string) ([]string, error)
 	// Ended counts a delivery that waited and was dropped.
 	Ended func(d *state.Delivery)
@@ -181,7 +181,7 @@ func notFound(r *view.ErasureReceipt) []string {
 	}{
 		{r.Events, "events of this person"},
 		{r.Removed + r.Mentioned, "requests or answers of other events that name the person"},
-		{r.Rejected + r.Captured, "rejected or captured requests that name the person"},
+		{r.Rejected + r.Captured + r.Answers, "kept requests that name the person"},
 	} {
 		if of.n == 0 {
 			all = append(all, of.what)

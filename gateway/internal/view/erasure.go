@@ -47,6 +47,8 @@ type ErasureReceipt struct {
 	// Rejected and Captured are requests that sources kept and that hold an e-mail address, phone number or external id of the person.
 	Rejected int `json:"rejected_requests"`
 	Captured int `json:"captured_requests"`
+	// Answers are answers of the API that were kept for an Idempotency-Key, and that name the person.
+	Answers int `json:"kept_answers"`
 	// NotFound says in words what was looked for and is not there.
 	NotFound []string `json:"not_found,omitempty"`
 	// Incomplete: a dry run ended before it had looked at everything.
