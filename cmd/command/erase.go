@@ -137,6 +137,7 @@ func (e *erasing) showReceipt(what string, r *client.ErasureReceipt) {
 		{r.Removed, fmt.Sprintf("requests and answers of %d %s that retention had removed", r.Removed, plural(r.Removed, "event"))},
 		{r.Mentioned, fmt.Sprintf("requests and answers of %d %s of other events, which stay", r.Mentioned, deliveriesWord(r.Mentioned))},
 		{r.Rejected, fmt.Sprintf("%d rejected %s", r.Rejected, plural(r.Rejected, "request"))},
+		{r.Answers, fmt.Sprintf("%d %s that the API kept", r.Answers, plural(r.Answers, "answer"))},
 		{r.Captured, fmt.Sprintf("%d captured %s", r.Captured, plural(r.Captured, "request"))},
 	} {
 		if line.n > 0 {

@@ -80,7 +80,7 @@ var testKeys = sync.OnceValue(func() vault.Keys {
 	return keys
 })
 
-var lists = []string{"rejected/app", "rejected/app/unproved", "captured/app"}
+var lists = []string{"rejected/app", "rejected/app/unproved", "captured/app", "idempotency/0a"}
 
 func (r *rig) eraser(store state.Store) *Eraser {
 	return &Eraser{Options{
@@ -95,7 +95,7 @@ func (r *rig) eraser(store state.Store) *Eraser {
 func (r *rig) jobs(ctx context.Context, store state.Store) (*Eraser, *job.Jobs, func()) {
 	e := r.eraser(store)
 	jobs := job.New(job.Options{
-		Store: store, Clock: fast{clock.System()}, Log: slog.New(slog.NewTextHandler(r.t.Output(), nil)), Kinds: map[string]job.Kind{Kind: e.Work}, Holder: "one",
+		Store: store, Clock: fast{clock.System()}, Log: slog.New(slog.DiscardHandler), Kinds: map[string]job.Kind{Kind: e.Work}, Holder: "one",
 	})
 	ctx, stop := context.WithCancel(ctx)
 	var runs sync.WaitGroup
@@ -184,6 +184,10 @@ func (r *rig) feed() (own []string, others []*event.Event) {
 	add(r.accept(of(jo, "", "jo-1"), state.Delivered, "a "+jo))
 	add(r.accept(of("JO@Example.com", "+905551112233", "jo-2"), state.Dead, "b "+jo))
 	add(r.accept(of("", "", "jo-2"), state.Waiting, "of the same response"))
+	add(r.accept(func(h *event.Header, d *event.Data) {
+		h.Source, h.Type = event.NoticeSource, event.TypeDeliveryDead
+		d.Notice.Reason = "answered 422: " + jo + " is not valid"
+	}, state.Delivered, "a notice"))
 	others = append(others, r.accept(of("ann@example.com", "", "ann"), state.Waiting, "nothing of theirs"))
 	others = append(others, r.accept(of("bob@example.com", "", "bob"), state.Delivered, "a batch with "+jo))
 	others = append(others, r.accept(func(h *event.Header, d *event.Data) { // a response of this id in another survey
@@ -194,6 +198,7 @@ func (r *rig) feed() (own []string, others []*event.Event) {
 		"rejected/app":          {`{"body":"{\"email\":\"jo@example.com\"}"}`, `{"body":"{\"email\":\"ann@example.com\"}"}`},
 		"rejected/app/unproved": {`{"body":"phone=0555%20111%2022%2033"}`},
 		"captured/app":          {`{"body":"JO@EXAMPLE.COM"}`, `{"body":"nothing"}`},
+		"idempotency/0a":        {`{"status":200,"body":{"attempts":[{"request":"to jo@example.com"}]}}`},
 	} {
 		for _, item := range items {
 			r.ok(r.store.Keep(context.Background(), "acme", list, []byte(item), 10, time.Hour))
@@ -258,7 +263,7 @@ func TestErasure(t *testing.T) {
 		would, err := r.eraser(r.store).Count(context.Background(), "acme", " Jo@example.com ", false)
 		r.ok(err)
 		want := view.ErasureReceipt{
-			Events: 3, Responses: 2, Deliveries: 3, Dropped: 2, Attempts: 3, Mentioned: 1, Rejected: 2, Captured: 1,
+			Events: 4, Responses: 2, Deliveries: 4, Dropped: 2, Attempts: 4, Mentioned: 1, Rejected: 2, Captured: 1, Answers: 1,
 		}
 		same(r.t, "a dry run", would, want)
 		if record, err := r.store.Event(context.Background(), "acme", own[0]); err != nil || record.Event.IsErased() {
@@ -363,7 +368,7 @@ func TestErasureGoesOnAfterEachCrash(t *testing.T) {
 				die()
 				stop()
 				_, jobs, stop = r.jobs(context.Background(), r.store)
-				if got := r.ends(jobs, id); got.State != "done" || got.Receipt.Events != 3 {
+				if got := r.ends(jobs, id); got.State != "done" || got.Receipt.Events != 4 {
 					t.Errorf("write %d, after %v: %+v", at, after, got)
 				}
 				stop()
@@ -427,7 +432,7 @@ func TestErasureNeedsAKey(t *testing.T) {
 	onBoth(t, func(r *rig) {
 		e := r.eraser(r.store)
 		e.Vault = vault.New(vault.Options{Store: r.store})
-		if _, err := e.Spec(context.Background(), "acme", jo); !errors.Is(err, ErrNoKey) {
+		if _, err := e.Spec(context.Background(), "acme", jo, false); !errors.Is(err, ErrNoKey) {
 			t.Errorf("%v", err)
 		}
 	})

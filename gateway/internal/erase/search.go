@@ -24,6 +24,7 @@ const (
 	inEntries
 	inHistory
 	inRequests
+	inNotices
 	searched
 )
 
@@ -101,6 +102,8 @@ func (f *finder) step(ctx context.Context) error {
 		err = f.inHistory(ctx)
 	case inRequests:
 		err = f.inRequests(ctx)
+	case inNotices:
+		err = f.inNotices(ctx)
 	case searched:
 	}
 	f.r.Events, f.r.Responses, f.r.Removed, f.r.Mentioned = len(s.Events), len(s.Responses), len(s.Removed), len(s.Attempts)
@@ -252,17 +255,29 @@ func (n *names) inAttempts(d *state.Delivery) bool {
 	})
 }
 
-// inRequests removes requests that sources kept, or counts them in a dry run: one list at a step.
+// listsAtOnce is how many lists one step looks at.
+const listsAtOnce = 16
+
+// inRequests removes requests that sources kept, and answers that the API kept, or counts them in a dry run.
 func (f *finder) inRequests(ctx context.Context) error {
 	lists, err := f.Lists(ctx, f.tenant)
 	if err != nil {
 		return fmt.Errorf("find the requests that sources kept: %w", err)
 	}
-	if f.s.Next >= len(lists) {
-		f.s.turn(searched)
-		return nil
+	for range listsAtOnce {
+		if f.s.Next >= len(lists) {
+			f.s.turn(inNotices)
+			return nil
+		}
+		if err := f.inList(ctx, lists[f.s.Next]); err != nil {
+			return err
+		}
+		f.s.Next++
 	}
-	list := lists[f.s.Next]
+	return nil
+}
+
+func (f *finder) inList(ctx context.Context, list string) (err error) {
 	n := 0
 	if f.dry {
 		items, err := f.Store.Kept(ctx, f.tenant, list, 0, -1)
@@ -277,13 +292,32 @@ func (f *finder) inRequests(ctx context.Context) error {
 	} else if n, err = f.Store.Weed(ctx, f.tenant, list, f.names().inItem); err != nil {
 		return fmt.Errorf("remove requests: %w", err)
 	}
-	if strings.HasPrefix(list, "captured/") {
+	switch kind, _, _ := strings.Cut(list, "/"); kind {
+	case "captured":
 		f.r.Captured += n
-	} else {
+	case "rejected":
 		f.r.Rejected += n
+	default:
+		f.r.Answers += n
 	}
-	f.s.Next++
 	return nil
+}
+
+// inNotices looks at the gateway's own notices, which may quote the reason of a dead letter. It is last, as it reads the whole timeline.
+func (f *finder) inNotices(ctx context.Context) error {
+	p, err := f.Store.Events(ctx, f.tenant, state.EventQuery{Source: event.NoticeSource, Cursor: f.s.Cursor, Limit: pageLimit})
+	if err != nil {
+		return fmt.Errorf("search notices: %w", err)
+	}
+	for _, record := range p.Items {
+		if f.names().in(string(record.Event.DataJSON())) {
+			f.addID(record.Event.ID)
+		}
+	}
+	if f.s.Cursor = p.Next; p.Next == "" {
+		f.s.turn(searched)
+	}
+	return f.bound()
 }
 
 // add adds an event, with what it says of the person and its response.

@@ -49,6 +49,8 @@ type ErasureReceipt struct {
 	Captured int `json:"captured_requests"`
 	// Products are what became of the person in each connection and webhook of the tenant, of an erasure with `products`.
 	Products []ErasureProduct `json:"products,omitempty"`
+	// Answers are answers of the API that were kept for an Idempotency-Key, and that name the person.
+	Answers int `json:"kept_answers"`
 	// NotFound says in words what was looked for and is not there.
 	NotFound []string `json:"not_found,omitempty"`
 	// Incomplete: a dry run ended before it had looked at everything.

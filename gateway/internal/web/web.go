@@ -314,11 +314,13 @@ func isServers(err error) bool {
 	return errors.As(err, &web)
 }
 
-// KeptLists returns the lists of requests that the sources of a tenant kept, as the store has them.
+// KeptLists returns the lists that may quote what a person wrote: of requests that the sources of a tenant kept, and of answers for
+// Idempotency-Key.
 func KeptLists(ctx context.Context, store state.Settings, tenant string, plan *decide.Plan) ([]string, error) {
 	var names []string
 	for _, s := range plan.Sources(tenant) {
 		names = append(names, s.Name)
 	}
-	return intake.KeptLists(ctx, store, tenant, names)
+	lists, err := intake.KeptLists(ctx, store, tenant, names)
+	return append(lists, route.AllOnceLists()...), err
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -20,13 +19,6 @@ type erasing struct {
 	at      time.Time
 	entries map[string][]historyPlace // of the events, as they were found before
 	results []state.Erased
-}
-
-// erasingAttempts is the operation of EraseAttempts.
-type erasingAttempts struct {
-	erasing
-	suffixes map[string][]string // of the deliveries, by event
-	kept     int
 }
 
 // historyPlace is the place of an entry of history.
@@ -123,75 +115,6 @@ func (op *erasing) stage(t *tx) error {
 		op.results[i] = op.erase(t, id)
 	}
 	return nil
-}
-
-// EraseAttempts removes the texts of attempts of deliveries.
-func (s *store) EraseAttempts(ctx context.Context, tenant string, ids []string) (int, error) {
-	if len(ids) > state.MaxErase {
-		return 0, fmt.Errorf("erase attempts: %w: %d deliveries", state.ErrInvalid, len(ids))
-	}
-	op := &erasingAttempts{suffixes: map[string][]string{}}
-	op.tenant = tenant
-	for _, id := range ids {
-		if event, suffix, ok := state.SplitDeliveryID(id); ok && !slices.Contains(op.suffixes[event], suffix) {
-			op.suffixes[event] = append(op.suffixes[event], suffix)
-		}
-	}
-	if len(op.suffixes) == 0 {
-		return 0, s.check(ctx)
-	}
-	var err error
-	if op.entries, err = s.historyOf(ctx, tenant, slices.Collect(maps.Keys(op.suffixes))); err != nil {
-		return 0, fmt.Errorf("erase attempts: %w", err)
-	}
-	if err := s.do(ctx, &call{op: op, size: 1024 * len(ids), sync: true, alone: true}); err != nil {
-		return 0, fmt.Errorf("erase attempts: %w", err)
-	}
-	return op.kept, nil
-}
-
-func (op *erasingAttempts) stage(t *tx) error {
-	for id, suffixes := range op.suffixes {
-		found := map[string]bool{}
-		for _, p := range op.entries[id] {
-			if slices.Contains(suffixes, p.key.suffix) {
-				found[p.key.suffix] = true
-				op.eraseEntry(t, p, (*state.Delivery).EraseTexts)
-			}
-		}
-		if pos, ok := t.position(op.tenant, id); ok {
-			op.eraseKept(t, id, pos, suffixes, found)
-		}
-		op.kept += len(found)
-	}
-	return nil
-}
-
-// eraseKept erases the reasons in the records of deliveries whose event is kept, and the history that came since it was searched.
-func (op *erasingAttempts) eraseKept(t *tx, id string, pos uint64, suffixes []string, found map[string]bool) {
-	for _, suffix := range suffixes {
-		if o := t.owed(op.tenant, pos, suffix); o != nil {
-			found[suffix] = true
-			op.eraseLinked(t, pos, suffix, o.newest, (*state.Delivery).EraseTexts)
-			o.EraseTexts()
-			t.val = appendOwed(t.val[:0], o)
-			t.put(owedKey(t.key, pos, suffix), t.val)
-		}
-	}
-	v := t.get(posKey(t.key, tabOutcome, pos))
-	if v == nil {
-		return
-	}
-	out, err := readOutcome(op.tenant, id, pos, v)
-	must(err)
-	for i, suffix := range out.suffixes {
-		if slices.Contains(suffixes, suffix) {
-			found[suffix] = true
-			op.eraseLinked(t, pos, suffix, out.links[i], (*state.Delivery).EraseTexts)
-			out.Deliveries[i].EraseTexts()
-		}
-	}
-	t.put(posKey(t.key, tabOutcome, pos), appendOutcome(nil, &out.Outcome, out.generation, out.suffixes, out.links))
 }
 
 func (op *erasing) erase(t *tx, id string) (res state.Erased) {
@@ -366,47 +289,4 @@ func (t *tx) erased(pos uint64) bool {
 	}
 	_, envelope, _, err := readEvent(record)
 	return err == nil && state.IsErasedEnvelope(envelope)
-}
-
-// weeding is the operation of Weed.
-type weeding struct {
-	keys, items [][]byte
-	n           int
-}
-
-// Weed removes items of a list. They are selected before the writer has its turn.
-func (s *store) Weed(ctx context.Context, tenant, list string, drop func(item []byte) bool) (int, error) {
-	op := &weeding{}
-	err := func() error {
-		if err := s.check(ctx); err != nil {
-			return err
-		}
-		if err := s.enter(); err != nil {
-			return err
-		}
-		defer s.leave()
-		return between(s.db, textKey(tabListItem, tenant, list), prefixEnd(textKey(tabListItem, tenant, list)), func(key, value []byte) error {
-			if len(value) >= 8 && drop(value[8:]) {
-				op.keys, op.items = append(op.keys, bytes.Clone(key)), append(op.items, bytes.Clone(value))
-			}
-			return ctx.Err()
-		})
-	}()
-	if err == nil && len(op.keys) > 0 {
-		err = s.do(ctx, &call{op: op, size: 64 * len(op.keys), sync: true})
-	}
-	if err != nil {
-		return 0, fmt.Errorf("weed %s: %w", list, err)
-	}
-	return op.n, nil
-}
-
-func (op *weeding) stage(t *tx) error {
-	for i, key := range op.keys {
-		if bytes.Equal(t.get(key), op.items[i]) { // the number may be that of another item by now
-			t.drop(key)
-			op.n++
-		}
-	}
-	return nil
 }

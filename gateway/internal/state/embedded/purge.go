@@ -172,13 +172,23 @@ func (s *store) compactErased(ctx context.Context, tenant string, ids, lists []s
 	if len(ids) > 0 {
 		prefixes = append(prefixes, textKey(tabHistory, tenant), textKey(tabFailures, tenant), textKey(tabDead, tenant))
 	}
-	for _, list := range lists {
-		prefixes = append(prefixes, textKey(tabListItem, tenant, list))
-	}
 	for _, prefix := range prefixes {
 		if err := s.db.Compact(ctx, prefix, prefixEnd(prefix), false); err != nil {
 			return err
 		}
+	}
+	// Lists whose names begin alike are beside each other.
+	lists = slices.Sorted(slices.Values(lists))
+	for len(lists) > 0 {
+		kind, _, _ := strings.Cut(lists[0], "/")
+		n := 1
+		for n < len(lists) && strings.HasPrefix(lists[n], kind+"/") {
+			n++
+		}
+		if err := s.db.Compact(ctx, textKey(tabListItem, tenant, lists[0]), prefixEnd(textKey(tabListItem, tenant, lists[n-1])), false); err != nil {
+			return err
+		}
+		lists = lists[n:]
 	}
 	return s.tablesDeleted(ctx)
 }

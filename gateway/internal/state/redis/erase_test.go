@@ -168,3 +168,67 @@ func written(t *testing.T, srv *server, text []byte) (found string) {
 	}
 	return found
 }
+
+// After the group was lost, the pending events are counted without those that erasing took out of the stream.
+func TestPendingIsRightAfterErasingAndALostGroup(t *testing.T) {
+	t.Parallel()
+	srv := start(t)
+	s, err := open(Options{URL: srv.url()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	ctx := context.Background()
+	ok := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	accept := func(keys ...string) (ids []string) {
+		t.Helper()
+		for _, key := range keys {
+			ev, err := event.New(event.Header{
+				Tenant: "acme", Source: "app", Type: event.TypeResponseCompleted, Received: time.Now(), DedupeKey: key, Verified: "token",
+			}, nil, event.Raw{Body: []byte(strings.Repeat("x", 1500))})
+			ok(err)
+			_, err = s.Append(ctx, []*event.Event{ev})
+			ok(err)
+			ids = append(ids, ev.ID)
+		}
+		return ids
+	}
+	commit := func(n int) {
+		t.Helper()
+		for n > 0 {
+			claimed, err := s.Claim(ctx, n, 0)
+			ok(err)
+			c := &state.Commit{}
+			for _, one := range claimed {
+				c.Events = append(c.Events, state.Outcome{Position: one.Position, Tenant: "acme", EventID: one.Event.ID, At: time.Now()})
+			}
+			_, err = s.Commit(ctx, c)
+			ok(err)
+			n -= len(claimed)
+		}
+	}
+	ids := accept("a", "b", "c", "d", "e", "f", "g", "h")
+	commit(8)
+	for _, id := range []string{ids[2], ids[7]} {
+		results, err := s.Erase(ctx, "acme", []string{id})
+		ok(err)
+		if results[0].Busy != "" {
+			t.Fatalf("%+v", results[0])
+		}
+	}
+	accept("i", "j")
+	srv.do("XGROUP", "DESTROY", s.shards[0].base+"events", group)
+	claimed, err := s.Claim(ctx, 10, 0)
+	ok(err)
+	if len(claimed) != 2 {
+		t.Errorf("claimed %d", len(claimed))
+	}
+	if h := s.Health(ctx); h.Pending != 2 || h.Events != 10 {
+		t.Errorf("%d pending, %d events", h.Pending, h.Events)
+	}
+}
