@@ -49,6 +49,7 @@ type Advisor interface {
 var commonCauses = slices.Concat(
 	[]Cause{
 		{Code: strings.TrimPrefix(UnconfirmedReason, ", "), Kind: Rejected, Fix: FixProduct, Hint: "Check whether the record exists at the product: it may have been merged, or erased permanently."},
+		{Code: mayNotErase, Kind: Rejected, Fix: FixProduct, Hint: "The credentials lack the permission to delete a person: give it in the product and replay, or delete the person there by hand."},
 		{Code: "401 Unauthorized", Kind: Revoked, Fix: FixCredentials, Hint: "The product does not accept the credentials."},
 		{Code: "403 Forbidden", Kind: Revoked, Fix: FixProduct, Hint: "The credentials lack a permission: give it in the product, or use others."},
 	},

@@ -35,6 +35,9 @@
 //   - RateLimiter, ConcurrencyLimiter: the product publishes limits.
 //   - Validator: a setting has a form, or depends on another one.
 //   - Checker: the settings can be proved with a harmless request. A connector with OAuth2 needs it.
+//   - Amender, Retracter: what an earlier delivery made can be changed, or marked as no longer so.
+//   - Forgetter: the product can be asked to erase a person.
+//   - Digester: many events can be told in one message.
 //   - Advisor: the product's reasons for a refusal tell what a person can do about them.
 //
 // An event becomes a record of the product with these functions:
@@ -42,7 +45,7 @@
 //   - Properties, Facts: the event of an analytics product. RecordID makes the id by which the product knows a repeated one.
 //   - PersonID, Pseudonym: the id of a respondent. ResponseCode: the id of a response.
 //   - Consent.Subscribe: whether a mailing list may have the respondent.
-//   - MessageFor: the message of a chat product, and Markdown, which escapes it. NoteHTML: the note of a CRM.
+//   - MessageFor: the message of a chat product, Digest.Message: that about many events, and Markdown, which escapes both. NoteHTML: the note of a CRM.
 //   - PlainText, JoinedText: the text of a value, for fields that hold text only. Clip: a text within the product's limit.
 //
 // These rules hold for every connector:

@@ -41,7 +41,7 @@ func MessageFor(ev *event.Event) Message {
 	m.Title = title(ev, d, m.Group)
 
 	m.Fields = make([]MessageField, 0, 4)
-	if who := firstOf(d.Respondent.Email, d.Respondent.Name, d.Respondent.Phone); who != "" {
+	if who := who(d); who != "" {
 		m.Fields = append(m.Fields, MessageField{Name: "Customer", Value: who, Short: true})
 	}
 	if d.Response.Feedback != "" {
@@ -54,6 +54,11 @@ func MessageFor(ev *event.Event) Message {
 		m.Fields = append(m.Fields, MessageField{Name: "Survey", Value: survey, Short: true})
 	}
 	return m
+}
+
+// who returns how a message names the respondent; "" if the event does not.
+func who(d *event.Data) string {
+	return firstOf(d.Respondent.Email, d.Respondent.Name, d.Respondent.Phone)
 }
 
 // question returns the question that the feedback is the answer to, or the comment on; "" if it is not known.
@@ -115,26 +120,27 @@ var openings = map[string]string{
 }
 
 func title(ev *event.Event, d *event.Data, group string) string {
-	score := d.Response.Score
+	opening := firstOf(openings[ev.Type], ev.Type)
 	if group == "detractor" {
-		return "Low NPS Alert: Score " + number(*score.NPS) + "/10"
+		opening = "Low NPS Alert"
 	}
-	opening := openings[ev.Type]
-	if opening == "" {
-		opening = ev.Type
-	}
-	switch {
-	case score.NPS != nil:
-		return opening + ": Score " + number(*score.NPS) + "/10"
-	case score.CSAT != nil:
-		return opening + ": CSAT " + number(*score.CSAT)
-	case score.CES != nil:
-		return opening + ": CES " + number(*score.CES)
-	}
-	if what := firstOf(d.Survey.Title, d.Survey.ID, d.Response.ID); what != "" {
+	if what := firstOf(scored(d.Response.Score), d.Survey.Title, d.Survey.ID, d.Response.ID); what != "" {
 		return opening + ": " + what
 	}
 	return opening
+}
+
+// scored returns the first score of an event, such as `Score 3/10`; "" without one.
+func scored(score event.Score) string {
+	switch {
+	case score.NPS != nil:
+		return "Score " + number(*score.NPS) + "/10"
+	case score.CSAT != nil:
+		return "CSAT " + number(*score.CSAT)
+	case score.CES != nil:
+		return "CES " + number(*score.CES)
+	}
+	return ""
 }
 
 func number(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }

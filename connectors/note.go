@@ -30,6 +30,13 @@ func NoteHTML(ev *event.Event, text expression.Text, mark string, limit int) (st
 	return ClipHTML(lineBreaks.Replace(note), limit-utf8.RuneCountInString(end)) + end, nil
 }
 
+// RetractedNoteHTML returns the note of NoteHTML, of at most limit runes, after a first line with NoLongerSo.
+func RetractedNoteHTML(ev *event.Event, text expression.Text, mark string, limit int) (string, error) {
+	const begin = "<b>" + NoLongerSo + "</b><br>"
+	note, err := NoteHTML(ev, text, mark, limit-len(begin))
+	return begin + note, err
+}
+
 var lineBreaks = strings.NewReplacer("\r\n", "<br>", "\n", "<br>")
 
 func standardNote(ev *event.Event) string {

@@ -51,3 +51,16 @@ func TestNoteHTML(t *testing.T) {
 		t.Errorf("an empty text: %v, want skipped", err)
 	}
 }
+
+// A note that was retracted begins with that, stays within the limit, and keeps its mark.
+func TestRetractedNoteHTML(t *testing.T) {
+	t.Parallel()
+	ev, err := connectortest.ParseEvent([]byte(`{"type":"response.completed","nps_score":3,"feedback":"` + strings.Repeat("slow ", 100) + `"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := connectors.RetractedNoteHTML(ev, expression.Text{}, connectors.NoteMark("x"), 100)
+	if err != nil || !strings.HasPrefix(got, "<b>No longer so</b><br>Low NPS Alert") || !strings.HasSuffix(got, "[sg:x]") || utf8.RuneCountInString(got) != 100 {
+		t.Errorf("got %q (%v)", got, err)
+	}
+}

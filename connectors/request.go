@@ -14,7 +14,7 @@ import (
 
 // Request is one HTTP request without its credentials, so it can be printed, stored and compared.
 //
-// Make it with Post, Put, Patch or Get, and complete it with the methods As, With, Named and so on, which change the request and
+// Make it with Post, Put, Patch, Get or Delete, and complete it with the methods As, With, Named and so on, which change the request and
 // return it.
 type Request struct {
 	Method string
@@ -29,6 +29,10 @@ type Request struct {
 	Auth Auth
 	// Name identifies the request within a chain (see Then). It is empty for the only or first request.
 	Name string
+	// Amends says what the request changes that an earlier delivery made; zero for every request of Build. See Amending.
+	Amends Amendment
+	// Forgets is set for a request that erases a person. See Forgetting.
+	Forgets bool
 	// ResponseLimit is the number of bytes of the response body that Judge needs. Zero means DefaultResponseLimit; the largest
 	// limit is 8 MiB.
 	ResponseLimit int
@@ -78,6 +82,9 @@ func Patch(url string, body any) *Request { return withJSON(http.MethodPatch, ur
 
 // Get returns a GET without a body.
 func Get(url string) *Request { return &Request{Method: http.MethodGet, URL: url} }
+
+// Delete returns a DELETE without a body.
+func Delete(url string) *Request { return &Request{Method: http.MethodDelete, URL: url} }
 
 func withJSON(method, url string, body any) *Request {
 	b, ok := body.([]byte)

@@ -94,6 +94,22 @@ func (s Secret) WithQuery(name, value string) Secret {
 	return NewSecret(s.reveal() + separator + name + "=" + value)
 }
 
+// WithoutQuery returns a secret that is an address without its query.
+func (s Secret) WithoutQuery() Secret {
+	address, _, _ := strings.Cut(s.reveal(), "?")
+	return NewSecret(address)
+}
+
+// WithPath returns a secret that is an address with more segments at the end of its path. segments begins with `/` and must need no
+// escaping.
+func (s Secret) WithPath(segments string) Secret {
+	path, query, found := strings.Cut(s.reveal(), "?")
+	if path += segments; found {
+		path += "?" + query
+	}
+	return NewSecret(path)
+}
+
 // IsBlank reports whether r is white space or invisible: a byte order mark or a zero-width space, which editors and web pages
 // leave at the ends of a copied credential.
 func IsBlank(r rune) bool { return unicode.IsSpace(r) || r == '\ufeff' || r == '\u200b' }

@@ -52,7 +52,8 @@ type Verdict struct {
 	// the rule's step sets it, only that step is at fault: its deliveries are retried by the schedule until the rule is
 	// corrected, and the connection continues for all other steps.
 	Setting string
-	// Ref is the product's own id of what the request wrote there. It is kept with the delivery; one longer than MaxRef is not.
+	// Ref is the product's own id of what the request wrote there. It is kept with the delivery; one longer than MaxRef is not. An
+	// Amender reads it as a receipt.
 	Ref string
 	// Gone is set if the receiver asked never to be called again (status 410). The gateway then disables the webhook.
 	Gone bool

@@ -125,10 +125,9 @@ func TestTheReferenceUncommented(t *testing.T) {
 		line = strings.TrimPrefix(line, "#")
 		b.WriteString(placeholder.ReplaceAllString(strings.ReplaceAll(line, "${NAME}", "${X}"), "name"))
 	}
-	// The product that stands beside `batch` takes none, `delay` excludes `settle`, and a source takes requests or a stream. Certificates are files, and none is there.
+	// A rule and a webhook have `settle` or `delay`. The product that stands beside `batch` takes none, and a source takes requests or a stream. Certificates are files, and none is there.
 	uncommented := regexp.MustCompile(`(?m)^ +batch:\n( +(#|max:|wait:).*\n)+`).ReplaceAllString(b.String(), "")
-	uncommented = regexp.MustCompile(`(?m)^ +delay:.*\n`).ReplaceAllString(uncommented, "")
-	uncommented = regexp.MustCompile(`(?m)^    redis(_stream)?: .*\n`).ReplaceAllString(uncommented, "")
+	uncommented = regexp.MustCompile(`(?m)^    (redis(_stream)?|delay): .*\n`).ReplaceAllString(uncommented, "")
 	uncommented = regexp.MustCompile(`(?m)^ +tls:\n`).ReplaceAllString(uncommented, "")
 	uncommented = regexp.MustCompile(`(?m)^ +(ca|cert|key): .*\n`).ReplaceAllString(uncommented, "")
 	uncommented = regexp.MustCompile(`(?m)^( *)(public_url|origins): (\[?)name`).ReplaceAllString(uncommented, "$1$2: ${3}https://name.example.com")

@@ -43,7 +43,7 @@ var floors = [][]string{
 	{"gateway/internal/accept", "gateway/internal/try"},
 	{"gateway/internal/deliver", "gateway/internal/stream"},
 	{"gateway/internal/act"},
-	{"gateway/internal/deletion", "gateway/internal/replay"},
+	{"gateway/internal/deletion", "gateway/internal/erase", "gateway/internal/replay"},
 	{"gateway/internal/web/answer", "gateway/internal/web/chart", "gateway/internal/web/listener"},
 	{"gateway/internal/web/intake", "gateway/internal/web/sse", "gateway/internal/web/route"},
 	{"gateway/internal/web/api", "gateway/internal/web/manage", "gateway/internal/web/openapi"},

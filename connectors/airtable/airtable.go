@@ -11,6 +11,10 @@
 //
 // A respondent's text that begins with `=`, `+`, `-` or `@`, or their full-width forms, gets an apostrophe before it, unless it is
 // a number or a phone number: a spreadsheet would run it as a formula once the table is exported.
+//
+// `- {table: {…}, amend: true}` changes the row of a response that changes, also one that `merge_on` would not find. A row cannot be
+// retracted, since no column of every table says that it is no longer so. An erasure changes nothing in Airtable: delete the rows
+// about the person by hand.
 package airtable
 
 import (
@@ -104,6 +108,8 @@ type upsert struct {
 }
 
 type row struct {
+	// ID is set for a row that is amended.
+	ID     string            `json:"id,omitempty"`
 	Fields expression.Object `json:"fields"`
 }
 

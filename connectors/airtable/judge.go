@@ -31,7 +31,10 @@ func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
 	p := read(res)
 	v := connectors.ByStatus(res)
 	v.Reason = c.reason(res, p)
+	_, amends := res.Amendment()
 	switch {
+	case amends && p.Type == "ROW_DOES_NOT_EXIST" && res.Status <= 499:
+		return connectors.JudgeGone(c, res)
 	case res.Status == 429 && p.Type == "PUBLIC_API_BILLING_LIMIT_EXCEEDED":
 		v.After = untilNextMonth(res.At)
 	case res.Status == 429:

@@ -3,6 +3,9 @@
 // Each event has the time at which it happened, and an id (`insert_id`) by which Amplitude ignores a repeated one for 7 days;
 // what is replayed later counts again. Many events share a request, and one that Amplitude refuses does not keep the others
 // back. Two steps that send the same survey event to one project count once, unless `event` gives them different names.
+//
+// An erasure changes nothing in Amplitude, whose deletions take the project's secret key, which is no setting. Ask for the deletion
+// there, with the `user_id` or `device_id` that the request of a delivery shows.
 package amplitude
 
 import (

@@ -20,7 +20,7 @@ func checkAdvice(t *testing.T, name string, cases []example) {
 	}
 	for _, e := range cases {
 		c, events := e.ready(t, name)
-		req, err := build(c, events)
+		req, err := e.build(c, events)
 		if err != nil {
 			t.Fatalf("%s: %v", e.name, err)
 		}

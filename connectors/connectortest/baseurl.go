@@ -48,7 +48,7 @@ func requests(t *testing.T, e example, c connectors.Connector, events []*event.E
 	if checker, ok := c.(connectors.Checker); ok {
 		all = checker.Check()
 	}
-	req, err := build(c, events)
+	req, err := e.build(c, events)
 	if err != nil {
 		t.Fatalf("%s: %v", e.name, err)
 	}

@@ -6,13 +6,18 @@
 //   - `config.yaml`: the connector's settings; `${PRIVATE_KEY}` and `${GOOGLE_CREDENTIALS}` stand for a new private key and a new key
 //     file of a service account, since no private key belongs in a repository,
 //   - `event.json`: the event, in the form that POST /v1/events accepts; several such parts are a batch,
+//   - `amend` or `retract`: a receipt. The request is then the one of Amend or of Retract, and not that of Build,
+//   - `forget`: nothing. The request is then the one of Forget,
+//   - `digest`: an object with the rule, the times from and to, total and more. The request is then the one of Digest about the events,
+//     of which there may be none,
 //   - `build`: the error of Build or Validate, if there is one; in a batch, one line for each event that is left out,
 //   - `request`: the request, without credentials,
 //   - `response`: an answer with status, headers, an empty line and the body, followed by its `verdict`, or by the next `request` of a
 //     chain. A verdict on a batch has one line per event if Judge returns Verdict.Each. A `response` after a `verdict` is
-//     another answer to the last request.
+//     another answer to the last request,
+//   - `receipt`, in a transcript with `amend`, `retract` or an empty `receipt`: the Ref of the verdict before it.
 //
-// `go test -update` rewrites the parts build, request and verdict. Read the diff: a transcript proves nothing by itself.
+// `go test -update` rewrites the parts build, request, verdict and receipt. Read the diff: a transcript proves nothing by itself.
 package connectortest
 
 import (
@@ -100,6 +105,9 @@ func transcribe(name string, text []byte, bind Binder) (_ []byte, requests []*co
 	out := &txtar.Archive{Comment: in.Comment}
 	var config []byte
 	var given, responses [][]byte
+	var amends connectors.Amendment
+	var about *connectors.Digest
+	withReceipts, forgets := false, false
 	for _, file := range in.Files {
 		switch file.Name {
 		case "config.yaml":
@@ -110,12 +118,25 @@ func transcribe(name string, text []byte, bind Binder) (_ []byte, requests []*co
 			out.Files = append(out.Files, file)
 		case "response":
 			responses = append(responses, file.Data)
+		case amendPart, retractPart:
+			amends, withReceipts = amendmentOf(file), true
+			out.Files = append(out.Files, file)
+		case forgetPart:
+			forgets = true
+			out.Files = append(out.Files, file)
+		case digestPart:
+			if about, err = digestOf(file); err != nil {
+				return nil, nil, err
+			}
+			out.Files = append(out.Files, file)
+		case receiptPart:
+			withReceipts = true
 		case "request", "build", "verdict":
 		default:
 			return nil, nil, fmt.Errorf("`%s` is not a part of a transcript", file.Name)
 		}
 	}
-	if config == nil || len(given) == 0 {
+	if config == nil || len(given) == 0 && about == nil {
 		return nil, nil, errors.New("a transcript needs a config.yaml and an event.json")
 	}
 	c, ok := connectors.New(name)
@@ -139,9 +160,22 @@ func transcribe(name string, text []byte, bind Binder) (_ []byte, requests []*co
 			return nil, nil, err
 		}
 	}
-	req, events, unsent, err := compose(c, events)
+	req, unsent := (*connectors.Request)(nil), []string(nil)
+	switch {
+	case about != nil:
+		req, err = digest(c, about, events)
+		events = events[:min(len(events), 1)]
+	case forgets:
+		req, err = forget(c, events[0])
+	case amends != (connectors.Amendment{}):
+		req, err = amend(c, events[0], amends)
+	default:
+		if req, events, unsent, err = compose(c, events); err != nil {
+			return nil, nil, err
+		}
+	}
 	if err != nil {
-		return nil, nil, err
+		unsent = []string{unsentText(err)}
 	}
 	if len(unsent) > 0 {
 		add("build", strings.Join(unsent, "\n"))
@@ -177,6 +211,9 @@ func transcribe(name string, text []byte, bind Binder) (_ []byte, requests []*co
 			return nil, nil, err
 		}
 		add("verdict", text)
+		if ref := refOf(verdict); withReceipts && ref != "" {
+			add(receiptPart, ref)
+		}
 	}
 	return txtar.Format(out), requests, nil
 }

@@ -167,6 +167,7 @@ func TestTranscriptsAreStrict(t *testing.T) {
 		"unknown part": transcript + "-- verdicts --\n",
 		"bad response": strings.Replace(transcript, "201", "created", 1),
 		"bad header":   strings.Replace(transcript, "Retry-After: 5", "Retry-After 5", 1),
+		"bad digest":   strings.Replace(transcript, "-- request --", "-- digest --\n{\"rules\": 1}\n-- request --", 1),
 		"bad event":    strings.Replace(transcript, `"nps_score"`, `"nps_scor"`, 1),
 	}
 	for name, text := range rows {

@@ -34,6 +34,9 @@ func Suite(t *testing.T, dir string) {
 			t.Run("no secret is printed", func(t *testing.T) { t.Parallel(); checkSecrets(t, name, cases) })
 			t.Run("a fetched token is in the check", func(t *testing.T) { t.Parallel(); checkToken(t, name, cases) })
 			t.Run("a base URL replaces every address", func(t *testing.T) { t.Parallel(); checkBaseURL(t, name, cases) })
+			t.Run("what was made can be amended", func(t *testing.T) { t.Parallel(); checkAmender(t, name, cases) })
+			t.Run("a person can be erased", func(t *testing.T) { t.Parallel(); checkForgetter(t, name, cases) })
+			t.Run("many events are told in one message", func(t *testing.T) { t.Parallel(); checkDigester(t, name, cases) })
 			t.Run("every answer has a verdict", func(t *testing.T) { t.Parallel(); checkAnswers(t, name, cases) })
 			t.Run("a batch is compared with its answer", func(t *testing.T) { t.Parallel(); checkBatchAnswers(t, name, cases) })
 			t.Run("every refusal has advice", func(t *testing.T) { t.Parallel(); checkAdvice(t, name, cases) })
@@ -48,6 +51,9 @@ type example struct {
 	config  []byte
 	events  [][]byte // several events are a batch
 	answers [][]byte
+	amends  connectors.Amendment // zero for a transcript of Build
+	forgets bool
+	digest  *connectors.Digest // nil for a transcript of anything else
 }
 
 // examples returns the transcripts of a connector that have a request.
@@ -77,6 +83,14 @@ func load(t testing.TB, name, folder string) []example {
 				e.config = part.Data
 			case "event.json":
 				e.events = append(e.events, part.Data)
+			case amendPart, retractPart:
+				e.amends = amendmentOf(part)
+			case forgetPart:
+				e.forgets = true
+			case digestPart:
+				if e.digest, err = digestOf(part); err != nil {
+					t.Fatalf("%s: %v", e.name, err)
+				}
 			case "request":
 				sent = true
 			case "response":
@@ -105,6 +119,9 @@ func (e example) ready(t testing.TB, name string) (connectors.Connector, []*even
 		}
 		events[i] = ev
 	}
+	if e.digest != nil || e.forgets || e.amends != (connectors.Amendment{}) {
+		return c, events
+	}
 	_, events, _, err := compose(c, events)
 	if err != nil {
 		t.Fatalf("%s: %v", e.name, err)
@@ -112,9 +129,16 @@ func (e example) ready(t testing.TB, name string) (connectors.Connector, []*even
 	return c, events
 }
 
-// build returns the request for one event, or for a batch.
-func build(c connectors.Connector, events []*event.Event) (*connectors.Request, error) {
-	if len(events) == 1 {
+// build returns the request for one event, for a batch, for a digest, for an amendment, or for the erasure of a person.
+func (e example) build(c connectors.Connector, events []*event.Event) (*connectors.Request, error) {
+	switch {
+	case e.digest != nil:
+		return digest(c, e.digest, events)
+	case e.forgets:
+		return forget(c, events[0])
+	case e.amends != (connectors.Amendment{}):
+		return amend(c, events[0], e.amends)
+	case len(events) == 1:
 		return c.Build(events[0])
 	}
 	return c.(connectors.Batcher).BuildBatch(events)
@@ -130,14 +154,14 @@ func checkBudget(t *testing.T, name string, cases []example) {
 			for i, ev := range events {
 				events[i] = ev.WithBudget(&b)
 			}
-			if _, err := build(c, events); b.Exceeded() && err == nil {
+			if _, err := e.build(c, events); b.Exceeded() && err == nil {
 				t.Errorf("%s: Build succeeded although the budget %+v was exceeded", e.name, budget)
 			}
 			judge, ok := c.(connectors.Judge)
-			if !ok || len(events) > 1 {
+			if !ok || len(events) != 1 {
 				continue
 			}
-			req, err := c.Build(events[0].WithBudget(nil))
+			req, err := e.build(c, []*event.Event{events[0].WithBudget(nil)})
 			if err != nil {
 				continue
 			}
@@ -172,12 +196,12 @@ func checkDeterminism(t *testing.T, cases []example) {
 		for _, ev := range events {
 			before = append(before, bytes.Clone(ev.Envelope()), bytes.Clone(ev.Raw.Body))
 		}
-		first, err := build(c, events)
+		first, err := e.build(c, events)
 		if err != nil {
 			t.Fatalf("%s: %v", e.name, err)
 		}
 		key := func() string {
-			if keyer, ok := c.(connectors.Keyer); ok {
+			if keyer, ok := c.(connectors.Keyer); ok && len(events) > 0 {
 				return keyer.Key(events[0])
 			}
 			return ""
@@ -187,7 +211,7 @@ func checkDeterminism(t *testing.T, cases []example) {
 		for range 8 {
 			group.Go(func() {
 				for range 8 {
-					next, err := build(c, events)
+					next, err := e.build(c, events)
 					if err != nil || !reflect.DeepEqual(first, next) || key() != firstKey {
 						t.Errorf("%s: Build returned another request, or Key another key (%v)", e.name, err)
 						return
@@ -197,7 +221,7 @@ func checkDeterminism(t *testing.T, cases []example) {
 		}
 		group.Wait()
 		fresh, freshEvents := e.ready(t, name)
-		if other, err := build(fresh, freshEvents); err != nil || !reflect.DeepEqual(first, other) {
+		if other, err := e.build(fresh, freshEvents); err != nil || !reflect.DeepEqual(first, other) {
 			t.Errorf("%s: a new connector built another request (%v)", e.name, err)
 		}
 		for i, ev := range events {
@@ -218,7 +242,7 @@ func checkSecrets(t *testing.T, name string, cases []example) {
 	for _, e := range cases {
 		c, events := e.ready(t, name)
 		replaced += replaceSecrets(reflect.ValueOf(c).Elem(), sentinel)
-		req, err := build(c, events)
+		req, err := e.build(c, events)
 		if err != nil {
 			t.Fatalf("%s: %v", e.name, err)
 		}
@@ -316,7 +340,7 @@ var bodies = []string{
 func checkAnswers(t *testing.T, name string, cases []example) {
 	for _, e := range cases {
 		c, events := e.ready(t, name)
-		req, err := build(c, events)
+		req, err := e.build(c, events)
 		if err != nil {
 			t.Fatalf("%s: %v", e.name, err)
 		}
@@ -352,19 +376,22 @@ func CheckVerdict(t *testing.T, c connectors.Connector, res *connectors.Response
 	// Some products write the good events of a batch and answer 400 because of the others.
 	partial := res.Status == http.StatusBadRequest && len(v.Each) > 0 && !allDelivered(v)
 	for _, each := range v.Each {
-		checkVerdict(t, each, res.Status, partial)
+		checkVerdict(t, res, each, partial)
 	}
 	if len(v.Each) == 0 {
-		checkVerdict(t, v, res.Status, false)
+		checkVerdict(t, res, v, false)
 	}
 }
 
-func checkVerdict(t *testing.T, v connectors.Verdict, status int, partial bool) {
+func checkVerdict(t *testing.T, res *connectors.Response, v connectors.Verdict, partial bool) {
 	t.Helper()
+	status := res.Status
 	switch v.Kind {
 	case connectors.Delivered:
-		// Some products answer a repeated event with 409.
-		if (status < 200 || status > 299) && status != http.StatusConflict && !partial {
+		// Some products answer a repeated event with 409, and what was to be retracted or erased may be gone already.
+		a, _ := res.Amendment()
+		gone := (a.Retraction || res.Forgets()) && status >= 400 && status <= 499
+		if (status < 200 || status > 299) && status != http.StatusConflict && !partial && !gone {
 			t.Errorf("%d is delivered", status)
 		}
 	case connectors.Retry, connectors.Rejected, connectors.Revoked, connectors.Skipping:

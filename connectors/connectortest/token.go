@@ -15,7 +15,7 @@ func checkToken(t *testing.T, name string, cases []example) {
 		if len(events) == 0 {
 			continue
 		}
-		req, err := build(c, events)
+		req, err := e.build(c, events)
 		if err != nil {
 			continue // other tests report it
 		}

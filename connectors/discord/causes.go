@@ -35,6 +35,8 @@ var causes = []connectors.Cause{
 	{Code: "200001", Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: moderated},
 	{Code: "240000", Kind: connectors.Rejected, Fix: connectors.FixConfiguration, Hint: "Discord considers a link in the message harmful: leave the text with the link out of the rule's `text`."},
 
+	{Code: "50005", Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: "The message was posted by another webhook or a person, and stands in Discord as it was: delete it by hand."},
+
 	// Answers without a code.
 	{Code: "404 Not Found", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: newWebhook},
 	{Code: "401 Unauthorized", Kind: connectors.Revoked, Fix: connectors.FixCredentials, Hint: newWebhook},

@@ -5,6 +5,13 @@
 //
 // No message mentions anybody, whatever a respondent or a rule writes. Discord has no idempotency key for webhooks: a retry after
 // an answer that was lost posts the message twice.
+//
+// `- {alarms: {text: "…"}, amend: true, retract: true}` changes the message of a response that changes, in place of a second one, and
+// strikes it through when the rule no longer matches.
+//
+// With `at_most: {per: 1h, count: 20, then: digest}`, a rule posts one message about the others when the hour ends: the rule's name,
+// their number, and a line for each of the first ten. `text` and a `title` with holes are written for one event, and do not apply. An
+// erasure changes nothing in Discord: delete the messages about the person by hand.
 package discord
 
 import (
@@ -92,17 +99,33 @@ var colours = map[string]int{"danger": 0xd92d20, "warning": 0xf5a623, "good": 0x
 
 // Build posts the operator's texts, or the default message.
 func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
-	title, err := c.Title.Render(ev, markdown.Escape)
+	made, err := c.embed(ev)
 	if err != nil {
 		return nil, err
+	}
+	return c.post(made), nil
+}
+
+// post returns the request that posts a message. With wait, Discord answers after the message is saved, with its id; without, it reports no
+// message that is not saved.
+func (c *Connector) post(made embed) *connectors.Request {
+	address := connectors.Address(c.Webhook.WithQuery("wait", "true"))
+	return connectors.Post("", message{Embeds: [1]embed{made}}).With("User-Agent", agent).As(address)
+}
+
+// embed returns what the message shows.
+func (c *Connector) embed(ev *event.Event) (embed, error) {
+	title, err := c.Title.Render(ev, markdown.Escape)
+	if err != nil {
+		return embed{}, err
 	}
 	text, err := c.Text.Render(ev, markdown.Escape)
 	if err != nil {
-		return nil, err
+		return embed{}, err
 	}
 	title, text = strings.TrimSpace(title), strings.TrimSpace(text)
 	if text == "" && !c.Text.IsZero() {
-		return nil, connectors.Skip("the text comes out empty")
+		return embed{}, connectors.Skip("the text comes out empty")
 	}
 	about := connectors.MessageFor(ev)
 	if title == "" {
@@ -115,9 +138,7 @@ func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
 	if text == "" {
 		made.Fields = fields(about)
 	}
-	// With wait, Discord answers after the message is saved, with its id; without, it reports no message that is not saved.
-	address := connectors.Address(c.Webhook.WithQuery("wait", "true"))
-	return connectors.Post("", message{Embeds: [1]embed{made}}).With("User-Agent", agent).As(address), nil
+	return made, nil
 }
 
 // fields returns the fields of the default message. Discord refuses one without a value.
@@ -125,7 +146,7 @@ func fields(about connectors.Message) []field {
 	all := make([]field, 0, len(about.Fields)+1)
 	for _, f := range about.Fields {
 		if value := strings.TrimSpace(f.Value); value != "" {
-			all = append(all, field{Name: f.Name, Value: markdown.Clip(markdown.Escape(value), maxField), Inline: f.Short})
+			all = append(all, field{Name: f.Name, Value: escape(value, maxField), Inline: f.Short})
 		}
 	}
 	if about.Group != "" {
@@ -150,10 +171,10 @@ func (c *Connector) Validate() error {
 	return nil
 }
 
-// Check asks for the webhook, which posts nothing.
+// Check asks for the webhook, which posts nothing. The question has no query: `thread_id` is only for messages.
 // https://docs.discord.com/developers/resources/webhook#get-webhook-with-token
 func (c *Connector) Check() []*connectors.Request {
-	return []*connectors.Request{connectors.Get("").With("User-Agent", agent).As(connectors.Address(c.Webhook))}
+	return []*connectors.Request{connectors.Get("").With("User-Agent", agent).As(connectors.Address(c.Webhook.WithoutQuery()))}
 }
 
 // JudgeCheck returns what the webhook lacks.

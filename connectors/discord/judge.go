@@ -31,6 +31,7 @@ func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
 	v := connectors.ByStatus(res)
 	switch {
 	case res.Status == 204: // a proxy has removed wait
+		v.Ref = res.Receipt("")
 		return v
 	case v.Kind == connectors.Delivered && (!readable || !snowflake.MatchString(answer.ID)):
 		return connectors.TryAgain("the answer is not Discord's")
@@ -47,7 +48,11 @@ func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
 			v.Reason += ": for all webhooks of this address"
 		}
 		return v
-	case res.Status == 404: // Discord restricts the address of those who go on calling a webhook that does not exist
+	}
+	if v, settled := c.judgeAmendment(res, answer.Code); settled {
+		return v
+	}
+	if res.Status == 404 { // Discord restricts the address of those who go on calling a webhook that does not exist
 		v.Kind = connectors.Revoked
 	}
 	if answer.Code != 0 {

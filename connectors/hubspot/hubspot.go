@@ -3,6 +3,12 @@
 // Contacts are identified by their e-mail address and upserted, up to 100 in one request: a new contact is created, a known
 // one is changed. When one of HubSpot's limits is reached, also the daily one, deliveries wait until the limit ends, which does
 // not count as an attempt.
+//
+// `- {crm.note: {text: "…"}, amend: true, retract: true}` changes the note of a response that changes, in place of a second one, and
+// lets it begin with "No longer so" when the rule no longer matches. A contact needs neither: each delivery changes it.
+//
+// An erasure with products deletes the contact for good, with its notes and all else that belongs to it. HubSpot keeps an address that
+// it did not know on a list of those that no contact may have in future.
 package hubspot
 
 import (

@@ -86,6 +86,9 @@ func (t *text) UnmarshalJSON(b []byte) error {
 
 // Judge returns the verdict on each contact.
 func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
+	if res.Forgets() {
+		return judgeForgotten(res)
+	}
 	_, v := c.written(res, c.Key)
 	return v
 }

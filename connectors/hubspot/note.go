@@ -44,7 +44,9 @@ const (
 	// maxFound is the largest number of notes that the search returns, and maxFoundBytes their largest size, with every character
 	// written as \u0000. If a long answer were cut off, the mark would be missed and the note written twice.
 	maxFound      = 10
-	maxFoundBytes = maxFound * (6*maxText + 4096)
+	maxFoundBytes = maxFound * maxNoteBytes
+	// maxNoteBytes is the largest size of one note in an answer.
+	maxNoteBytes = 6*maxText + 4096
 )
 
 // Build creates or changes the contact. Judge continues with the search for the note, and then with the note.
@@ -80,6 +82,9 @@ func (n *Note) Judge(res *connectors.Response) connectors.Verdict {
 	if res.To != nil {
 		step = res.To.Name
 	}
+	if _, amends := res.Amendment(); amends {
+		return n.judgeAmendment(res)
+	}
 	if step != searched && step != noted {
 		return n.upserted(res)
 	}
@@ -91,7 +96,7 @@ func (n *Note) Judge(res *connectors.Response) connectors.Verdict {
 	}
 	ev := first(res)
 	if step == noted || ev == nil {
-		return connectors.Deliver()
+		return n.wrote(res)
 	}
 	return n.found(res, ev)
 }
@@ -139,6 +144,7 @@ func (n *Note) search(ev *event.Event) *connectors.Request {
 func (n *Note) found(res *connectors.Response, ev *event.Event) connectors.Verdict {
 	var answer struct {
 		Results []struct {
+			ID         string `json:"id"`
 			Properties struct {
 				Body string `json:"hs_note_body"`
 			} `json:"properties"`
@@ -149,7 +155,11 @@ func (n *Note) found(res *connectors.Response, ev *event.Event) connectors.Verdi
 	}
 	for _, r := range answer.Results {
 		if strings.Contains(r.Properties.Body, mark(ev)) {
-			return connectors.Deliver()
+			v := connectors.Deliver()
+			if recordID.MatchString(r.ID) {
+				v.Ref = r.ID
+			}
+			return v
 		}
 	}
 	body, err := n.body(ev)
@@ -198,7 +208,7 @@ func (n *Note) note(ev *event.Event, body, contact string) *connectors.Request {
 			{Key: "hs_note_body", Value: body},
 		},
 		[]association{a},
-	}).Named(noted).As(connectors.Bearer(n.Token))
+	}).Named(noted).LimitResponse(maxNoteBytes).As(connectors.Bearer(n.Token))
 }
 
 // body returns the note's text with its mark.

@@ -28,6 +28,9 @@ const (
 
 // Judge continues from the profile to its subscription. A phone number that Klaviyo refuses is left out in a second request.
 func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
+	if res.Forgets() {
+		return judgeForgotten(res)
+	}
 	step := ""
 	if res.To != nil {
 		step = res.To.Name

@@ -8,6 +8,10 @@
 //
 // Klaviyo answers before it processes a subscription or an event: `delivered` means that Klaviyo has accepted it. After a crash
 // a request may be sent twice: Klaviyo ignores an event that it already has, and may ask for a confirmation of a subscription twice.
+//
+// A profile needs no `amend`: each delivery changes it. An erasure with products asks for the deletion of all profiles with the e-mail
+// address, or else with the phone number, for which the key needs the scope `data-privacy:write`. Klaviyo deletes them in the
+// background, and keeps the address in its list of deleted profiles.
 package klaviyo
 
 import (

@@ -38,6 +38,9 @@ const (
 
 // Judge continues from the contact to its tags, and judges a refusal by its status and then its title.
 func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
+	if res.Forgets() {
+		return judgeForgotten(res)
+	}
 	if res.Status >= 200 && res.Status <= 299 {
 		return c.accepted(res)
 	}

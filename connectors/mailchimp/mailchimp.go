@@ -2,6 +2,9 @@
 //
 // A new contact is subscribed if the respondent has consented to receive e-mail. A known contact keeps its status, so a person
 // who has unsubscribed is not subscribed again. An archived contact keeps its status too, unless `revive` is set.
+//
+// A contact needs no `amend`: each delivery changes it. An erasure with products deletes the contact from the audience for good; after
+// that only the person can subscribe again, with Mailchimp's own form. Other audiences stay as they are.
 package mailchimp
 
 import (

@@ -3,6 +3,10 @@
 // Each event has the time at which it happened, and an id (`$insert_id`) with which Mixpanel recognises a repeated one. Many
 // events share a request, and one that Mixpanel refuses does not keep the others back. Two steps that send the same survey
 // event to one project count once, unless `event` gives them different names.
+//
+// An erasure changes nothing in Mixpanel, whose deletions take the personal token of an owner of the project, and not the connection's
+// credentials. Ask for the deletion there (Project Settings, Data & Privacy), with the `distinct_id` that the request of a delivery
+// shows.
 package mixpanel
 
 import (

@@ -125,6 +125,8 @@ func (p problem) reason(text string) string {
 type found struct {
 	ID     int64    `json:"id"`
 	Phones []string `json:"phones"`
+	// Emails are those of an answer to a search.
+	Emails []string `json:"emails"`
 	// contacts are the phones with all that Pipedrive has of them; nil from a search.
 	contacts []contact
 }

@@ -45,6 +45,8 @@ const (
 	// maxListed is the number of notes in which the mark is searched.
 	// https://developers.pipedrive.com/docs/api/v1/Notes#getNotes
 	maxListed = 100
+	// maxNoteBytes is the largest size of an answer that repeats a note, with every character written as \u0000\u0000.
+	maxNoteBytes = 12*maxNote + 16<<10
 )
 
 // Build searches the person. Judge continues with the notes on the person, and then with the note.
@@ -61,6 +63,9 @@ func (n *Note) Build(ev *event.Event) (*connectors.Request, error) {
 
 // Judge continues from the person to the notes, and from there to the note unless it exists.
 func (n *Note) Judge(res *connectors.Response) connectors.Verdict {
+	if _, amends := res.Amendment(); amends {
+		return n.judgeAmendment(res)
+	}
 	ev, id, step, v := n.attach(res)
 	switch {
 	case ev == nil:
@@ -125,18 +130,23 @@ type noteBody struct {
 
 func (n *Note) add(ev *event.Event, id int64, content string) *connectors.Request {
 	body := noteBody{content, id, ev.Time.UTC().Format(time.DateTime)}
-	return connectors.Post(n.at("/api/v1/notes"), body).Named(noted).As(n.auth())
+	return connectors.Post(n.at("/api/v1/notes"), body).Named(noted).LimitResponse(maxNoteBytes).As(n.auth())
 }
 
 // put returns the request that changes the note. https://developers.pipedrive.com/docs/api/v1/Notes#updateNote
 func (n *Note) put(id int64, content string) *connectors.Request {
-	return connectors.Put(n.at("/api/v1/notes/"+strconv.FormatInt(id, 10)), noteBody{Content: content}).Named(updated).As(n.auth())
+	return connectors.Put(n.at("/api/v1/notes/"+strconv.FormatInt(id, 10)), noteBody{Content: content}).Named(updated).LimitResponse(maxNoteBytes).As(n.auth())
 }
 
 // content returns the note, and the mark at its end, which identifies the response and the text.
 func (n *Note) content(ev *event.Event) (content, mark string, err error) {
+	return n.marked(ev, connectors.NoteHTML)
+}
+
+// marked returns the note that write makes, with its mark.
+func (n *Note) marked(ev *event.Event, write func(*event.Event, expression.Text, string, int) (string, error)) (content, mark string, err error) {
 	const version = "-123456]"
-	content, err = connectors.NoteHTML(ev, n.Text, markOf(ev), maxNote-len(version))
+	content, err = write(ev, n.Text, markOf(ev), maxNote-len(version))
 	if err != nil {
 		return "", "", err
 	}

@@ -7,6 +7,12 @@
 //
 // Every request uses up a part of the company's daily budget: 25 to 36 tokens for a person, 45 to 60 with a note, 45 to 90 with a
 // lead. When it is used up, deliveries wait until midnight UTC, which does not count as an attempt.
+//
+// `- {crm.note: {text: "…"}, amend: true, retract: true}` changes the note of a response that changes, and lets it begin with "No
+// longer so" when the rule no longer matches. A person needs neither: each delivery changes them.
+//
+// An erasure with products deletes the persons with the e-mail address, who are gone for good after 30 days. Their notes and leads
+// stay: delete them by hand.
 package pipedrive
 
 import (
@@ -78,6 +84,9 @@ func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
 
 // Judge continues from the search to the person. A person who is merged or deleted meanwhile is searched once more.
 func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
+	if res.Forgets() {
+		return c.judgeForgotten(res)
+	}
 	step := nameOf(res)
 	gone := res.Status == 404 && (step == read || step == changed)
 	if v, ok := accepted(res); !ok && !gone {

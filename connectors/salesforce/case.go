@@ -79,7 +79,7 @@ func (c *Case) feedback(ev *event.Event) (record, error) {
 		lines = append(lines, "Link: "+d.Response.Permalink)
 	}
 	return newRecord(ev, c.Fields,
-		expression.Member{Key: "Subject", Value: about.Title}, expression.Member{Key: "Description", Value: strings.Join(lines, "\n")})
+		expression.Member{Key: "Subject", Value: about.Title}, expression.Member{Key: description, Value: strings.Join(lines, "\n")})
 }
 
 // write returns the request that writes the case.
@@ -126,6 +126,9 @@ func (c *Case) LaterContent(ev *event.Event) ([]byte, error) {
 
 // Judge continues from the contact to the case.
 func (c *Case) Judge(res *connectors.Response) connectors.Verdict {
+	if _, amends := res.Amendment(); amends {
+		return c.judgeAmendment(res)
+	}
 	switch step := stepOf(res); step {
 	case caseRequest, caseAgain:
 		return c.judgeCase(res, step)

@@ -59,6 +59,8 @@ var causes = []connectors.Cause{
 	{Code: "300 Multiple Choices", Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: severalRecords},
 	{Code: convertedLead, Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: "The lead was converted, and its contact does not exist any more, or the app's user may not see it: restore the contact, or give access to it."},
 	{Code: "ENTITY_IS_DELETED", Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: "The record was deleted in the meantime. A replay creates it again."},
+	{Code: "DELETE_FAILED", Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: "Salesforce does not delete a contact that has cases or belongs to something else: delete those first, and replay."},
+	{Code: "DEPENDENCY_EXISTS", Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: "Salesforce does not delete a record on which something else depends: remove that first, and replay."},
 	{Code: "ENTITY_IS_LOCKED", Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: "The record is locked by an approval process of the org: end the process, or unlock the record."},
 	{Code: "INSUFFICIENT_ACCESS", Fix: connectors.FixProduct, Hint: noAccess},
 	{Code: "INSUFFICIENT_ACCESS_OR_READONLY", Fix: connectors.FixProduct, Hint: noAccess},

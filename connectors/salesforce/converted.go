@@ -18,26 +18,16 @@ const (
 )
 
 // followLead continues with the contact that a converted lead became. One composite request finds it and changes it.
-// https://developer.salesforce.com/docs/atlas.en-us.api_rest.meta/api_rest/resources_composite_composite.htm
 func (o *Org) followLead(ev *event.Event, own expression.Values) connectors.Verdict {
 	person, err := o.person(ev, own)
 	if err != nil {
 		return connectors.Reject("the record cannot be built: " + err.Error())
 	}
-	type subrequest struct {
-		Method      string `json:"method"`
-		URL         string `json:"url"`
-		ReferenceID string `json:"referenceId"`
-		Body        record `json:"body,omitempty"`
-	}
 	find := "SELECT ConvertedContactId FROM Lead WHERE " + o.Key + " = " + quoted(person.text(o.Key)) + " AND IsConverted = true LIMIT 1"
-	return connectors.Then(connectors.Post(o.at("/composite"), struct {
-		AllOrNone bool         `json:"allOrNone"`
-		Requests  []subrequest `json:"compositeRequest"`
-	}{true, []subrequest{
-		{Method: "GET", URL: api + "/query?q=" + url.QueryEscape(find), ReferenceID: "lead"},
-		{Method: "PATCH", URL: api + "/sobjects/Contact/@{lead.records[0].ConvertedContactId}", ReferenceID: "contact", Body: o.ofContact(person)},
-	}}).As(o.auth()).Named(converted))
+	return connectors.Then(o.composite(
+		subrequest{Method: "GET", URL: api + "/query?q=" + url.QueryEscape(find), ReferenceID: "lead"},
+		subrequest{Method: "PATCH", URL: api + "/sobjects/Contact/@{lead.records[0].ConvertedContactId}", ReferenceID: "contact", Body: o.ofContact(person)},
+	).Named(converted))
 }
 
 // ofContact returns the fields of a lead's record that a contact has too. A composite request resolves references (`@{…}`) in its

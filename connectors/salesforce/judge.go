@@ -36,7 +36,7 @@ func (o *Org) judge(res *connectors.Response, own expression.Values) connectors.
 	}
 	first := res
 	if step == again && len(res.Trail) > 0 {
-		first = res.Trail[0]
+		first = res.Trail[len(res.Trail)-1] // an amendment may come before it
 	}
 	results := read(first, len(res.Events))
 	if results == nil {

@@ -10,6 +10,13 @@
 // and Status, and the history says so.
 //
 // When the org's API requests of 24 hours are used up, deliveries wait, which does not count as an attempt.
+//
+// `- {crm.case: {…}, amend: true, retract: true}` changes the fields of a response's case when the response changes, and lets its
+// description begin with "No longer so" when the rule no longer matches; its status is left to people.
+//
+// An erasure with products deletes the records with the person's e-mail address or key, for which the app's user needs the permission.
+// They are in the recycle bin for 15 days, and cases without a contact stay; a contact with cases is one that Salesforce does not
+// delete.
 package salesforce
 
 import (
@@ -92,7 +99,12 @@ func (c *Connector) Key(ev *event.Event) string {
 }
 
 // Judge returns the verdict on each person.
-func (c *Connector) Judge(res *connectors.Response) connectors.Verdict { return c.judge(res, c.Fields) }
+func (c *Connector) Judge(res *connectors.Response) connectors.Verdict {
+	if res.Forgets() {
+		return c.judgeForgotten(res)
+	}
+	return c.judge(res, c.Fields)
+}
 
 // Validate checks the settings of the org and the names of fields.
 func (c *Connector) Validate() error {

@@ -17,6 +17,9 @@ const (
 // threadLocked concerns one thread, unlike the other restricted_action codes, which concern the channel.
 const threadLocked = "restricted_action_thread_locked"
 
+// messageNotFound is the code for a message that was deleted.
+const messageNotFound = "message_not_found"
+
 // Reasons that this package writes.
 const (
 	refusedFor  = "Slack refused it: "
@@ -29,7 +32,17 @@ const (
 //
 // https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks#handling_errors
 // https://docs.slack.dev/reference/methods/chat.postMessage#errors
+// https://docs.slack.dev/reference/methods/chat.update#errors
 var causes = []connectors.Cause{
+	{Code: cannotChange + "*", Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: "The message stands in Slack as it was: the workspace's settings end the time in which it may be edited, its channel is archived or closed to the bot, or another app posted it. Delete it by hand."},
+	{Code: messageNotFound, Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: "The message was deleted in Slack."},
+	{Code: "cant_update_message", Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: "Another app posted the message."},
+	{Code: "edit_window_closed", Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: "The workspace's settings end the time in which the message may be edited."},
+	{Code: "is_inactive", Kind: connectors.Rejected, Fix: connectors.FixProduct, Hint: unarchive},
+	{Code: "block_mismatch", Kind: connectors.Rejected, Fix: connectors.FixConfiguration, Hint: content},
+	{Code: "update_failed", Kind: connectors.Retry, Fix: connectors.FixWait, Hint: temporary},
+	{Code: "external_channel_migrating", Kind: connectors.Retry, Fix: connectors.FixWait, Hint: temporary},
+
 	{Code: "ratelimited", Kind: connectors.Retry, Fix: connectors.FixWait, Hint: temporary},
 	{Code: "rate_limited", Kind: connectors.Retry, Fix: connectors.FixWait, Hint: temporary},
 	{Code: "message_limit_exceeded", Kind: connectors.Retry, Fix: connectors.FixWait, Hint: "The workspace is over its limit of messages."},

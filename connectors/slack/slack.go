@@ -1,4 +1,12 @@
 // Package slack posts survey events to a Slack channel, through an incoming webhook or as a bot.
+//
+// `- {alarms: {text: "…"}, amend: true, retract: true}` changes the message of a response that changes, in place of a second one, and
+// strikes it through when the rule no longer matches; with `slack.thread` its reply too. It takes a bot's token: an incoming webhook
+// does not say what it has posted.
+//
+// With `at_most: {per: 1h, count: 20, then: digest}`, a rule posts one message about the others when the hour ends: the rule's name,
+// their number, and a line for each of the first ten. `text` and `blocks` are written for one event, and do not apply; `slack.thread`
+// posts it without a reply. An erasure changes nothing in Slack: delete the messages about the person by hand.
 package slack
 
 import (
@@ -83,15 +91,19 @@ type attachment struct {
 
 // Build posts the operator's text, or the default message.
 func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
-	blocks, err := c.Blocks.render(ev)
-	if err != nil {
-		return nil, err
-	}
-	m, err := compose(c.Text, blocks, ev)
+	m, err := c.message(ev)
 	if err != nil {
 		return nil, err
 	}
 	return c.post(m), nil
+}
+
+func (c *Connector) message(ev *event.Event) (message, error) {
+	blocks, err := c.Blocks.render(ev)
+	if err != nil {
+		return message{}, err
+	}
+	return compose(c.Text, blocks, ev)
 }
 
 // compose returns the message with the operator's text and blocks, or the default message without both.

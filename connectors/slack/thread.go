@@ -1,8 +1,8 @@
 package slack
 
 import (
+	"cmp"
 	"encoding/json"
-	"regexp"
 	"strings"
 
 	"github.com/surveygate/surveygate/connectors"
@@ -60,36 +60,133 @@ func (t *Thread) Validate() error {
 // reply is the name of the second request.
 const reply = "reply"
 
-var (
-	timestamp = regexp.MustCompile(`^\d+\.\d+$`)
-	channelID = regexp.MustCompile(`^[A-Z][A-Z0-9]+$`)
-)
+// Amend changes the message. Judge continues with its reply.
+func (t *Thread) Amend(ev *event.Event, receipt string) (*connectors.Request, error) {
+	r, err := t.read(receipt)
+	if err != nil {
+		return nil, err
+	}
+	m, err := compose(t.Text, nil, ev)
+	if err != nil {
+		return nil, err
+	}
+	return t.update(r.channel, r.message, m).Amending(receipt), nil
+}
+
+// Retract strikes the message through. Judge continues with its reply.
+func (t *Thread) Retract(ev *event.Event, receipt string) (*connectors.Request, error) {
+	r, err := t.read(receipt)
+	if err != nil {
+		return nil, err
+	}
+	return t.retract(r, t.Text, ev, receipt)
+}
 
 // Judge continues from the message to its reply.
 func (t *Thread) Judge(res *connectors.Response) connectors.Verdict {
 	v := t.Account.Judge(res)
-	if v.Kind != connectors.Delivered || len(res.Events) == 0 || res.To != nil && res.To.Name == reply {
+	isReply := res.To != nil && res.To.Name == reply
+	if _, amends := res.Amendment(); amends && len(res.Events) > 0 {
+		return t.judgeAmendment(res, v, isReply)
+	}
+	switch {
+	case v.Kind != connectors.Delivered:
+		return v
+	case isReply:
+		v.Ref = withReply(lastOf(res.Trail), res).String()
+		return v
+	case len(res.Events) == 0 || res.To != nil && res.To.Name == digestName:
+		v.Ref = postedIn(res).String()
 		return v
 	}
 	text, err := t.reply(res.Events[0])
+	posted := postedIn(res)
 	switch {
 	case err != nil:
 		return connectors.Reject("the reply cannot be built: " + err.Error())
 	case text == "":
+		v.Ref = posted.String()
 		return v
-	}
-	var posted struct {
-		Timestamp string `json:"ts"`
-		Channel   string `json:"channel"`
-	}
-	if res.JSON(&posted) != nil || !timestamp.MatchString(posted.Timestamp) {
+	case posted.message == "":
 		return connectors.Reject(noTimestamp)
 	}
-	m := message{Thread: posted.Timestamp, Text: text}
-	if channelID.MatchString(posted.Channel) {
-		m.Channel = posted.Channel // a message to a user is posted in a direct-message channel
+	// The channel is empty if Slack does not name it. A message to a user is posted in a direct-message channel.
+	return connectors.Then(t.post(message{Channel: posted.channel, Thread: posted.message, Text: text}).Named(reply))
+}
+
+// lastOf returns the message of the last answer in a trail.
+func lastOf(trail []*connectors.Response) receipt {
+	if len(trail) == 0 {
+		return receipt{}
 	}
-	return connectors.Then(t.post(m).Named(reply))
+	return postedIn(trail[len(trail)-1])
+}
+
+// withReply adds the reply that an answer names, if it does.
+func withReply(r receipt, res *connectors.Response) receipt {
+	r.reply = cmp.Or(postedIn(res).message, r.reply)
+	return r
+}
+
+// judgeAmendment continues from the change of a message to that of its reply. A reply that is missing is posted.
+func (t *Thread) judgeAmendment(res *connectors.Response, v connectors.Verdict, isReply bool) connectors.Verdict {
+	amendment, _ := res.Amendment()
+	r, err := parseReceipt(amendment.Receipt)
+	if err != nil {
+		return connectors.Reject(err.Error())
+	}
+	lost := isReply && v.Reason == messageNotFound && r.reply != "" && res.Status >= 200 && res.Status <= 299
+	switch {
+	case lost && amendment.Retraction:
+		v = connectors.Deliver()
+		v.Ref = receipt{channel: r.channel, message: r.message}.String()
+		return v
+	case isReply && v.Kind == connectors.Delivered:
+		v.Ref = withReply(r, res).String()
+		return v
+	case isReply && !lost && v.Setting == "channel", isReply && unchangeable[v.Reason]:
+		return connectors.Reject(cannotChange + v.Reason)
+	case isReply && !lost:
+		return v
+	case !isReply:
+		if v, settled := t.settle(t, res, v); settled || v.Kind != connectors.Delivered {
+			return v
+		}
+	}
+	text, err := t.reply(res.Events[0])
+	if err != nil {
+		return connectors.Reject("the reply cannot be built: " + err.Error())
+	}
+	if lost {
+		r.reply = ""
+	}
+	return t.amendReply(amendment, r, text, v)
+}
+
+// emptied replaces a reply that would be empty now, which Slack does not take.
+const emptied = "…"
+
+// amendReply continues with the reply, unless there is none and should be none. v is the verdict on the message.
+func (t *Thread) amendReply(a connectors.Amendment, r receipt, text string, v connectors.Verdict) connectors.Verdict {
+	if text == "" {
+		text = emptied
+	}
+	if a.Retraction {
+		text = strike(text)
+	}
+	var next *connectors.Request
+	switch {
+	case r.reply != "":
+		next = t.update(r.channel, r.reply, message{Text: text})
+	case a.Retraction || text == emptied:
+		v.Kind, v.Reason, v.Ref = connectors.Delivered, "", r.String()
+		return v
+	default:
+		a.Receipt = r.String() // so that a second refusal ends the chain
+		next = t.post(message{Channel: r.channel, Thread: r.message, Text: text})
+	}
+	next.Amends = a
+	return connectors.Then(next.Named(reply))
 }
 
 func (t *Thread) reply(ev *event.Event) (string, error) {

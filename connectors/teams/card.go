@@ -84,15 +84,21 @@ type layout struct {
 // colours are the card's names for the levels of a message.
 var colours = map[string]string{"danger": "Attention", "warning": "Warning", "good": "Good"}
 
-// newCard returns a card with a title and a text, or with the fields of the default message if the text is empty.
-func newCard(title, text string, about connectors.Message) card {
+// blank returns a card with nothing but a title, which has the colour of a level.
+func blank(title, level string) card {
 	c := card{
 		Schema: "http://adaptivecards.io/schemas/adaptive-card.json", Type: "AdaptiveCard",
 		Version: "1.2", // the newest that mobile clients show
 		Teams:   layout{Width: "Full"},
 		Body:    make([]*element, 1, 6),
 	}
-	c.Body[0] = &element{Type: "TextBlock", Text: title, Size: "Medium", Weight: "Bolder", Color: colours[about.Level()], Wrap: true}
+	c.Body[0] = &element{Type: "TextBlock", Text: title, Size: "Medium", Weight: "Bolder", Color: colours[level], Wrap: true}
+	return c
+}
+
+// newCard returns a card with a title and a text, or with the fields of the default message if the text is empty.
+func newCard(title, text string, about connectors.Message) card {
+	c := blank(title, about.Level())
 	if text != "" {
 		c.addText(text)
 	} else {
@@ -117,9 +123,9 @@ func (c *card) addFields(about connectors.Message) {
 	for _, f := range about.Fields {
 		switch {
 		case f.Short:
-			facts = append(facts, fact{f.Name, markdown.Clip(markdown.Escape(f.Value), maxFact)})
+			facts = append(facts, fact{f.Name, escape(f.Value, maxFact)})
 		case f.Name == "Question":
-			heading = markdown.Clip(markdown.Escape(f.Value), maxFact)
+			heading = escape(f.Value, maxFact)
 		default:
 			feedback = markdown.Escape(strings.TrimSpace(f.Value))
 			if heading == "" {

@@ -7,6 +7,12 @@
 // Teams accepts an event before it posts the card, and has no idempotency key. So `delivered` means that the workflow was
 // started: a card that Teams refuses afterwards is seen only in the workflow's run history. A retry after an answer that was
 // lost posts the card twice.
+//
+// With `at_most: {per: 1h, count: 20, then: digest}`, a rule posts one card about the others when the hour ends: the rule's name,
+// their number, and a line for each of the first ten. `text` and a `title` with holes are written for one event, and do not apply.
+//
+// A card that was posted cannot be changed, since Teams does not say what it has posted: `amend` and `retract` are not for Teams. An
+// erasure changes nothing there either: delete the cards about the person by hand.
 package teams
 
 import (

@@ -219,6 +219,9 @@ type Step struct {
 	Action string
 	// Sets are the names of the settings that the step itself sets, besides those of its connection.
 	Sets []string
+	// Amend changes what was told of a response when the response changes, in place of a second message. Retract marks it as no longer
+	// so when the response does not match any more.
+	Amend, Retract bool
 	// Build holds the connector per tenant: the product's defaults, overridden by the connection, then by the step. A rule
 	// of tenant "*" has one for each tenant of the files that has the destination; for destinations of stored documents see
 	// TenantConfig.Builds. It is nil, but present, for a broken destination.

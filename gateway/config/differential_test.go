@@ -116,13 +116,23 @@ func (g *generator) webhook() settings {
 	}
 	if g.chance(20) {
 		s["send_incomplete"] = true
+		if g.chance(50) {
+			s["incomplete_delay"] = "2m"
+		}
 	}
 	if g.chance(60) {
 		if s["events"] = pick(g, []string{"response.completed"}, []string{"*"}, []string{"SURVEY_COMPLETED", "survey.created"}, []string{"response.partial"}); g.chance(50) {
 			s["when"] = g.condition()
 		}
+		if g.chance(20) && s["delay"] == nil {
+			s["settle"] = g.settle()
+		}
 	}
 	return s
+}
+
+func (g *generator) settle() any {
+	return pick[any](g, "30s", "2m", settings{"for": "10m", "until": "has(email)"})
 }
 
 func (g *generator) condition() string {
@@ -142,11 +152,22 @@ func (g *generator) rule(names []string) settings {
 	if g.chance(30) {
 		s["events"] = pick(g, []string{"*"}, []string{"response.*"}, []string{"response.partial", "response.completed"})
 	}
-	if g.chance(20) {
+	if g.chance(20) && !strings.Contains(fmt.Sprint(send), "amend") {
 		s["once"] = "response"
 	}
 	if g.chance(20) {
 		s["delay"] = "90s"
+	} else if g.chance(20) {
+		s["settle"] = g.settle()
+	}
+	if g.chance(10) {
+		s["quiet"] = settings{"from": "22:00", "to": "08:00", "timezone": "Europe/Istanbul"}
+	}
+	if g.chance(10) {
+		s["at_most"] = settings{"per": "1h", "count": 20}
+	}
+	if g.chance(10) {
+		s["contact_cap"] = settings{"per": "30d"}
 	}
 	if g.chance(10) {
 		s["enabled"] = false
@@ -172,6 +193,8 @@ func (g *generator) step(name string, i int) any {
 		s = settings{"headers": settings{"X-Step": "{{ type }}"}}
 	}
 	switch {
+	case strings.HasSuffix(at, ".note") && g.chance(30):
+		return settings{at: s, "amend": true, "retract": g.chance(50)}
 	case g.chance(30) && s != nil:
 		return settings{at: s, "as": fmt.Sprintf("step-%d", i)}
 	case s != nil:

@@ -18,6 +18,23 @@ type Guard struct {
 // IsZero reports whether nothing is limited.
 func (g *Guard) IsZero() bool { return *g == Guard{} }
 
+// Words returns the guardrails as people read them; empty for those that are not set.
+func (g *Guard) Words() (quiet, atMost, contactCap string) {
+	if g.Quiet.Zone != nil {
+		quiet = g.Quiet.String()
+	}
+	if g.AtMost.Count > 0 {
+		atMost = fmt.Sprintf("%d per %s", g.AtMost.Count, shortTime(g.AtMost.Per))
+		if g.AtMost.Digest {
+			atMost += ", then a digest"
+		}
+	}
+	if g.ContactCap.Count > 0 {
+		contactCap = fmt.Sprintf("%d per %s for each person", g.ContactCap.Count, shortTime(g.ContactCap.Per))
+	}
+	return quiet, atMost, contactCap
+}
+
 // Quiet are hours in which nothing is sent; what is owed waits for their end. Zone nil: there are none.
 type Quiet struct {
 	// From and To are times of a day, in minutes from midnight. To may be before From: then they span midnight.

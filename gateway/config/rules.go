@@ -19,10 +19,12 @@ type stepSettings struct {
 	name     string         // as written: crm or crm.note
 	key      *document.Node // where the name is written
 	as       string
+	amend    *document.Node // `amend: true`; nil: it is not set
+	retract  *document.Node // `retract: true`; nil: it is not set
 	settings *document.Node // nil if there are none
 }
 
-// BindNode reads `- crm`, `- crm.note: {…}` and `- {crm: {…}, as: vip}`.
+// BindNode reads `- crm`, `- crm.note: {…}` and `- {crm: {…}, as: vip, amend: true, retract: true}`.
 func (s *stepSettings) BindNode(n *document.Node, _ string) document.Faults {
 	switch n.Kind {
 	case document.Scalar:
@@ -40,6 +42,18 @@ func (s *stepSettings) BindNode(n *document.Node, _ string) document.Faults {
 				faults = append(faults, p.Value.Fault("`as` must be a name for this step", nameRule))
 			}
 			s.as = p.Value.Text
+			continue
+		}
+		if p.Key.Text == "amend" || p.Key.Text == "retract" {
+			on := false
+			faults = append(faults, document.Bind(p.Value, &on, document.Options{})...)
+			switch {
+			case !on:
+			case p.Key.Text == "amend":
+				s.amend = p.Key
+			default:
+				s.retract = p.Key
+			}
 			continue
 		}
 		if s.key != nil {
@@ -154,6 +168,7 @@ func (l *loader) steps(r *Rule, s *ruleSettings) {
 			continue
 		}
 		names[step.Name] = set.key
+		l.amends(r, step, set)
 		found := l.find(r.Tenant, name)
 		if len(found) == 0 {
 			l.conceal(nil, step, set)
@@ -172,6 +187,7 @@ func (l *loader) steps(r *Rule, s *ruleSettings) {
 				l.conceal(d, step, set)
 				continue
 			}
+			l.canAmend(step, set, c)
 			step.Build[d.Tenant] = c
 		}
 		r.Steps = append(r.Steps, step)

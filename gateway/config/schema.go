@@ -60,6 +60,14 @@ func (s *schema) form(t reflect.Type) object {
 		return object{"not": object{}}
 	case reflect.TypeFor[redisSettings]():
 		return object{"anyOf": []any{object{"type": "string", "pattern": `^rediss?://|\$\{`, "writeOnly": true}, s.structure(t)}}
+	case reflect.TypeFor[settleSettings]():
+		return object{"anyOf": []any{s.form(reflect.TypeFor[time.Duration]()), s.structure(t)}}
+	case reflect.TypeFor[dayTime]():
+		return object{"type": "string", "pattern": `^[0-2]?[0-9]:[0-5][0-9]$|\$\{`, "examples": []string{"22:00"}}
+	case reflect.TypeFor[overLimit]():
+		return words("skip", "digest")
+	case reflect.TypeFor[capBy]():
+		return words("respondent")
 	case reflect.TypeFor[consoleSettings]():
 		return object{"anyOf": []any{words(consoleOn, consoleOff), s.structure(t)}}
 	case reflect.TypeFor[time.Duration]():
@@ -234,8 +242,12 @@ func (s *schema) step() object {
 	return object{"anyOf": []any{
 		object{"type": "string"},
 		object{
-			"type":                 "object",
-			"properties":           object{"as": object{"type": "string", "description": "the step's name, if its default name is taken"}},
+			"type": "object",
+			"properties": object{
+				"as":      object{"type": "string", "description": "the step's name, if its default name is taken"},
+				"amend":   object{"type": "boolean", "description": "changes what was sent of a response when the response changes, in place of a second message"},
+				"retract": object{"type": "boolean", "description": "with amend: marks what was sent as no longer so when the response does not match any more"},
+			},
 			"additionalProperties": object{"type": []string{"object", "null"}, "properties": settings},
 		},
 	}}

@@ -64,7 +64,7 @@ func (l *loader) settle(r *Rule, s settleSettings, delay time.Duration, at *docu
 	if at == nil || s.For == 0 {
 		return
 	}
-	r.Settle = Settle{For: s.For, Until: s.Until}
+	r.Settle = Settle(s)
 	r.Match.Deferred = r.Match.Events
 	if delay > 0 {
 		l.fault(at.Fault("`settle` and `delay` are both set", "remove `delay`: `settle` is a wait, too"))
@@ -82,7 +82,7 @@ func (l *loader) deferIncomplete(r *Rule, c connectors.Connector, at *document.N
 		return
 	}
 	if !r.Match.AcceptsType(partial) {
-		l.fault(at.Fault("`incomplete_delay` has no effect without `response.partial`", "add response.partial to events:"))
+		l.warning(at.Fault("`incomplete_delay` has no effect without `response.partial`", "add response.partial to events:"))
 		return
 	}
 	r.IncompleteDelay = w.IncompleteDelay

@@ -288,3 +288,28 @@ connections:
 		}
 	}
 }
+
+// A wait for the rest of a response that can never begin.
+func TestIncompleteDelayIsWarnedOf(t *testing.T) {
+	t.Parallel()
+	for settings, want := range map[string]string{
+		"":                               "`incomplete_delay` without `events` has no effect",
+		", events: [response.updated]":   "`incomplete_delay` has no effect without `response.partial`",
+		", events: [response.completed]": "",
+		", events: [response.partial]":   "",
+		`, events: ["*"]`:                "",
+	} {
+		c := load(t, config.Options{}, `webhooks: [{name: w, url: "https://hook.example.com/in", signature: none, send_incomplete: true, incomplete_delay: 2m`+settings+`}]
+rules: [{name: r, send: [w]}]
+`)
+		got := ""
+		for _, w := range c.Warnings {
+			if strings.Contains(w.Message, "incomplete_delay") {
+				got += w.Message
+			}
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", settings, got, want)
+		}
+	}
+}

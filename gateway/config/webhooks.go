@@ -65,7 +65,7 @@ func (l *loader) subscription(d *destination) {
 		} else if settle := s.Node.Named("settle"); settle != nil {
 			l.fault(settle.Fault("`settle` without `events` has no effect", "add events: [response.completed], or move it to the rule that names this webhook"))
 		} else if wait := s.Node.Named("incomplete_delay"); wait != nil && sendsIncomplete(d) {
-			l.fault(wait.Fault("`incomplete_delay` without `events` has no effect", "add events: [response.completed, response.partial], or write settle: and the time in the rule that names this webhook"))
+			l.warning(wait.Fault("`incomplete_delay` without `events` has no effect", "add events: [response.completed, response.partial], or write settle: and the time in the rule that names this webhook"))
 		} else if !d.named {
 			l.warning(d.key.Fault(fmt.Sprintf("the webhook `%s` receives nothing: it has no events, and no rule names it", d.Name), "add events: [response.completed]"))
 		}

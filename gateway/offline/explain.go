@@ -2,6 +2,7 @@ package offline
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 
@@ -30,7 +31,9 @@ func Explain(o Options, tenant, source string, body []byte) ([]*Explanation, err
 	plan := decide.New(c)
 	all := make([]*Explanation, len(events))
 	for i, ev := range events {
-		all[i] = explain.Dry(plan, ev, ev.Received)
+		if all[i], err = explain.Dry(context.Background(), nil, plan, ev, ev.Received); err != nil {
+			return nil, err
+		}
 	}
 	return all, nil
 }

@@ -154,6 +154,9 @@ func (e *Event) decodeOurs() bool {
 	if r.try(headRevision) {
 		h.Revision = r.number()
 	}
+	if r.try(headErased) {
+		h.Erased = r.time()
+	}
 	r.want(headData)
 	e.dataAt, e.dataEnd = r.i, len(b)-1
 
@@ -256,6 +259,8 @@ func (e *Event) decodeAny() error {
 			h.Time = times(v)
 		case "receivedtime":
 			h.Received = times(v)
+		case "erasedtime":
+			h.Erased = times(v)
 		case "revision":
 			if n, ok := v.Number(); ok && n >= 0 && n < math.MaxInt32 {
 				h.Revision = int(n)

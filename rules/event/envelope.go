@@ -27,6 +27,7 @@ const (
 	headReceived = `,"receivedtime":`
 	headVerified = `,"verified":`
 	headRevision = `,"revision":`
+	headErased   = `,"erasedtime":` // in no event that is sent, so it is no attribute of the table
 	headData     = `,"data":`
 
 	sourcePrefix = "/tenants/"
@@ -60,6 +61,9 @@ func appendHeader(out []byte, h *Header) []byte {
 	out = appendText(append(out, headVerified...), h.Verified)
 	if h.Revision > 0 {
 		out = strconv.AppendInt(append(out, headRevision...), int64(h.Revision), 10)
+	}
+	if !h.Erased.IsZero() {
+		out = appendTime(append(out, headErased...), h.Erased)
 	}
 	return append(out, headData...)
 }

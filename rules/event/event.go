@@ -41,6 +41,8 @@ type Header struct {
 	// Revision is the number of times that the raw bytes were normalised again since the event was received; 0 at receipt. All
 	// revisions have the same ID.
 	Revision int
+	// Erased is the time at which the content was erased (Erase); zero: it was not.
+	Erased time.Time
 }
 
 // Raw holds the original bytes of an event.

@@ -29,7 +29,7 @@ const (
 // If the header has no dedupe key, the SHA-256 of the body becomes the key, or that of the data if there is no body. New returns
 // an error for a type that is not canonical, an invalid tenant or source, a missing time of receipt, or ErrTooManyAnswers.
 func New(h Header, d *Data, raw Raw) (*Event, error) {
-	h.Revision = 0
+	h.Revision, h.Erased = 0, time.Time{}
 	return build(h, d, raw, "")
 }
 

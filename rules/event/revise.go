@@ -13,6 +13,7 @@ import (
 func Revise(before, today *Event) (*Event, error) {
 	h := today.Header
 	h.Tenant, h.Source, h.Received = before.Tenant, before.Source, before.Received
+	h.Erased = time.Time{}
 	h.DedupeKey, h.Verified, h.Revision = before.DedupeKey, before.Verified, before.Revision+1
 	if h.Time.Equal(h.Received) && before.Time.Truncate(time.Millisecond).Equal(before.Received) {
 		h.Time = before.Time // the body has no time, so it is the time of receipt, which the header holds in milliseconds

@@ -42,6 +42,16 @@ const TypeEntry = GatewayPrefix + "entry"
 // cannot use it. Rules and webhooks do not get these events.
 const TestSource = GatewayPrefix + "test"
 
+// ErasureSource is the source of the events by which products are asked to erase a person: OrigID names the destination, and the
+// respondent is the person. TypeErasure is their type. They are erased themselves when that is done.
+const (
+	ErasureSource = GatewayPrefix + "erasure"
+	TypeErasure   = GatewayPrefix + "erasure"
+)
+
+// IsAlone reports whether events of a source owe one delivery, to the destination that they name, and no rule is asked about them.
+func IsAlone(source string) bool { return source == TestSource || source == ErasureSource }
+
 // Types are the canonical types, without those of the gateway's own notices. They are the names in Catalogue, in its order.
 var Types = func() []string {
 	names := make([]string, len(catalogue))

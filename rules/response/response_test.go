@@ -118,8 +118,13 @@ func TestTypeOfTheWhole(t *testing.T) {
 		events, like int
 		want         string
 	}{
-		{1, 0, event.TypeResponseStarted}, {2, 0, event.TypeResponsePartial}, {2, 1, event.TypeResponsePartial}, {3, 1, event.TypeResponseCompleted},
-		{3, 2, event.TypeResponseUpdated}, {4, 3, event.TypeResponseReviewed}, {4, 2, event.TypeResponseUpdated},
+		{1, 0, event.TypeResponseStarted},
+		{2, 0, event.TypeResponsePartial},
+		{2, 1, event.TypeResponsePartial},
+		{3, 1, event.TypeResponseCompleted},
+		{3, 2, event.TypeResponseUpdated},
+		{4, 3, event.TypeResponseReviewed},
+		{4, 2, event.TypeResponseUpdated},
 	} {
 		if got := whole(t, Fold(events[:c.events]), events[c.like]); got.Type != c.want {
 			t.Errorf("event %d of %d stands for %s, want %s", c.like, c.events, got.Type, c.want)

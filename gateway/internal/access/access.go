@@ -20,7 +20,8 @@ import (
 type Scope uint8
 
 // The scopes. Write acts on what is owed: it retries, replays and pauses. Secrets shows what is otherwise hidden, such as a source's
-// path token. Settings changes webhooks, connections, sources and rules; Admin tenants, tokens, portal links and imports.
+// path token. Settings changes webhooks, connections, sources and rules; Admin tenants, tokens, portal links and imports, and
+// erases persons.
 const (
 	Read Scope = 1 << iota
 	Write

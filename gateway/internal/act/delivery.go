@@ -32,6 +32,9 @@ func (a *Actor) checkStep(ctx context.Context, tenant string, d *state.Delivery)
 	if err != nil {
 		return err
 	}
+	if record.Event.IsErased() {
+		return errEventErased
+	}
 	plan := a.options.Plan()
 	if _, ok := plan.Today(*d, record.Event); !ok && plan.IsBroken(tenant, d.Origin) {
 		return conflict(decide.BrokenRule + ": correct them first")
@@ -43,6 +46,7 @@ func (a *Actor) checkStep(ctx context.Context, tenant string, d *state.Delivery)
 
 var (
 	errEventRemoved   = conflict("its event is no longer kept")
+	errEventErased    = conflict("the content of its event was erased")
 	errBeingDelivered = conflict("it is being delivered just now")
 )
 

@@ -57,6 +57,9 @@ func (a *Actor) ReplayEvent(ctx context.Context, record *state.Record, o ReplayO
 	if record.Outcome == nil {
 		return nil, conflict("this event is still being worked on")
 	}
+	if record.Event.IsErased() {
+		return nil, conflict("the content of this event was erased")
+	}
 	if record.Event.Type == event.TypeEntry {
 		return a.replayEntry(ctx, record)
 	}

@@ -51,7 +51,7 @@ func (a *Actor) Test(d *config.Destination, o TestOptions) (*state.Delivery, err
 	if _, err := a.options.Accept([]*event.Event{ev}, len(body), started); err != nil {
 		return nil, err
 	}
-	delivery := decide.TestDelivery(ev, started)
+	delivery := decide.AloneDelivery(ev, started)
 	delivery.Connector = d.Product
 	return &delivery, nil
 }

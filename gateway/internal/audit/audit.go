@@ -134,7 +134,7 @@ func encode(line Line) ([]byte, error) {
 
 // Kinds are the kinds of what lines are about: the first part of Line.Of.
 var Kinds = []string{
-	"configuration", "connection", "delivery", "destination", "drop", "event", "portal-link", "replay", "rule", "settings", "source", "tenant", "token", "vault", "webhook",
+	"configuration", "connection", "delivery", "destination", "drop", "erasure", "event", "portal-link", "replay", "rule", "settings", "source", "tenant", "token", "vault", "webhook",
 }
 
 // settingKinds are the kinds of what a tenant sets, and changeVerbs how they change. Other lines are about acts: a replay, a login.

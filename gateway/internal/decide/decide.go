@@ -34,6 +34,8 @@ type Owed struct {
 	Build connectors.Connector
 	// Sets are the settings that the step writes itself.
 	Sets []string
+	// Step is the step; nil for a test.
+	Step *config.Step
 	// Once is the key to reserve before the first attempt; empty without `once`.
 	Once string
 	// AtDue is the rule, if something is asked when the delivery is due, before each attempt: the response as it stands, or a
@@ -44,8 +46,8 @@ type Owed struct {
 // Decide matches every rule and webhook of the event's tenant. The same event and plan give the same deliveries, in the same
 // order: those of the base first.
 func (p *Plan) Decide(ev *event.Event, now time.Time) Decision {
-	if ev.Source == event.TestSource {
-		return p.test(ev, now)
+	if event.IsAlone(ev.Source) {
+		return p.alone(ev, now)
 	}
 	buffer := p.base.scratch.Get().(*[]rules.Match)
 	defer p.base.scratch.Put(buffer)
@@ -94,6 +96,7 @@ func (p *Plan) owe(d *Decision, ev *event.Event, now time.Time, over *overlay, a
 				Destination: destination,
 				Build:       build,
 				Sets:        step.Sets,
+				Step:        step,
 			}
 			if destination.Broken {
 				owed.Delivery.Reason = BrokenDestination
@@ -119,23 +122,26 @@ func (p *Plan) Sets(tenant string) []*rules.Set {
 	return p.base.sets
 }
 
-// TestID is the id that an event of event.TestSource is published with: it says which destination is tested, and apart makes
-// two tests of one.
+// TestID is the id of an event whose source is event.IsAlone: it says which destination it is for, and apart makes two events of
+// one.
 func TestID(destination, apart string) string { return destination + "/" + apart }
 
-// TestDelivery returns the one delivery that an event of event.TestSource owes under any plan: to its destination.
-func TestDelivery(ev *event.Event, now time.Time) state.Delivery {
+// AloneDelivery returns the one delivery that an event owes under any plan whose source is event.IsAlone: to its destination.
+func AloneDelivery(ev *event.Event, now time.Time) state.Delivery {
 	destination, _, _ := strings.Cut(ev.OrigID, "/")
 	origin := state.Origin{Kind: state.Test, Name: destination}
+	if ev.Source == event.ErasureSource {
+		origin.Kind = state.Erasure
+	}
 	return state.Delivery{
 		ID: state.DeliveryID(ev, origin, origin.Name), Tenant: ev.Tenant, EventID: ev.ID, Origin: origin, Step: origin.Name,
 		Destination: origin.Name, State: state.Waiting, Created: now, Updated: now, Due: now,
 	}
 }
 
-// test decides a test event. It owes nothing to a destination that was removed meanwhile.
-func (p *Plan) test(ev *event.Event, now time.Time) (d Decision) {
-	if owed, ok := p.Today(TestDelivery(ev, now), ev); ok {
+// alone decides an event that no rule is asked about. It owes nothing to a destination that was removed meanwhile.
+func (p *Plan) alone(ev *event.Event, now time.Time) (d Decision) {
+	if owed, ok := p.Today(AloneDelivery(ev, now), ev); ok {
 		d.Owed = []Owed{owed}
 	}
 	return d

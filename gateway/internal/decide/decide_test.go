@@ -107,7 +107,7 @@ func TestDecide(t *testing.T) {
 				t.Error(diff)
 			}
 			if diff := cmp.Diff(d, p.Decide(ev, now), cmp.Comparer(func(a, b *config.Destination) bool { return a == b }),
-				cmp.Comparer(func(a, b connectors.Connector) bool { return a == b })); diff != "" {
+				cmp.Comparer(func(a, b connectors.Connector) bool { return a == b }), cmp.Comparer(func(a, b *config.Step) bool { return a == b })); diff != "" {
 				t.Errorf("decided again: %s", diff)
 			}
 		})

@@ -1,6 +1,8 @@
 package decide
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +28,14 @@ const (
 	Deleted = "its response was deleted"
 	// NotMatched is followed by why the response as it stands does not match.
 	NotMatched = "the response as it stands does not match: "
+	// Amended, Retracted and Anew are notes of delivered ones. The first two are followed by the id of the event for which it was told.
+	Amended   = "changed what was told for event "
+	Retracted = "marked as no longer so what was told for event "
+	Anew      = "told anew: of what was told before there is no receipt"
+	// Digested is followed by how many events one message tells of.
+	Digested = "a digest of "
+	// BehindEarlier: a delivery of an earlier event of its response is being made.
+	BehindEarlier = "behind an earlier message of its response"
 	// ToldAlready is followed by the id of the event for which an incomplete response was told.
 	ToldAlready = "told as incomplete for event "
 )
@@ -41,6 +51,9 @@ func firstLook(r *config.Rule, d *config.Destination, ev *event.Event, now time.
 	if r.Match.Defers(ev.Type) {
 		if r.IsUnfinished(ev.Type) || r.Settle.Until != nil || ev.ResponseKey() == "" {
 			return now, Settling
+		}
+		if r.Settle.For == 0 {
+			return now, asked
 		}
 		return now.Add(r.Settle.For), Settling
 	}
@@ -66,8 +79,15 @@ type Look struct {
 	Reason string
 	// Skip is why nothing is sent.
 	Skip string
-	// Event is what is sent: the response as it stands, as the event of the delivery.
+	// Event is what is sent: the response as it stands, as the event of the delivery. For a retraction it is the response as it stood
+	// when it was told.
 	Event *event.Event
+	// Receipt names what was told of the response before, which is changed, or with Retract marked as no longer so; empty: a message of
+	// its own is sent.
+	Receipt string
+	Retract bool
+	// Note is kept as the reason of the delivery once it is delivered.
+	Note string
 }
 
 // Known is one event of a response as a deferred rule sees it.
@@ -77,8 +97,12 @@ type Known struct {
 	Outcome *state.Outcome
 }
 
-// notDecidedYet is how long a delivery waits for the decision on a newer event of its response.
-const notDecidedYet = time.Second
+const (
+	// notDecidedYet is how long a delivery waits for the decision on a newer event of its response.
+	notDecidedYet = time.Second
+	// behindEarlier is how long it waits for the attempt of an earlier one, whose message it may have to change.
+	behindEarlier = 500 * time.Millisecond
+)
 
 // Look looks at the response of a delivery: all its events, oldest first, of which ev is the delivery's own. kept reports that the
 // delivery is not superseded, because Owed.Once is reserved for it. If an event is to be sent, Owed.Once has to be reserved before.
@@ -87,12 +111,13 @@ func (o *Owed) Look(ev *event.Event, all []Known, kept bool, now time.Time) (loo
 	if !r.Match.Defers(ev.Type) {
 		return o.guarded(Look{Event: ev}, now), nil
 	}
-	events := make([]*event.Event, 0, len(all))
-	for i := range all {
-		events = append(events, all[i].Event)
+	if !slices.ContainsFunc(all, func(k Known) bool { return k.Event.ID == ev.ID }) {
+		// It has no response id, or retention has reached it: then it is older than all that are listed.
+		all = slices.Insert(all, 0, Known{Event: ev, Outcome: &state.Outcome{}})
 	}
-	if len(events) == 0 {
-		events = append(events, ev) // it has no response id
+	events := make([]*event.Event, len(all))
+	for i := range all {
+		events[i] = all[i].Event
 	}
 	if newer, pending := o.newer(ev, all); newer != nil && !kept {
 		if pending {
@@ -108,25 +133,89 @@ func (o *Owed) Look(ev *event.Event, all []Known, kept bool, now time.Time) (loo
 		return look, err
 	}
 	unfinished := r.IsUnfinished(ev.Type)
+	var before told
+	if o.Step != nil && o.Step.Amend {
+		var busy bool
+		if before, busy = o.before(ev, all); busy {
+			return Look{Wait: now.Add(behindEarlier), Reason: BehindEarlier}, nil
+		}
+	}
 	switch {
-	case fold.Status == event.Deleted && ev.Type != event.TypeResponseDeleted:
-		return Look{Skip: Deleted}, nil
+	case fold.Status == event.Deleted && (ev.Type != event.TypeResponseDeleted || o.Step != nil && o.Step.Retract):
+		return o.retract(Look{Skip: Deleted}, ev, all, before)
 	case unfinished && fold.Status != event.Started && fold.Status != event.Partial:
 		return Look{Skip: Finished + fold.Status}, nil
 	case unfinished:
-		if due := fold.Start().Add(r.IncompleteDelay); due.After(now) && len(all) > 0 {
+		if due := fold.Start().Add(r.IncompleteDelay); due.After(now) && ev.ResponseKey() != "" {
 			return Look{Wait: earlier(due, now.Add(r.IncompleteDelay)), Reason: Unfinished}, nil
 		}
-	case r.Settle.Until != nil && len(all) > 0:
+	case r.Settle.Until != nil && ev.ResponseKey() != "":
 		due := fold.First.Add(r.Settle.For)
 		if due.After(now) && r.Settle.Until.Match(look.Event).Truth != expression.True {
 			return Look{Wait: earlier(due, now.Add(r.Settle.For)), Reason: Settling}, nil
 		}
 	}
 	if why := whyNot(r.Match.When, look.Event); why != "" {
-		return Look{Skip: NotMatched + why}, nil
+		return o.retract(Look{Skip: NotMatched + why}, ev, all, before)
+	}
+	if before.receipt != "" {
+		look.Receipt, look.Note = before.receipt, Amended+before.ev.ID
+	} else if before.ev != nil {
+		look.Note = Anew
 	}
 	return o.guarded(look, now), nil
+}
+
+// told is what a step told of a response.
+type told struct {
+	ev        *event.Event // for which it was told; nil: nothing was
+	receipt   string       // of the newest that left one
+	at        time.Time
+	retracted bool
+}
+
+// before returns what the step told of the response for other events than ev. busy: one of them is being told at this moment.
+func (o *Owed) before(ev *event.Event, all []Known) (before told, busy bool) {
+	for i := range all {
+		k := &all[i]
+		if k.Outcome == nil || k.Event.ID == ev.ID {
+			continue
+		}
+		for j := range k.Outcome.Deliveries {
+			d := &k.Outcome.Deliveries[j]
+			switch {
+			case d.Origin != o.Delivery.Origin || d.Step != o.Delivery.Step:
+			case d.State == state.Waiting && d.Leased:
+				return told{}, true
+			case d.State == state.Delivered && strings.HasPrefix(d.Reason, Digested): // it tells of many
+			case d.State == state.Delivered && !d.Updated.Before(before.at):
+				before = told{ev: k.Event, receipt: cmp.Or(d.Ref, before.receipt), at: d.Updated, retracted: strings.HasPrefix(d.Reason, Retracted)}
+			}
+		}
+	}
+	return before, false
+}
+
+// retract turns a delivery that is skipped into the retraction of what was told before, if the step retracts and something was.
+func (o *Owed) retract(skip Look, ev *event.Event, all []Known, before told) (Look, error) {
+	if o.Step == nil || !o.Step.Retract || before.receipt == "" || before.retracted {
+		return skip, nil
+	}
+	var then []*event.Event
+	for i := range all {
+		if e := all[i].Event; !e.Received.After(before.at) || e.ID == before.ev.ID {
+			then = append(then, e)
+		}
+	}
+	fold := response.Fold(then)
+	if fold == nil {
+		return skip, nil
+	}
+	whole, err := fold.Event(ev)
+	if err != nil {
+		return Look{}, err
+	}
+	return Look{Event: whole, Receipt: before.receipt, Retract: true, Note: Retracted + before.ev.ID}, nil
 }
 
 // guarded keeps a delivery back during quiet hours.

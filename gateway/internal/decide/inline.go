@@ -217,15 +217,6 @@ func (p *Plan) playWhole(owed *Owed, ev *event.Event, before, after []*event.Eve
 	return owed.Look(ev, all, false, all[len(all)-1].Event.Received.Add(config.MaxSettle+time.Second))
 }
 
-// Alone looks at the response of a delivery as if ev were all of it, and every wait were over.
-func (o *Owed) Alone(ev *event.Event) Look {
-	look, err := o.unguarded().Look(ev, nil, false, ev.Received)
-	if err != nil {
-		look.Skip = err.Error()
-	}
-	return look
-}
-
 // unguarded returns a delivery without the guardrails of its rule.
 func (o *Owed) unguarded() *Owed {
 	owed, rule := *o, *o.AtDue

@@ -115,7 +115,7 @@ func TestTenantsAreNotMixed(t *testing.T) {
 				if !p.HasStep(tenant, o.Delivery.Origin, o.Delivery.Step) || p.ReasonOf(&o.Delivery) != "" {
 					t.Errorf("%s is not there", o.Delivery.Step)
 				}
-				test := TestDelivery(ev, now)
+				test := AloneDelivery(ev, now)
 				test.Origin.Name = o.Destination.Name
 				if today, ok := p.Today(test, ev); !ok || today.Destination != o.Destination || today.Build != o.Destination.Alone {
 					t.Errorf("the test of %s goes to %+v", o.Destination.Name, today.Destination)
@@ -231,7 +231,7 @@ func TestBroken(t *testing.T) {
 		}
 	}
 	same(t, "reasons", []string{"delay", BrokenDestination, "", BrokenDestination}, reasons)
-	test := TestDelivery(ev, now)
+	test := AloneDelivery(ev, now)
 	test.Origin.Name = "chat"
 	if owed, ok := p.Today(test, ev); !ok || owed.Build != nil || owed.Destination != chat || p.ReasonOf(&test) != BrokenDestination {
 		t.Errorf("the test of a broken destination: %+v", owed)

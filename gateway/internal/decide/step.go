@@ -25,7 +25,7 @@ const (
 
 // HasStep reports whether the configuration has a step of a tenant's rule or webhook, and its destination.
 func (p *Plan) HasStep(tenant string, origin state.Origin, step string) bool {
-	if origin.Kind == state.Test {
+	if origin.IsAlone() {
 		return p.Destination(tenant, origin.Name) != nil
 	}
 	_, ok := p.stepOf(tenant, p.overlays.Get(tenant), origin, step)
@@ -94,7 +94,7 @@ func (p *Plan) ReasonOf(d *state.Delivery) string {
 		return d.Reason
 	}
 	over := p.overlays.Get(d.Tenant)
-	if d.Origin.Kind == state.Test {
+	if d.Origin.IsAlone() {
 		switch destination := p.destination(d.Tenant, over, d.Origin.Name); {
 		case destination == nil:
 			return Absent
@@ -145,14 +145,20 @@ func (p *Plan) findStep(tenant string, over *overlay, origin state.Origin, step 
 // Today returns a delivery with its present connector and destination; false if the configuration lacks its step.
 func (p *Plan) Today(d state.Delivery, ev *event.Event) (Owed, bool) {
 	over := p.overlays.Get(d.Tenant)
-	if d.Origin.Kind == state.Test { // the connection or the webhook by itself, without any rule's step
+	if d.Origin.IsAlone() { // the connection or the webhook by itself, without any rule's step
 		destination := p.destination(d.Tenant, over, d.Origin.Name)
 		if destination == nil || destination.Alone == nil && !destination.Broken {
 			return Owed{}, false
 		}
 		d.Destination, d.Connector = destination.Name, destination.Product
 		owed := Owed{Delivery: d, Destination: destination}
-		if !destination.Broken {
+		switch {
+		case destination.Broken:
+		case d.Origin.Kind == state.Erasure:
+			if owed.Build = forgetting(destination.Alone); owed.Build == nil {
+				return Owed{}, false
+			}
+		default:
 			owed.Build = destination.Alone
 		}
 		return owed, true
@@ -163,7 +169,7 @@ func (p *Plan) Today(d state.Delivery, ev *event.Event) (Owed, bool) {
 	}
 	d.Destination, d.Connector = t.step.Destination, t.step.Connector(t.destination)
 	owed := Owed{
-		Delivery: d, Destination: t.destination, Build: t.build, Sets: t.step.Sets, Once: onceKey(t.rule, d.Origin, d.Step, ev),
+		Delivery: d, Destination: t.destination, Build: t.build, Sets: t.step.Sets, Step: t.step, Once: onceKey(t.rule, d.Origin, d.Step, ev),
 	}
 	if t.rule.AtDue(ev.Type) {
 		owed.AtDue = t.rule
@@ -194,7 +200,7 @@ func (p *Plan) Explain(ev *event.Event) []Explanation {
 
 // isMatched reports whether rules are matched against an event.
 func isMatched(ev *event.Event) bool {
-	return ev.Type != event.TypeEntry && ev.Source != event.TestSource
+	return ev.Type != event.TypeEntry && !event.IsAlone(ev.Source)
 }
 
 // explanations appends the explanations of rules.

@@ -118,7 +118,7 @@ func (l *Loop) conclude(t *attemptOutcome, j *job, v connectors.Verdict, began, 
 	free := ""
 	switch {
 	case v.Kind == connectors.Delivered:
-		d.State, d.Reason = state.Delivered, ""
+		d.State, d.Reason = state.Delivered, j.deliveredAs()
 	case v.Kind == connectors.Skipping:
 		d.State, d.Reason, free = state.Skipped, v.Reason, j.once
 	case v.Kind == connectors.Revoked && !j.atFault(v):

@@ -69,7 +69,7 @@ func (l *Loop) decide(plan *decide.Plan, claimed state.Claimed, now time.Time) (
 	}()
 	d := plan.Decide(ev, now)
 	c.outcome.Rules, c.work, c.unknown = d.Rules, d.Work, d.Unknown
-	c.asked = ev.Source != event.TestSource
+	c.asked = !event.IsAlone(ev.Source)
 	if len(d.Owed) == 0 {
 		return c
 	}
@@ -78,7 +78,7 @@ func (l *Loop) decide(plan *decide.Plan, claimed state.Claimed, now time.Time) (
 	for i, o := range d.Owed {
 		jobs[i] = job{
 			delivery: o.Delivery, event: ev, build: o.Build, destination: o.Destination, once: o.Once,
-			sets: o.Sets, atDue: o.AtDue, claim: c, progress: queued,
+			sets: o.Sets, atDue: newAtDue(&o), claim: c, progress: queued,
 		}
 		c.jobs[i] = &jobs[i]
 	}

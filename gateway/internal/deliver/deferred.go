@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -86,6 +87,10 @@ func (l *Loop) look(ctx context.Context, j *job) {
 		return
 	}
 	j.event = found.Event
+	j.atDue.receipt, j.atDue.retract, j.atDue.note = found.Receipt, found.Retract, found.Note
+	if j.changes() {
+		j.delivery.MaxBatch = 1 // what changes one message is a request of its own
+	}
 	l.setBatching(j, new(keys))
 	if reason := l.lanes.forJob(j).pushDue(j, now); reason != "" {
 		l.postpone(j, reason, maxTime(now, j.requeueAt))
@@ -106,7 +111,7 @@ func (l *Loop) endDeferred(j *job, as state.DeliveryState, reason string) {
 // lookAt reads the response and reserves what happens once.
 func (l *Loop) lookAt(ctx context.Context, j *job, now time.Time) (found decide.Look, err error) {
 	var all []decide.Known
-	if j.atDue.Match.Defers(j.event.Type) {
+	if j.atDue.rule.Match.Defers(j.event.Type) {
 		kept, err := responses.Of(ctx, l.Store, j.event)
 		if err != nil {
 			return found, err
@@ -121,7 +126,7 @@ func (l *Loop) lookAt(ctx context.Context, j *job, now time.Time) (found decide.
 			return found, err
 		}
 	}
-	owed := decide.Owed{Delivery: j.delivery, Once: j.once, AtDue: j.atDue}
+	owed := decide.Owed{Delivery: j.delivery, Step: j.atDue.step, Once: j.once, AtDue: j.atDue.rule}
 	if found, err = owed.Look(j.event, all, owner == j.delivery.EventID, now); err != nil {
 		return decide.Look{Skip: "the response cannot be put together: " + err.Error()}, nil
 	}
@@ -133,13 +138,18 @@ func (l *Loop) lookAt(ctx context.Context, j *job, now time.Time) (found decide.
 		case err != nil:
 			return found, err
 		case owner == j.delivery.EventID:
-		case j.atDue.IsUnfinished(j.event.Type):
+		case j.atDue.rule.IsUnfinished(j.event.Type):
 			return decide.Look{Skip: decide.ToldAlready + owner}, nil
 		default:
 			return decide.Look{Skip: fmt.Sprintf(reasonOnce, owner)}, nil
 		}
 	}
-	return l.guard(ctx, j, found.Event, now)
+	if found.Receipt != "" { // nobody hears once more
+		return found, nil
+	}
+	guarded, err := l.guard(ctx, j, found.Event, now)
+	guarded.Note = cmp.Or(guarded.Note, found.Note)
+	return guarded, err
 }
 
 // owner returns for which event a key of `once` is reserved, and reserves it for this one if ttl is not 0.

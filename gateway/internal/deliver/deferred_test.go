@@ -11,6 +11,8 @@ import (
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/state/redis"
+	"github.com/surveygate/surveygate/gateway/redistest"
 	"github.com/surveygate/surveygate/rules/event"
 	"github.com/surveygate/surveygate/rules/expression"
 )
@@ -304,5 +306,50 @@ func TestSettleBuildsTheWhole(t *testing.T) {
 	data := ev.Data()
 	if ev.ID != ids[1] || ev.Type != event.TypeResponseCompleted || data.Response.Score.NPS == nil || data.Respondent.Email != "jo@example.com" || *data.Response.Events != 2 {
 		t.Errorf("built of %s %s", ev.Type, ev.DataJSON())
+	}
+}
+
+// An event that retention has reached while its delivery waited counts all the same, as the oldest.
+func TestSettleAfterRetention(t *testing.T) {
+	t.Parallel()
+	ev, newer := parsed(t, fmt.Sprintf(partial, "r1")), parsed(t, fmt.Sprintf(complete, "r1"))
+	now := time.Now()
+	for _, when := range []string{"nps_score <= 6", "has(email)"} {
+		d := decide.New(settling(t, time.Minute, "", when, all()...)).Decide(ev, now)
+		l, err := d.Owed[0].Look(ev, []decide.Known{{Event: newer, Outcome: &state.Outcome{}}}, false, now)
+		if err != nil || l.Event == nil {
+			t.Errorf("%s: %+v, %v", when, l, err)
+		}
+	}
+	d := decide.New(settling(t, time.Minute, "", "nps_score <= 6", all()...)).Decide(newer, now)
+	if l, err := d.Owed[0].Look(newer, []decide.Known{{Event: newer, Outcome: &state.Outcome{}}}, false, now); err != nil || l.Skip == "" {
+		t.Errorf("what is no longer kept counts: %+v, %v", l, err)
+	}
+}
+
+// Two replicas tell of each response once, whichever of them looks at it.
+func TestSettleReplicas(t *testing.T) {
+	t.Parallel()
+	address := redistest.Start(t).URL()
+	var worlds []*world
+	var first *bench
+	for range 2 {
+		b := prepare(t, settling(t, 300*time.Millisecond, "", "nps_score <= 6 and has(email)", all()...), nil)
+		b.openStore = func() (state.Store, error) { return redis.Open(redis.Options{URL: address, Clock: b.clock}) }
+		b.open()
+		if worlds = append(worlds, b.world); first == nil {
+			first = b
+		}
+	}
+	const n = 60
+	var last []string
+	for i := range n {
+		last = append(last, first.tell("api", of(fmt.Sprintf("r%d", i), started, partial, complete)...)[2])
+	}
+	for _, id := range last {
+		first.untilState(id, "crm", state.Delivered)
+	}
+	if got := worlds[0].count(func(seen) bool { return true }) + worlds[1].count(func(seen) bool { return true }); got != n {
+		t.Errorf("%d requests for %d responses", got, n)
 	}
 }

@@ -162,7 +162,7 @@ func (l *Loop) requeue(plan *decide.Plan, due *state.Due, now time.Time, absence
 		return
 	}
 	j.delivery, j.build, j.destination, j.once, j.sets = owed.Delivery, owed.Build, owed.Destination, owed.Once, owed.Sets
-	j.atDue = owed.AtDue
+	j.atDue = newAtDue(&owed)
 	if j.destination.Broken {
 		l.postpone(j, decide.BrokenDestination, now)
 		return

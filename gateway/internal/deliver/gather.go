@@ -95,6 +95,9 @@ func (l *Loop) setBatching(j *job, keys *keys) {
 	if chained, ok := j.build.(connectors.Chained); ok {
 		j.requests = max(chained.MaxRequests(), 1)
 	}
+	if j.changes() {
+		j.requests = min(j.requests+1, chainSteps) // what it changes may be gone, and is then told anew
+	}
 	keyer, ok := j.build.(connectors.Keyer)
 	if !ok {
 		if j.destination.Batch.Max > 1 {

@@ -34,14 +34,16 @@ const (
 // guard asks the guardrails of a rule about a delivery that is to be sent with ev. They let through what had an attempt before.
 func (l *Loop) guard(ctx context.Context, j *job, ev *event.Event, now time.Time) (found decide.Look, err error) {
 	found.Event = ev
-	owed := &decide.Owed{Delivery: j.delivery, AtDue: j.atDue}
-	limits := &j.atDue.Guard
+	owed := &decide.Owed{Delivery: j.delivery, AtDue: j.atDue.rule}
+	limits := &j.atDue.rule.Guard
 	if limits.AtMost.Digest {
-		if is, err := l.digest(ctx, j, owed, now); err != nil || is.Event == nil {
+		is, err := l.digest(ctx, j, owed, now)
+		if err != nil || is.Event == nil {
 			return is, err
 		}
+		found.Note = is.Note
 	}
-	if j.digest != nil || j.delivery.Attempts > 0 || limits.AtMost.Count == 0 && limits.ContactCap.Count == 0 || skips(j, ev) {
+	if j.atDue.digest != nil || j.delivery.Attempts > 0 || limits.AtMost.Count == 0 && limits.ContactCap.Count == 0 || skips(j, ev) {
 		return found, nil
 	}
 	person := owed.ContactKeys(ev)
@@ -143,7 +145,7 @@ func (l *Loop) joinDigest(ctx context.Context, j *job, owed *decide.Owed, period
 	return decide.Look{Skip: fmt.Sprintf(reasonDigested, owners[0])}, nil
 }
 
-// digest finds out whether a delivery is the digest of a period. If the period has ended it sets job.digest.
+// digest finds out whether a delivery is the digest of a period. If the period has ended it sets the digest to send.
 func (l *Loop) digest(ctx context.Context, j *job, owed *decide.Owed, now time.Time) (found decide.Look, err error) {
 	found.Event = j.event
 	per := owed.AtDue.Guard.AtMost.Per
@@ -184,6 +186,6 @@ func (l *Loop) digest(ctx context.Context, j *job, owed *decide.Owed, now time.T
 		}
 	}
 	d.More = d.Total == decide.MaxDigested
-	j.digest = d
+	j.atDue.digest, found.Note = d, fmt.Sprintf("%s%d events", decide.Digested, d.Total)
 	return found, nil
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/rules/event"
 )
@@ -16,17 +17,16 @@ type job struct {
 	event       *event.Event
 	build       connectors.Connector
 	destination *config.Destination
-	once        string             // the key of `once` that it reserves; empty without `once`
-	onceOwner   string             // id of the event that reserved once before this one; empty: none did
-	sets        []string           // the settings that the step writes itself
-	atDue       *config.Rule       // something is asked of it when it is due; else nil
-	digest      *connectors.Digest // what is sent in place of the event: one message about many; nil for all others
-	maxBatch    int                // how many may be in one batch with it; 0 where the product has neither batches nor keys
-	key         string             // of the record that it changes
-	sharesKey   bool               // other steps change the record too
-	requests    int                // how many requests its attempt may make
-	batch       *batch             // under lane.mu until a worker has it; nil for one alone
-	requeueAt   time.Time          // when it is due again, if it went back to the due-queue because of earlier ones of its record; else zero
+	once        string    // the key of `once` that it reserves; empty without `once`
+	onceOwner   string    // id of the event that reserved once before this one; empty: none did
+	sets        []string  // the settings that the step writes itself
+	atDue       *atDue    // what is asked when it is due, and what came of it; nil for all others
+	maxBatch    int       // how many may be in one batch with it; 0 where the product has neither batches nor keys
+	key         string    // of the record that it changes
+	sharesKey   bool      // other steps change the record too
+	requests    int       // how many requests its attempt may make
+	batch       *batch    // under lane.mu until a worker has it; nil for one alone
+	requeueAt   time.Time // when it is due again, if it went back to the due-queue because of earlier ones of its record; else zero
 	self        [1]*job
 	refusals    *refusals // set once a batch that it was in was refused because of some of its deliveries
 
@@ -42,6 +42,37 @@ type job struct {
 	// has reserved there.
 	pace   *pace
 	places int
+}
+
+// atDue belongs to a delivery of which something is asked when it is due: the response as a whole, or a guardrail.
+type atDue struct {
+	rule *config.Rule
+	step *config.Step
+	// receipt names what was told before, which this delivery changes, or with retract marks as no longer so; empty: neither.
+	receipt string
+	retract bool
+	// note is its reason once it is delivered.
+	note string
+	// digest is sent in place of the event: one message about many; nil: the event is.
+	digest *connectors.Digest
+}
+
+func newAtDue(o *decide.Owed) *atDue {
+	if o.AtDue == nil {
+		return nil
+	}
+	return &atDue{rule: o.AtDue, step: o.Step}
+}
+
+// changes reports whether the delivery changes what was told before.
+func (j *job) changes() bool { return j.atDue != nil && j.atDue.receipt != "" }
+
+// deliveredAs returns the reason of the delivery once it is delivered; empty for almost all.
+func (j *job) deliveredAs() string {
+	if j.atDue == nil {
+		return ""
+	}
+	return j.atDue.note
 }
 
 // result is what the store is to have of the delivery when its event is committed. claim.mu is held.

@@ -9,6 +9,7 @@ import (
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/crashpoint"
+	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
 	"github.com/surveygate/surveygate/rules/event"
 )
@@ -237,14 +238,34 @@ func (t *attemptOutcome) removeUnbuildable() bool {
 func (t *attemptOutcome) build(j *job) (req *connectors.Request, err error) {
 	defer t.recovered(&err)
 	t.events = []*event.Event{j.event.WithBudget(nil)}
-	if j.digest == nil {
+	if j.changes() {
+		if req, err = j.amendment(t.events[0]); !errors.Is(err, connectors.ErrReceipt) {
+			return checkBuilt(req, err)
+		}
+		if j.atDue.note = decide.Anew; j.atDue.retract {
+			return nil, connectors.Skip("what was told before cannot be found by its receipt")
+		}
+	}
+	if j.atDue == nil || j.atDue.digest == nil {
 		return checkBuilt(j.build.Build(t.events[0]))
 	}
 	digester, ok := j.build.(connectors.Digester)
 	if !ok {
 		return nil, errNoDigest
 	}
-	return checkBuilt(digester.Digest(j.digest))
+	return checkBuilt(digester.Digest(j.atDue.digest))
+}
+
+// amendment builds the request that changes what was told before.
+func (j *job) amendment(ev *event.Event) (*connectors.Request, error) {
+	if j.atDue.retract {
+		if r, ok := j.build.(connectors.Retracter); ok {
+			return r.Retract(ev, j.atDue.receipt)
+		}
+	} else if a, ok := j.build.(connectors.Amender); ok {
+		return a.Amend(ev, j.atDue.receipt)
+	}
+	return nil, connectors.ErrReceipt // today's step is of another product
 }
 
 func (t *attemptOutcome) buildBatch(c connectors.Batcher) (req *connectors.Request, err error) {

@@ -101,7 +101,7 @@ func (t *attemptOutcome) record(j *job, v connectors.Verdict, n int, began time.
 		N: n, At: began, Took: took, Verdict: string(v.Kind), Reason: t.reason(v),
 		Status: t.status, Sent: t.bytesSent / len(t.jobs), Received: t.bytesReceived / len(t.jobs),
 	}
-	if v.Kind != connectors.Delivered || t.fault() != "" || j.destination.CaptureAll || j.delivery.Origin.Kind == state.Test {
+	if v.Kind != connectors.Delivered || t.fault() != "" || j.destination.CaptureAll || j.delivery.Origin.IsAlone() {
 		a.Request, a.Response = t.transcripts(j)
 	}
 	return a

@@ -94,7 +94,7 @@ func (x *Explanation) attach(deliveries []state.Delivery, holds []state.Destinat
 			rule := x.rule(d.Origin)
 			if rule == nil {
 				why := "it matched when the event was replayed"
-				if d.Origin.Kind == state.Test {
+				if d.Origin.IsAlone() {
 					why = "somebody asked for a test delivery"
 				}
 				x.Rules = append(x.Rules, view.ExplainedRule{Kind: d.Origin.Kind, Name: d.Origin.Name, Matched: true, Why: why})
@@ -235,6 +235,8 @@ func (x *Explanation) summarise() string {
 	}
 	var parts []string
 	switch {
+	case len(x.Rules) == 0 && !x.Event.Erased.IsZero():
+		parts = append(parts, "no rule and no webhook matched it")
 	case len(x.Rules) == 0:
 		parts = append(parts, "no rule and no webhook of tenant "+x.Event.Tenant+" is there to match it")
 	case matched == 0:

@@ -16,6 +16,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
+	"github.com/surveygate/surveygate/gateway/internal/responses"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/rules/event"
@@ -57,7 +58,9 @@ func (a *Asker) Event(ctx context.Context, tenant, id string) (*Explanation, err
 		if o.Dead != "" {
 			x.State = "dead"
 		}
-		if o.Generation != today.Generation(tenant) && o.Generation != "" {
+		if record.Event.IsErased() {
+			then = nil // what was asked is gone
+		} else if o.Generation != today.Generation(tenant) && o.Generation != "" {
 			then, err = a.PlanOf(ctx, tenant, o.Generation)
 			switch {
 			case errors.Is(err, state.ErrNotFound), errors.Is(err, config.ErrUnreadable):
@@ -75,11 +78,15 @@ func (a *Asker) Event(ctx context.Context, tenant, id string) (*Explanation, err
 		x.record(record.Outcome)
 	}
 	x.attach(newestFirst(deliveries), holds, today)
-	if err := x.askWhole(ctx, a.Store, then, record.Event, deliveries); err != nil {
+	if _, err := x.askWhole(ctx, a.Store, then, record.Event, deliveries); err != nil {
 		return nil, err
 	}
 	x.former(record)
-	if asked := record.Event.Type != event.TypeEntry && record.Event.Source != event.TestSource; then != today && asked {
+	if record.Event.IsErased() {
+		x.Summary = "its content was erased on " + record.Event.Erased.Format("2006-01-02 15:04:05 UTC") + "; " + x.summarise()
+		return x, nil
+	}
+	if asked := record.Event.Type != event.TypeEntry && !event.IsAlone(record.Event.Source); then != today && asked {
 		x.compare(today, record.Event)
 	}
 	x.read(today, record.Event)
@@ -109,23 +116,35 @@ func (a *Asker) deliveries(ctx context.Context, tenant string, brief []state.Del
 	return full, nil
 }
 
-// Dry explains what a configuration would do with an event that is not stored.
-func Dry(plan *decide.Plan, ev *event.Event, now time.Time) *Explanation {
+// Dry explains what a configuration would do with an event. Rules that are asked of the response as a whole are asked of what is kept
+// of it together with the event; without a store, of the event alone.
+func Dry(ctx context.Context, store responses.Reader, plan *decide.Plan, ev *event.Event, now time.Time) (*Explanation, error) {
 	x := begin(ev, now)
 	x.State = "dry"
 	x.Generation = plan.Generation(ev.Tenant)
 	x.ask(plan, ev)
-	x.askAlone(plan, ev)
+	whole, err := x.askWhole(ctx, store, plan, ev, nil)
+	if err != nil {
+		return nil, err
+	}
 	for _, owed := range plan.Decide(ev, now).Owed {
 		step := x.step(owed.Delivery.Origin, owed.Delivery.Step)
 		if step == nil {
 			continue
 		}
-		built := Build(owed, ev, now)
+		if r := owed.AtDue; r != nil && r.Match.Defers(ev.Type) && !decide.Whole(r.Match, whole).Matched {
+			step.Note = "would be skipped, if its response is like this when it has come to rest"
+			continue
+		}
+		of := ev
+		if owed.AtDue != nil && whole != nil {
+			of = whole
+		}
+		built := Build(owed, of, now)
 		step.Note, step.Request = built.Note, built.Text()
 	}
 	x.Summary = x.summarise()
-	return x
+	return x, nil
 }
 
 // Built is what building the request of a delivery comes to.
@@ -159,15 +178,6 @@ func Build(owed decide.Owed, ev *event.Event, now time.Time) (b Built) {
 	if !owed.Destination.Enabled {
 		return Built{Note: "would wait: " + owed.Destination.Name + " is switched off"}
 	}
-	const atRest = " if its response is like this when it has come to rest"
-	deferred := owed.AtDue != nil && owed.AtDue.Match.Defers(ev.Type)
-	if deferred {
-		look := owed.Alone(ev)
-		if look.Skip != "" {
-			return Built{Note: "would be skipped" + atRest}
-		}
-		ev = look.Event
-	}
 	req, err := owed.Build.Build(ev.WithBudget(nil))
 	var skipped *connectors.Skipped
 	switch {
@@ -177,15 +187,12 @@ func Build(owed decide.Owed, ev *event.Event, now time.Time) (b Built) {
 		return Built{Note: "would be rejected: " + err.Error(), Rejected: err.Error()}
 	}
 	b = Built{Note: "would be sent", Request: req}
-	if deferred {
-		b.Note += atRest
+	if r := owed.AtDue; r != nil && (r.Settle.For > 0 || r.IsUnfinished(ev.Type)) {
+		b.Note = "would be sent, if its response is like this when it has come to rest"
 		return b
 	}
 	if wait := owed.Delivery.Due.Sub(now); wait > 0 {
 		b.Note += " after " + wait.String()
-	}
-	if owed.AtDue != nil && (owed.AtDue.Guard.AtMost.Count > 0 || owed.AtDue.Guard.ContactCap.Count > 0) {
-		b.Note += " unless a limit of its rule is reached"
 	}
 	return b
 }
@@ -194,8 +201,9 @@ func begin(ev *event.Event, now time.Time) *Explanation {
 	x := &Explanation{view.Explanation{At: now.UTC(), Rules: []view.ExplainedRule{}, Event: view.ExplainedEvent{
 		ID: ev.ID, Type: ev.Type, Tenant: ev.Tenant, Source: ev.Source, SourceKind: ev.SourceKind, OrigType: ev.OrigType,
 		SurveyID: ev.SurveyID, ResponseID: ev.ResponseID, Time: ev.Time, Received: ev.Received, Verified: ev.Verified, Revision: ev.Revision,
+		Erased: ev.Erased,
 	}}}
-	if ev.Type == event.TypeEntry {
+	if ev.Type == event.TypeEntry && !ev.IsErased() {
 		x.Event.Stream, x.Event.Entry, x.Event.OrigType = ev.OrigType, ev.OrigID, ""
 	}
 	if d := ev.Data(); d != nil {

@@ -56,15 +56,15 @@ func TestOverlay(t *testing.T) {
 	if all := strings.Join(changed, "\n"); !strings.Contains(all, "own: it would not match today: its rule has a fault in its settings: ") {
 		t.Errorf("changed: %s", all)
 	}
-	dry := Dry(w.plan, w.ev, noon)
-	if r := dry.rule(state.Origin{Kind: state.Rule, Name: "own"}); r == nil || r.Matched || !strings.HasPrefix(r.Why, "its rule has a fault in its settings: ") {
+	dried := dry(t, w.plan, w.ev)
+	if r := dried.rule(state.Origin{Kind: state.Rule, Name: "own"}); r == nil || r.Matched || !strings.HasPrefix(r.Why, "its rule has a fault in its settings: ") {
 		t.Errorf("%+v", r)
 	}
-	if r := dry.rule(state.Origin{Kind: state.Webhook, Name: "hook"}); r == nil || !r.Matched || len(r.Steps) != 1 || r.Steps[0].Note != "would wait: the settings of hook have a fault" {
+	if r := dried.rule(state.Origin{Kind: state.Webhook, Name: "hook"}); r == nil || !r.Matched || len(r.Steps) != 1 || r.Steps[0].Note != "would wait: the settings of hook have a fault" {
 		t.Errorf("%+v", r)
 	}
-	if dry.Generation != w.plan.Generation("default") {
-		t.Errorf("by %s", dry.Generation)
+	if dried.Generation != w.plan.Generation("default") {
+		t.Errorf("by %s", dried.Generation)
 	}
 
 	// Another tenant's documents have nothing to do with it.

@@ -13,6 +13,9 @@ import (
 
 // SameEvent returns the other stored events that are the same event with another proof, best proof first.
 func SameEvent(ctx context.Context, store state.Reader, ev *event.Event) ([]view.SameEvent, error) {
+	if ev.IsErased() {
+		return nil, nil // its dedupe key is gone
+	}
 	var all []view.SameEvent
 	for _, side := range []struct {
 		proof string

@@ -183,7 +183,7 @@ func (p *printer) step(s *view.ExplainedStep, width int) {
 	}
 	d := s.Delivery
 	text := string(d.State)
-	if d.Reason != "" && d.State != state.Delivered {
+	if d.Reason != "" {
 		text += ": " + d.Reason
 	}
 	if d.Revision != p.revision {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/responses"
 	"github.com/surveygate/surveygate/gateway/internal/state"
@@ -15,10 +14,11 @@ import (
 )
 
 // askWhole adds what the rules were asked that are asked of the response as a whole: the response as it stood then, or as it stands.
-// The response is read once, and only if there is such a rule.
-func (x *Explanation) askWhole(ctx context.Context, store responses.Reader, plan *decide.Plan, ev *event.Event, deliveries []state.Delivery) error {
+// The response is read once, and only if there is such a rule; without a store it is the event alone. It returns the response that the
+// last of these rules was asked of; nil without one.
+func (x *Explanation) askWhole(ctx context.Context, store responses.Reader, plan *decide.Plan, ev *event.Event, deliveries []state.Delivery) (whole *event.Event, err error) {
 	if plan == nil {
-		return nil
+		return nil, nil
 	}
 	var kept *responses.Kept
 	for _, r := range plan.Rules(ev.Tenant) {
@@ -30,40 +30,26 @@ func (x *Explanation) askWhole(ctx context.Context, store responses.Reader, plan
 			continue
 		}
 		if kept == nil {
-			var err error
-			if kept, err = responses.Of(ctx, store, ev); err != nil {
-				return fmt.Errorf("explain: %w", err)
+			kept = &responses.Kept{}
+			if store != nil {
+				if kept, err = responses.Of(ctx, store, ev); err != nil {
+					return nil, fmt.Errorf("explain: %w", err)
+				}
 			}
 		}
 		asked := askedAt(rule, deliveries)
-		if err := askFold(rule, r, ev, foldUntil(kept, ev, asked)); err != nil {
-			return fmt.Errorf("explain: %w", err)
+		fold := foldUntil(kept, ev, asked)
+		if whole, err = fold.Event(ev); err != nil {
+			return nil, fmt.Errorf("explain: %w", err)
 		}
-		rule.Whole.Asked, rule.Whole.More = asked, kept.More
-	}
-	return nil
-}
-
-// askAlone adds what such rules are asked of a response that has one event. A response that cannot be put together is left out.
-func (x *Explanation) askAlone(plan *decide.Plan, ev *event.Event) {
-	for _, r := range plan.Rules(ev.Tenant) {
-		if rule := x.rule(decide.OriginOf(r)); rule != nil && rule.Matched && r.Match.Defers(ev.Type) {
-			_ = askFold(rule, r, ev, response.Of(ev))
+		rule.Whole = &view.ExplainedWhole{
+			Asked: asked, Status: fold.Status, Version: fold.Version, Events: fold.Events, More: kept.More, Envelope: whole.Envelope(),
 		}
+		e := decide.Whole(r.Match, whole)
+		rule.Parts, rule.Missing, rule.Faults = parts(&e), e.Missing, e.Faults
+		rule.Why = fmt.Sprintf("it is asked of the response as a whole (%s): %s", about(fold), e.Why)
 	}
-}
-
-// askFold adds what a rule is asked of a response. ev is one of its events.
-func askFold(rule *view.ExplainedRule, r *config.Rule, ev *event.Event, fold *response.Response) error {
-	whole, err := fold.Event(ev)
-	if err != nil {
-		return err
-	}
-	rule.Whole = &view.ExplainedWhole{Status: fold.Status, Version: fold.Version, Events: fold.Events, Envelope: whole.Envelope()}
-	e := decide.Whole(r.Match, whole)
-	rule.Parts, rule.Missing, rule.Faults = parts(&e), e.Missing, e.Faults
-	rule.Why = fmt.Sprintf("it is asked of the response as a whole (%s): %s", about(fold), e.Why)
-	return nil
+	return whole, nil
 }
 
 // about says how far a response has come.
@@ -98,13 +84,21 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// foldUntil folds the events of a response that were received by a time; zero: all of them. ev is one of them.
+// foldUntil folds the events of a response that were received by a time; zero: all of them. ev is one of them, and the newest if it
+// is not kept.
 func foldUntil(kept *responses.Kept, ev *event.Event, until time.Time) *response.Response {
 	var events []*event.Event
+	own := false
 	for _, r := range kept.Records {
-		if until.IsZero() || !r.Event.Received.After(until) || r.Event.ID == ev.ID {
+		switch {
+		case r.Event.ID == ev.ID:
+			events, own = append(events, ev), true
+		case until.IsZero() || !r.Event.Received.After(until):
 			events = append(events, r.Event)
 		}
+	}
+	if !own {
+		events = append(events, ev)
 	}
 	if fold := response.Fold(events); fold != nil {
 		return fold

@@ -330,3 +330,48 @@ func TestOldJobsGo(t *testing.T) {
 		return err == nil && len(kept) == 0
 	})
 }
+
+// A job that was begun beside another one goes on in another process, also when that one has ended meanwhile.
+func TestGoesOnWhenTheOneBesideItHasEnded(t *testing.T) {
+	t.Parallel()
+	s := open(t, clock.System())
+	var ends, stopped atomic.Bool
+	firstID, begun := atomic.Value{}, make(chan string, 2)
+	kind := func(r *job.Run) (job.Work, error) {
+		id := r.ID
+		begun <- id
+		return stepper(func(ctx context.Context) (time.Duration, bool, error) {
+			if stopped.Load() || ends.Load() && id == firstID.Load() {
+				return 0, true, nil
+			}
+			return time.Millisecond, false, nil
+		}), nil
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	o := job.Options{Store: s, Clock: clock.System(), Log: slog.New(slog.DiscardHandler), Kinds: map[string]job.Kind{"count": kind}, Holder: "one"}
+	jobs := job.New(o)
+	var running sync.WaitGroup
+	running.Go(func() { jobs.Run(ctx) })
+	first := create(t, jobs, "acme")
+	firstID.Store(first.ID)
+	<-begun
+	second := create(t, jobs, "acme")
+	<-begun
+	ends.Store(true)
+	ended(t, jobs, "acme", first.ID)
+	stop()
+	running.Wait()
+	stopped.Store(true)
+	if j, err := jobs.Get(t.Context(), "acme", second.ID); err != nil || j.State != job.Running || j.Slot != 1 {
+		t.Fatalf("it was stopped as %+v, %v", j, err)
+	}
+	ctx, stop = context.WithCancel(t.Context())
+	jobs = job.New(o)
+	running.Go(func() { jobs.Run(ctx) })
+	defer func() { stop(); running.Wait() }()
+	ended(t, jobs, "acme", second.ID)
+}
+
+type stepper func(ctx context.Context) (time.Duration, bool, error)
+
+func (s stepper) Step(ctx context.Context) (time.Duration, bool, error) { return s(ctx) }

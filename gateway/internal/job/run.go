@@ -257,7 +257,7 @@ func (j *Jobs) begin(ctx context.Context, runs *sync.WaitGroup) error {
 	j.mu.Unlock()
 	for n := range slots { // one of each tenant, before the second of any
 		for _, tenant := range tenants {
-			if len(active[tenant]) <= n {
+			if n > 0 && len(active[tenant]) <= n && !j.mayHave(ctx, slot{tenant, n}, active[tenant]) {
 				continue
 			}
 			if err := j.beginOne(ctx, runs, slot{tenant, n}, active[tenant]); err != nil {
@@ -266,6 +266,22 @@ func (j *Jobs) begin(ctx context.Context, runs *sync.WaitGroup) error {
 		}
 	}
 	return nil
+}
+
+// mayHave reports whether a job was begun in a slot that is not among the first ones any more, because jobs beside it have ended.
+func (j *Jobs) mayHave(ctx context.Context, s slot, ids []string) bool {
+	for _, id := range ids {
+		j.mu.Lock()
+		own := contains(j.running, id)
+		j.mu.Unlock()
+		if own {
+			continue
+		}
+		if job, err := j.Get(ctx, s.tenant, id); err == nil && job.State == Running && job.Slot == s.n {
+			return true
+		}
+	}
+	return false
 }
 
 // beginOne begins or resumes a job of a tenant, if one of them waits for a slot that nobody has.

@@ -72,7 +72,7 @@ func (d *deadLetters) take() map[target]*deadCount {
 // Died notices a dead letter. It does not wait. Tests of destinations are no news, and one of a notice is never told: its notice
 // could fail as well.
 func (n *Notifier) Died(d *state.Delivery, eventType string) {
-	if d.Origin.Kind == state.Test || strings.HasPrefix(eventType, event.GatewayPrefix) {
+	if d.Origin.IsAlone() || strings.HasPrefix(eventType, event.GatewayPrefix) {
 		return
 	}
 	n.dead.add(target{d.Tenant, d.Destination}, deadCount{count: 1, since: n.Clock.Now(), reason: d.Reason})

@@ -97,7 +97,7 @@ func (n *Notifier) missedDead(ctx context.Context, tenant string, since, until t
 			return fmt.Errorf("read dead letters: %w", err)
 		}
 		for _, d := range page.Items {
-			if d.Origin.Kind != state.Test {
+			if !d.Origin.IsAlone() {
 				byDestination[d.Destination] = append(byDestination[d.Destination], d)
 			}
 		}

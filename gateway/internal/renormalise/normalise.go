@@ -68,6 +68,9 @@ func (n *Normaliser) one(ctx context.Context, record *state.Record, how How, tol
 			Deliveries: []view.NormalisedDelivery{}, Superseded: []view.NormalisedDelivery{}, Kept: []view.NormalisedDelivery{},
 		}, nil
 	}
+	if ev.IsErased() {
+		return left("its content was erased")
+	}
 	plan := n.Plan()
 	next, err := Today(plan, ev)
 	if err != nil {

@@ -26,6 +26,7 @@ const (
 	whyUndecided = "its event is still being worked on"
 	whyEntry     = "no event could be made of it: replay it by its id"
 	whyNothing   = "today's configuration owes nothing of it"
+	whyErased    = "the content of its event was erased"
 	whyOther     = "it is of another type or source"
 )
 
@@ -95,6 +96,10 @@ func (b *batch) repeat(ctx context.Context, o *owed) error {
 		o.notKept = true
 		return nil
 	}
+	if record.Event.IsErased() {
+		o.why = whyErased
+		return nil
+	}
 	plan := b.Plan()
 	today, ok := plan.Today(*d, record.Event)
 	switch {
@@ -122,6 +127,8 @@ func (b *batch) decide(ctx context.Context, o *owed) error {
 		o.notKept = true
 	case record.Outcome == nil:
 		o.why = whyUndecided
+	case record.Event.IsErased():
+		o.why = whyErased
 	case record.Event.Type == event.TypeEntry:
 		o.why = whyEntry
 	case b.spec.Of.Type != "" && record.Event.Type != b.spec.Of.Type, b.spec.Of.Source != "" && record.Event.Source != b.spec.Of.Source:

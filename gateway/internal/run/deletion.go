@@ -9,6 +9,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/audit"
 	"github.com/surveygate/surveygate/gateway/internal/deletion"
+	"github.com/surveygate/surveygate/gateway/internal/erase"
 	"github.com/surveygate/surveygate/gateway/internal/job"
 	"github.com/surveygate/surveygate/gateway/internal/replay"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
@@ -56,7 +57,7 @@ func (g *gateway) deleteLinks(ctx context.Context, tenant string, _ audit.By) er
 // cancelJobs ends the replays of a tenant, which would schedule what is about to be dropped, and its drops. It fails until the last one has ended, and
 // then is called again.
 func (g *gateway) cancelJobs(ctx context.Context, tenant string, _ audit.By) error {
-	all, err := g.jobs.List(ctx, tenant, replay.Kind, replay.DropKind)
+	all, err := g.jobs.List(ctx, tenant, replay.Kind, replay.DropKind, erase.Kind)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/deletion"
 	"github.com/surveygate/surveygate/gateway/internal/deliver"
+	"github.com/surveygate/surveygate/gateway/internal/erase"
 	"github.com/surveygate/surveygate/gateway/internal/files"
 	"github.com/surveygate/surveygate/gateway/internal/job"
 	"github.com/surveygate/surveygate/gateway/internal/notice"
@@ -261,11 +262,17 @@ func open(ctx context.Context, o Options) (_ *gateway, err error) {
 	g.leaving = g.newLeaving()
 	g.book = g.newBook()
 	replayer := &replay.Replayer{Options: replay.Options{Store: g.store, Plan: g.plan.Load, Clock: g.clock, Due: g.loop.Wake, Ended: g.countDropped}}
+	eraser := &erase.Eraser{Options: erase.Options{
+		Store: g.store, Vault: g.vault, Audit: g.audit, Clock: g.clock, Ended: g.countDropped, Plan: g.plan.Load,
+		Lists: func(ctx context.Context, tenant string) ([]string, error) {
+			return web.KeptLists(ctx, g.store, tenant, g.plan.Load())
+		},
+	}}
 	g.jobs = job.New(job.Options{Store: g.store, Clock: g.clock, Log: traffic, Holder: holder, Kinds: map[string]job.Kind{
-		replay.Kind: replayer.Work, replay.DropKind: replayer.Work, deletion.Kind: g.newDeleter().Work,
+		replay.Kind: replayer.Work, replay.DropKind: replayer.Work, deletion.Kind: g.newDeleter().Work, erase.Kind: eraser.Work,
 	}})
 	g.web = web.New(web.Options{
-		Jobs: g.jobs, Replay: replayer,
+		Jobs: g.jobs, Replay: replayer, Erase: eraser,
 		Store: g.store, Plan: g.plan.Load, PlanOf: g.planOf, Access: g.access, Console: c.Console, Tenants: g.register.Tenants, Stats: g.stats, Clock: g.clock, Log: traffic,
 		Bounds: web.Bounds{Connections: g.descriptors.incoming, Control: g.descriptors.control, Console: g.descriptors.console, Bodies: maxBodies()},
 		Vault:  g.vault, Sender: g.sender, Book: g.book, Problems: g.problems, Reload: g.requestReload, Due: g.loop.Wake, HoldsChanged: g.loop.HoldsChanged,

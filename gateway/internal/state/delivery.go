@@ -13,14 +13,19 @@ type Origin struct {
 	Name string
 }
 
-// OriginKind is rule, webhook or test.
+// IsAlone reports whether a delivery belongs to no rule or webhook; its name is the destination's.
+func (o Origin) IsAlone() bool { return o.Kind == Test || o.Kind == Erasure }
+
+// OriginKind is rule, webhook, test or erasure.
 type OriginKind string
 
-// The origins. Test is a test delivery that a person asked for; its name is the destination's.
+// The origins. Test is a test delivery that a person asked for, and Erasure asks a product to erase a person; their name is the
+// destination's.
 const (
 	Rule    OriginKind = "rule"
 	Webhook OriginKind = "webhook"
 	Test    OriginKind = "test"
+	Erasure OriginKind = "erasure"
 )
 
 // DeliveryState is the state of a delivery.

@@ -55,6 +55,7 @@ type Store interface {
 	Reader
 	Settings
 	Upkeep
+	Erasing
 	// Close releases all claims of this process without counting them, and makes everything durable.
 	Close() error
 }
@@ -77,6 +78,9 @@ type Emptier interface {
 type Compacter interface {
 	// CompactSettings rewrites the files that hold a kind of a tenant's settings, without the overwritten values.
 	CompactSettings(ctx context.Context, tenant, kind string) error
+	// CompactErased rewrites the files that held the content of erased events of a tenant and items of lists that were removed,
+	// and empties the logs of writes that have them. When it returns without error, no file of the store has them.
+	CompactErased(ctx context.Context, tenant string, ids, lists []string) error
 }
 
 // Intake is the way from an accepted event to its committed decision.

@@ -84,7 +84,7 @@ func (s *Stats) Attempt(d *state.Delivery, verdict connectors.Kind, reached stat
 	default:
 		return
 	}
-	if reached == state.NotSent || d.Origin.Kind == state.Test {
+	if reached == state.NotSent || d.Origin.IsAlone() {
 		return
 	}
 	p := s.cells.part(d.Tenant)
@@ -118,7 +118,7 @@ func (s *Stats) Ended(d *state.Delivery, received time.Time) {
 	default:
 		return
 	}
-	if d.Origin.Kind == state.Test {
+	if d.Origin.IsAlone() {
 		return
 	}
 	at := d.Updated

@@ -3,6 +3,7 @@
 package try
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -88,8 +89,14 @@ func (t *Tryer) Try(ctx context.Context, ask Ask) (*view.Tried, error) {
 	if ask.Difference {
 		r.difference = newDifference()
 	}
+	r.dry = func(ev *event.Event) (*explain.Explanation, error) {
+		return explain.Dry(ctx, t.Store, r.after, ev, r.now)
+	}
 	if err := r.each(ctx, t.Store); err != nil {
 		return nil, err
+	}
+	if r.failed != nil {
+		return nil, r.failed
 	}
 	if r.difference != nil {
 		r.out.Difference = r.difference.view()
@@ -113,6 +120,8 @@ type trial struct {
 	since      time.Duration // when the present work began
 	explained  int           // bytes
 	difference *difference
+	dry        func(ev *event.Event) (*explain.Explanation, error)
+	failed     error // the first of dry
 	out        view.Tried
 }
 
@@ -206,7 +215,12 @@ func (r *trial) explain(ev *event.Event) {
 	if len(r.out.Explain) == maxExplained || r.explained >= maxExplainedBytes {
 		return
 	}
-	x := explain.Dry(r.after, ev, r.now).Explanation
+	dry, err := r.dry(ev)
+	if err != nil {
+		r.failed = cmp.Or(r.failed, err)
+		return
+	}
+	x := dry.Explanation
 	for i := range x.Rules {
 		for j := range x.Rules[i].Steps {
 			s := &x.Rules[i].Steps[j]
@@ -233,7 +247,7 @@ func clip(text string) (clipped string, cut bool) {
 
 // isAsked reports whether rules are matched against an event.
 func isAsked(ev *event.Event) bool {
-	return ev.Type != event.TypeEntry && ev.Source != event.TestSource
+	return ev.Type != event.TypeEntry && !event.IsAlone(ev.Source) && !ev.IsErased()
 }
 
 // each asks about the selected events.

@@ -98,7 +98,10 @@ type Webhook struct {
 	// Events are the types that it is sent.
 	Events []string `json:"events,omitempty"`
 	// When is its condition.
-	When    string `json:"when,omitempty"`
+	When string `json:"when,omitempty"`
+	// Settle is how long it waits for a response to come to rest, and Until the condition that ends the wait.
+	Settle  string `json:"settle,omitempty"`
+	Until   string `json:"until,omitempty"`
 	Product string `json:"product"`
 	// URL is as it is written, or [secret] where it is a credential.
 	URL string `json:"url"`
@@ -113,6 +116,9 @@ func NewWebhook(d *config.Destination, rule *config.Rule) Webhook {
 	v := Webhook{Setting: ofFile("webhook", d.Item, d.Enabled), Enabled: d.Enabled, Product: d.Product}
 	if rule != nil {
 		v.Events, v.When = rule.Match.Events, conditionText(rule.Match.When)
+		if rule.Settle.For > 0 {
+			v.Settle, v.Until = rule.Settle.For.String(), conditionText(rule.Settle.Until)
+		}
 	}
 	w, ok := d.Alone.(*webhook.Connector)
 	if !ok {
@@ -137,8 +143,15 @@ type Rule struct {
 	// When is its condition.
 	When  string `json:"when,omitempty"`
 	Delay string `json:"delay,omitempty"`
-	Once  bool   `json:"once,omitempty"`
-	Send  []Step `json:"send"`
+	// Settle is how long it waits for a response to come to rest, and Until the condition that ends the wait.
+	Settle string `json:"settle,omitempty"`
+	Until  string `json:"until,omitempty"`
+	// Quiet, AtMost and ContactCap are its guardrails in words.
+	Quiet      string `json:"quiet,omitempty"`
+	AtMost     string `json:"at_most,omitempty"`
+	ContactCap string `json:"contact_cap,omitempty"`
+	Once       bool   `json:"once,omitempty"`
+	Send       []Step `json:"send"`
 	// Tests are its own tests, of a rule that was asked for alone, and in lists with `include=tests`.
 	Tests []RuleTest `json:"tests,omitempty"`
 	// RuleSeen is there of a rule that was asked for alone, and in lists with `include=seen`.
@@ -162,6 +175,9 @@ type Step struct {
 	Step        string `json:"step"`
 	Destination string `json:"destination"`
 	Connector   string `json:"connector"`
+	// Amend: it changes what was sent of a response when the response changes; Retract: and marks it as no longer so.
+	Amend   bool `json:"amend,omitempty"`
+	Retract bool `json:"retract,omitempty"`
 }
 
 // NewRule makes the view of a rule as it runs in a tenant.
@@ -173,9 +189,13 @@ func NewRule(r *config.Rule, plan *decide.Plan, tenant string) Rule {
 	if r.Delay > 0 {
 		v.Delay = r.Delay.String()
 	}
+	if r.Settle.For > 0 {
+		v.Settle, v.Until = r.Settle.For.String(), conditionText(r.Settle.Until)
+	}
+	v.Quiet, v.AtMost, v.ContactCap = r.Guard.Words()
 	for _, s := range r.Steps {
 		if d, _, here := plan.Target(tenant, s); here {
-			v.Send = append(v.Send, Step{s.Name, s.Destination, s.Connector(d)})
+			v.Send = append(v.Send, Step{s.Name, s.Destination, s.Connector(d), s.Amend, s.Retract})
 		}
 	}
 	return v

@@ -32,6 +32,8 @@ type Event struct {
 	State string `json:"state"`
 	// Dead is why the event is a dead letter.
 	Dead string `json:"dead,omitempty"`
+	// Erased is when the content was erased: only the id, the type, the source, the survey and the times are left.
+	Erased Time `json:"erased,omitzero"`
 	// Entry is the stream entry that no event could be made of, of a dead letter that is one.
 	Entry *StreamEntry `json:"entry,omitempty"`
 	// Deliveries counts the event's deliveries by state.
@@ -59,9 +61,9 @@ func NewEvent(r *state.Record) Event {
 		ID: ev.ID, Type: ev.Type, Source: ev.Source, SourceKind: ev.SourceKind, Tenant: ev.Tenant,
 		SurveyID: ev.SurveyID, ResponseID: ev.ResponseID, OrigType: ev.OrigType, OrigID: ev.OrigID,
 		Time: Time{ev.Time}, Received: Time{ev.Received}, Verified: ev.Verified, Revision: ev.Revision, Size: r.Size,
-		State: "pending", Deliveries: map[string]int{},
+		Erased: Time{ev.Erased}, State: "pending", Deliveries: map[string]int{},
 	}
-	if ev.Type == event.TypeEntry {
+	if ev.Type == event.TypeEntry && !ev.IsErased() {
 		v.Entry = &StreamEntry{Stream: ev.OrigType, ID: ev.OrigID}
 	}
 	if o := r.Outcome; o != nil {

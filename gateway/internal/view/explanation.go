@@ -52,8 +52,10 @@ type ExplainedEvent struct {
 	Received   time.Time `json:"received"`
 	Verified   string    `json:"verified,omitempty"`
 	// Revision counts how often the raw body was normalised again.
-	Revision int      `json:"revision,omitempty"`
-	Warnings []string `json:"warnings,omitempty"`
+	Revision int `json:"revision,omitempty"`
+	// Erased is when the content was erased: only rules that matched are known.
+	Erased   time.Time `json:"erased,omitzero"`
+	Warnings []string  `json:"warnings,omitempty"`
 	// Unread are paths of the body whose values are not in the event.
 	Unread []string `json:"unread,omitempty"`
 	// Stream and Entry are the stream entry that no event could be made of, of a dead letter that is one.

@@ -86,6 +86,8 @@ func (s *seeded) consolePages() map[string][]string {
 		"/settings/tokens":                       {""},
 		"/settings/tokens/:name":                 named("integration-000"),
 		"/settings/audit":                        {"", "?by=token:platform-admin"},
+		"/settings/erasures":                     {""},
+		"/settings/erasures/:id":                 named(s.erasure),
 		"/settings/links":                        {""},
 		"/settings/links/:id/delete":             named(s.link),
 		"/settings/transfer":                     {""},
@@ -99,7 +101,7 @@ func (s *seeded) consolePages() map[string][]string {
 // tenantPages are those that are asked for one of many tenants too, in the same form.
 var tenantPages = map[string][]string{
 	"/": {""}, "/deliveries": {""}, "/events": {""}, "/destinations": {"", "?sort=-failed"}, "/destinations/:name": {"hook-00"}, "/destinations/:name/edit": {"hook-00"}, "/sources": {""}, "/rules": {""},
-	"/surveys": {""}, "/settings/tokens": {""}, "/settings/audit": {""}, "/settings/links": {""}, "/settings/tenant": {""}, "/settings/gateway": {""}, "/settings/transfer": {""},
+	"/surveys": {""}, "/settings/tokens": {""}, "/settings/audit": {""}, "/settings/links": {""}, "/settings/erasures": {""}, "/settings/tenant": {""}, "/settings/gateway": {""}, "/settings/transfer": {""},
 }
 
 // portalPages are those of the portal, in the same form, of the tenant default and with every capability.

@@ -31,6 +31,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/audit"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
+	"github.com/surveygate/surveygate/gateway/internal/erase"
 	"github.com/surveygate/surveygate/gateway/internal/job"
 	"github.com/surveygate/surveygate/gateway/internal/leaktest"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
@@ -211,15 +212,22 @@ func (r *rig) start(t testing.TB) *rig {
 		rates = route.Rates{Reads: often, Writes: often, Tests: often, Logins: often}
 	}
 	replayer := &replay.Replayer{Options: replay.Options{Store: r.store, Plan: r.plan.Load, Clock: timed{r.clock}, Due: func() {}, Ended: func(*state.Delivery) {}}}
+	eraser := &erase.Eraser{Options: erase.Options{
+		Store: r.store, Vault: v, Audit: r.book.Audit, Clock: timed{r.clock}, Ended: func(*state.Delivery) {}, Plan: r.plan.Load,
+		Lists: func(ctx context.Context, tenant string) ([]string, error) {
+			return KeptLists(ctx, r.store, tenant, r.plan.Load())
+		},
+	}}
 	jobs := job.New(job.Options{
-		Store: r.store, Clock: timed{r.clock}, Log: slog.New(slog.DiscardHandler), Kinds: map[string]job.Kind{replay.Kind: replayer.Work, replay.DropKind: replayer.Work},
+		Store: r.store, Clock: timed{r.clock}, Log: slog.New(slog.DiscardHandler),
+		Kinds: map[string]job.Kind{replay.Kind: replayer.Work, replay.DropKind: replayer.Work, erase.Kind: eraser.Work},
 	})
 	running, stop := context.WithCancel(context.Background())
 	var worker sync.WaitGroup
 	worker.Go(func() { jobs.Run(running) })
 	t.Cleanup(func() { stop(); worker.Wait() })
 	r.app = New(Options{
-		Jobs: jobs, Replay: replayer,
+		Jobs: jobs, Replay: replayer, Erase: eraser,
 		Store: r.store, Plan: r.plan.Load, Access: doors, Tenants: tenants, Rates: rates, Clock: r.clock, Bounds: r.bounds, Log: r.log,
 		PlanOf: func(context.Context, string, string) (*decide.Plan, error) { return nil, state.ErrNotFound },
 		Vault:  v, Sender: sender, Book: r.book,

@@ -71,7 +71,7 @@ func (s size) configuration() string {
 type seeded struct {
 	*rig
 	size
-	event, delivery, dead, waiting, replay, drop, link, rejected, captured, respondent, response string
+	event, delivery, dead, waiting, replay, drop, erasure, link, rejected, captured, respondent, response string
 	// ownWebhook is a webhook of the store, secret the id of its secret.
 	ownWebhook, secret string
 }
@@ -228,6 +228,9 @@ func (s *seeded) addSettings(t testing.TB) {
 	var dropped view.Job
 	s.postInto(t, "/v1/drops", everyToken, `{"of":{"events":["`+s.event+`"],"state":"dead"},"reason":"the receiver is gone"}`, 202, &dropped)
 	s.drop = dropped.ID
+	var erased view.Erasure
+	s.postInto(t, "/v1/erasures", adminToken, `{"respondent":"nobody-of-these@customer.example"}`, 202, &erased)
+	s.erasure = erased.ID
 	one := "/v1/sources/" + sourceName(0)
 	s.does(t, ask{method: "POST", path: one + "/capture", token: adminToken, body: `{"for":"1h"}`}, 200)
 	for i := range 20 {

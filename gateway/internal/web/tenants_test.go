@@ -104,6 +104,13 @@ func newVictim(t *testing.T) *victim {
 	if job = r.dropEnded(t, secretOf("victims"), job.ID); job.State != "done" || job.Done != 0 {
 		t.Fatalf("%+v", job)
 	}
+	got = r.ask(t, ask{method: "POST", path: "/v1/erasures?tenant=victim", token: secretOf("overseer"), body: `{"respondent":"somebody-else@example.org"}`})
+	var erasure view.Erasure
+	decode(t, got.body, &erasure)
+	v.names["erasures"] = erasure.ID
+	if erasure = r.erasureEnded(t, secretOf("overseer"), "victim", erasure.ID); erasure.State != "done" || erasure.Receipt.Events != 0 {
+		t.Fatalf("%+v", erasure)
+	}
 	r.does(t, ask{method: "PUT", path: "/v1/tenants/victim", token: secretOf("overseer"), body: `{"title":"` + mark + `","limits":{"webhooks":7},"metadata":{"plan":"` + mark + `"}}`}, 201)
 	r.makeToken(t, secretOf("overseer"), "victim", `{"name":"vic-key","scopes":["read"]}`)
 	v.names["tokens"] = "vic-key"
@@ -291,7 +298,7 @@ func TestTenantsNeverMeet(t *testing.T) {
 	v := newVictim(t)
 	own := map[string]string{
 		"connections": "own-crm", "webhooks": "own-hook", "webhook": "own-hook", "destinations": "own-hook", "sources": "own-forms", "rules": "own-asks",
-		"tenants": "acme", "department": "acme", "events": "own-other", "deliveries": "own-other", "replays": "own-other", "drops": "own-other", "jobs": "own-other",
+		"tenants": "acme", "department": "acme", "events": "own-other", "deliveries": "own-other", "replays": "own-other", "drops": "own-other", "erasures": "own-other", "jobs": "own-other",
 		"tokens": "own-other", "secrets": "own-other", "portal-links": "own-other", "responses": "own-other",
 	}
 	before := v.picture(t)

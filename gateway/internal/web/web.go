@@ -23,6 +23,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
+	"github.com/surveygate/surveygate/gateway/internal/erase"
 	"github.com/surveygate/surveygate/gateway/internal/explain"
 	"github.com/surveygate/surveygate/gateway/internal/job"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
@@ -106,6 +107,8 @@ type Options struct {
 	// Jobs run what takes longer than a request; Replay counts and runs replays.
 	Jobs   *job.Jobs
 	Replay *replay.Replayer
+	// Erase counts and runs erasures of persons.
+	Erase *erase.Eraser
 	// Sender sends the requests that check connections.
 	Sender *outbound.Sender
 	// Problems returns what readiness warns of beside the problems of the store and of the connections; nil: none.
@@ -153,7 +156,7 @@ func New(o Options) *App {
 	a.door = intake.New(intake.Options{Store: o.Store, Plan: o.Plan, Stats: o.Stats, Clock: o.Clock, Log: o.Log, Context: ctx})
 	management := api.New(api.Options{
 		Store: o.Store, Plan: o.Plan, Access: o.Access, Tenants: o.Tenants, Door: a.door, Clock: o.Clock, Log: o.Log, Context: ctx, Reload: o.Reload,
-		Due: o.Due, HoldsChanged: o.HoldsChanged, Vault: o.Vault, Sender: o.Sender, Book: o.Book, Jobs: o.Jobs, Replay: o.Replay,
+		Due: o.Due, HoldsChanged: o.HoldsChanged, Vault: o.Vault, Sender: o.Sender, Book: o.Book, Jobs: o.Jobs, Replay: o.Replay, Erase: o.Erase,
 		Explain:   &explain.Asker{Store: o.Store, Plan: o.Plan, PlanOf: o.PlanOf, Clock: o.Clock},
 		Normalise: &renormalise.Normaliser{Store: o.Store, Plan: o.Plan, Clock: o.Clock, Ended: o.Stats.Ended},
 		Ended:     o.Stats.Ended,
@@ -309,4 +312,15 @@ func (a *App) failed(c *fiber.Ctx, err error) error {
 func isServers(err error) bool {
 	var web *fiber.Error
 	return errors.As(err, &web)
+}
+
+// KeptLists returns the lists that may quote what a person wrote: of requests that the sources of a tenant kept, and of answers for
+// Idempotency-Key.
+func KeptLists(ctx context.Context, store state.Settings, tenant string, plan *decide.Plan) ([]string, error) {
+	var names []string
+	for _, s := range plan.Sources(tenant) {
+		names = append(names, s.Name)
+	}
+	lists, err := intake.KeptLists(ctx, store, tenant, names)
+	return append(lists, route.AllOnceLists()...), err
 }

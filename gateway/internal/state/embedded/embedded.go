@@ -100,6 +100,7 @@ type store struct {
 	watchers    state.Watchers
 	space       space
 	folder      dataFolder
+	logs        *logs
 }
 
 // reads are how many lists pages of deliveries opened, and how many entries they read, for tests.
@@ -170,7 +171,7 @@ func open(opts Options) (s *store, err error) {
 	s.space.init(disk, opts.Dir, opts.Reserve)
 	// After a fault nothing may reach the disk any more, not even from Pebble's own goroutines: the next process may have the
 	// folder open by then.
-	fs := errorfs.Wrap(s.space.guard(disk), errorfs.InjectorFunc(func(op errorfs.Op) error {
+	var fs vfs.FS = errorfs.Wrap(s.space.guard(disk), errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if s.fault.Load() != nil && op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
 			if strings.HasSuffix(op.Path, ".log") {
 				// An error while Pebble changes logs would end the whole process, because Pebble unlocks a mutex twice.
@@ -181,6 +182,8 @@ func open(opts Options) (s *store, err error) {
 		}
 		return nil
 	}))
+	s.logs = &logs{FS: fs, folder: folder}
+	fs = s.logs
 	if err := fs.MkdirAll(folder, 0o700); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}

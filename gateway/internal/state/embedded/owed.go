@@ -178,6 +178,9 @@ func (t *tx) repeat(tenant, eventID, suffix string, given *state.Delivery) {
 	if !ok {
 		return
 	}
+	if t.erased(pos) {
+		return
+	}
 	o := t.current(tenant, eventID, pos, suffix)
 	if o == nil {
 		return // the decision that was committed first has no such delivery

@@ -65,6 +65,9 @@ func (op *revising) stage(t *tx) error {
 	if err != nil {
 		return err
 	}
+	if was.IsErased() {
+		return state.ErrNotFound
+	}
 	if was.Revision != ev.Revision-1 {
 		return state.ErrConflict
 	}
@@ -88,7 +91,7 @@ func (op *revising) stage(t *tx) error {
 	}
 	all.follow(envelope, decision{op.generation, nanos(op.r.At), "", op.r.Rules})
 	op.terms.received, op.terms.revisions = before.received, all.append(nil)
-	op.replace(t, table, pos, &before, record, appendEvent(nil, &op.terms, ev.Envelope(), raw))
+	t.replace(table, pos, &before, &op.terms, record, appendEvent(nil, &op.terms, ev.Envelope(), raw))
 	for _, o := range ended {
 		to := o.Delivery
 		to.State, to.Reason = state.Dropped, state.Superseded(ev.Revision)
@@ -139,27 +142,28 @@ func (op *revising) seize(t *tx, pos uint64) (ended []*owed, err error) {
 	return ended, nil
 }
 
-// replace rewrites the record of an event in its table, and replaces the index entries of its former terms.
-func (op *revising) replace(t *tx, table byte, pos uint64, before *terms, was, is []byte) {
+// replace rewrites the record of an event in its table, and its index entries.
+func (t *tx) replace(table byte, pos uint64, before, after *terms, was, is []byte) {
+	tenant := after.tenant
 	t.put(posKey(t.key, table, pos), is)
 	t.unindex(before, pos)
-	if r := op.terms.response; r != "" {
-		t.set(appendU64(responsePrefix(t.key, op.tenant, r), pos), nil)
+	if r := after.response; r != "" {
+		t.set(appendU64(responsePrefix(t.key, tenant, r), pos), nil)
 	}
-	for _, p := range op.terms.persons {
-		t.set(appendU64(personPrefix(t.key, op.tenant, p), pos), nil)
+	for _, p := range after.persons {
+		t.set(appendU64(personPrefix(t.key, tenant, p), pos), nil)
 	}
-	t.val = appendTimeline(t.val[:0], &op.terms, len(is))
-	t.set(timelineKey(t.key, op.tenant, pos), t.val)
+	t.val = appendTimeline(t.val[:0], after, len(is))
+	t.set(timelineKey(t.key, tenant, pos), t.val)
 
 	c, grown := &t.s.w.counters, int64(len(is)-len(was))
 	if table == tabEvent {
 		c.bytes += grown
-		t.use(op.tenant).bytes += grown
+		t.use(tenant).bytes += grown
 		return
 	}
 	c.keptBytes += grown
-	key := tenantKey(nil, tabShare, op.tenant, pos)
+	key := tenantKey(nil, tabShare, tenant, pos)
 	v := t.get(key)
 	if v == nil {
 		return
@@ -168,7 +172,7 @@ func (op *revising) replace(t *tx, table byte, pos uint64, before *terms, was, i
 	must(err)
 	sh.size += grown
 	t.put(key, appendShare(nil, sh))
-	u := t.use(op.tenant)
+	u := t.use(tenant)
 	c.shareBytes += grown
 	u.bytes += grown
 	u.shareBytes += grown

@@ -46,6 +46,9 @@ func (op *scheduling) schedule(t *tx, given *state.Delivery) bool {
 	if o == nil && !t.committed(pos) {
 		return false // its own commit will decide what it owes
 	}
+	if t.erased(pos) {
+		return false
+	}
 	var kept *state.Delivery
 	if o != nil {
 		kept = &o.Delivery

@@ -45,6 +45,9 @@ import (
 //	gone:TENANT           zset    events that are dead letters
 //	kept:N, kept          hash, zset  events that are older than retention keeps and that something refers to
 //	orphans               set     kept events that lost a reference
+//	loose                 zset    events whose entry was taken out of the stream because they, or others beside them, were erased;
+//	                              they are in kept:N, and everything else treats them like those in the stream
+//	looseshare:TENANT     zset    the same of a tenant's share
 //	dests, tenants        set     names
 //	order:TENANT:LIST     zset    destinations by the newest entry of a list (W: wait, X: dead, h, f), or a later time
 //	ordered               set     tenants whose orders have all destinations (order.go)

@@ -55,6 +55,9 @@ func (s *store) revise(ctx context.Context, tenant string, r *state.Revision) er
 	if err != nil {
 		return err
 	}
+	if kept.Event.IsErased() {
+		return state.ErrNotFound
+	}
 	if kept.Outcome == nil || kept.Event.Revision != ev.Revision-1 {
 		return state.ErrConflict
 	}

@@ -88,6 +88,7 @@ func Run(t *testing.T, open func(t *testing.T, opts Options) Harness, only ...st
 		{"test deliveries", testDeliveries},
 		{"schedule", schedules},
 		{"revise", revisions},
+		{"erase", erasures},
 		{"events", eventLists},
 		{"deliveries", deliveryLists},
 		{"pages", pages},

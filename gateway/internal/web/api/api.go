@@ -16,6 +16,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/act"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
+	"github.com/surveygate/surveygate/gateway/internal/erase"
 	"github.com/surveygate/surveygate/gateway/internal/explain"
 	"github.com/surveygate/surveygate/gateway/internal/job"
 	"github.com/surveygate/surveygate/gateway/internal/live"
@@ -47,6 +48,8 @@ type Options struct {
 	// Jobs run what takes longer than a request; Replay counts and runs replays.
 	Jobs   *job.Jobs
 	Replay *replay.Replayer
+	// Erase counts and runs erasures of persons.
+	Erase *erase.Eraser
 	// Sender sends the requests that check connections.
 	Sender *outbound.Sender
 	// Door accepts events.
@@ -241,7 +244,7 @@ func table() []row {
 			Query: []string{"force"}, For: "read the configuration again; over the control socket only",
 			Out: view.Reloaded{},
 		}},
-	}, append(dropRows(), testRows()...)...)
+	}, slices.Concat(dropRows(), erasureRows(), testRows())...)
 }
 
 // Bound returns all routes with their handlers.

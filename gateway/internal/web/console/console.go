@@ -85,6 +85,7 @@ func (c *Console) Mount(app *fiber.App) {
 	c.mountSurveys()
 	c.mountReplays()
 	c.mountSettings()
+	c.mountErasures()
 	c.site.Add(app, fiber.MethodGet, "/*", func(*page.Request) error { return answer.NotFound("page") })
 }
 

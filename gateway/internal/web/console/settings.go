@@ -55,7 +55,7 @@ var scopeChoices = []choice{
 	{"publish", "sends events"},
 	{"secrets", "sees what is hidden otherwise"},
 	{"settings", "changes webhooks, connections, sources and rules"},
-	{"admin", "tenants, tokens, portal links, import and export"},
+	{"admin", "tenants, tokens, portal links, erasing persons, import and export"},
 }
 
 var capabilityChoices = []choice{

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -98,4 +99,25 @@ func (d *Door) Knew(tenant, name string) (bool, error) {
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// KeptLists returns the lists of requests that the sources of a tenant kept, those of removed sources too; names are the sources that
+// it has now. Those of captured requests begin with `captured/`.
+func KeptLists(ctx context.Context, store state.Settings, tenant string, names []string) ([]string, error) {
+	known, err := store.List(ctx, tenant, settingKind)
+	if err != nil {
+		return nil, err
+	}
+	names = slices.Clone(names)
+	for _, s := range known {
+		names = append(names, s.Name)
+	}
+	slices.Sort(names)
+	var lists []string
+	for _, name := range slices.Compact(names) {
+		for _, proved := range []bool{true, false} {
+			lists = append(lists, rejectedList(name, proved), capturedList(name, proved))
+		}
+	}
+	return lists, nil
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/access"
 	"github.com/surveygate/surveygate/gateway/internal/audit"
 	"github.com/surveygate/surveygate/gateway/internal/deletion"
+	"github.com/surveygate/surveygate/gateway/internal/erase"
 	"github.com/surveygate/surveygate/gateway/internal/job"
 	"github.com/surveygate/surveygate/gateway/internal/replay"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
@@ -402,7 +403,7 @@ func (m *Management) ownedBy(c *route.Call) ([]string, error) {
 	for _, s := range standing {
 		waiting += s.Waiting
 	}
-	jobs, err := m.Jobs.List(c.Base, c.Tenant, replay.Kind, replay.DropKind)
+	jobs, err := m.Jobs.List(c.Base, c.Tenant, replay.Kind, replay.DropKind, erase.Kind)
 	if err != nil {
 		return nil, err
 	}

@@ -59,7 +59,7 @@ const intro = "The HTTP API of surveygate: publish survey events, ask what becam
 	"**Repeating.** A `PUT` can be repeated as it is. Where a `POST` takes an `Idempotency-Key`, the same request with the same key gets the first answer for 24 hours.\n\n" +
 	"**Rates.** A token may make 50 requests a second that read (200 at once) and 10 that change something (50 at once). Above it, the answer is 429: wait the seconds of " +
 	"`Retry-After`. `RateLimit-Remaining` says what is left.\n\n" +
-	"**Jobs.** What takes longer is answered 202 with a job: ask `GET /v1/replays/{id}` or `GET /v1/drops/{id}`, or for the deletion of a tenant `GET /v1/jobs/{id}`, until its `state` is " +
+	"**Jobs.** What takes longer is answered 202 with a job: ask `GET /v1/replays/{id}`, `GET /v1/drops/{id}` or `GET /v1/erasures/{id}`, or for the deletion of a tenant `GET /v1/jobs/{id}`, until its `state` is " +
 	"`done`, `failed` or `cancelled`."
 
 // Derive returns the document. The error names all that a declaration lacks, and what to write.

@@ -33,6 +33,7 @@ var tags = []tag{
 	{"me", "Who asks, and what that is allowed."},
 	{"live", "A stream of signals that say that there is something to read again."},
 	{"audit", "Who changed what, and did what by hand."},
+	{"erasures", "What a person wrote, erased, as jobs."},
 	{"jobs", "Deletions of tenants, which take longer than a request."},
 	{"department", "The webhooks API of the survey platform Pollarix, so that its clients need no change. A department is a tenant."},
 	{"reload", "The configuration files, read again."},

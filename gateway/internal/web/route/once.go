@@ -58,6 +58,20 @@ type onceAnswer struct {
 // onceHeaders are the headers that belong to an answer and not to the request that got it.
 var onceHeaders = []string{fiber.HeaderETag, fiber.HeaderLocation}
 
+func onceList(of string) string { return OnceLists + of }
+
+// OnceLists is what the lists of answers for Idempotency-Key begin with.
+const OnceLists = "idempotency/"
+
+// AllOnceLists returns all of them.
+func AllOnceLists() []string {
+	all := make([]string, 256)
+	for i := range all {
+		all[i] = onceList(fmt.Sprintf("%02x", i))
+	}
+	return all
+}
+
 func (o *once) serve(c *Call, key string, do func() error) error {
 	if len(key) > onceMaxKey {
 		return answer.Invalid(fmt.Sprintf("an Idempotency-Key has at most %d characters", onceMaxKey), "Idempotency-Key")
@@ -68,7 +82,7 @@ func (o *once) serve(c *Call, key string, do func() error) error {
 	}
 	sum := sha256.Sum256([]byte(caller))
 	name := hex.EncodeToString(sum[:16])
-	list := "idempotency/" + name[:2]
+	list := onceList(name[:2])
 	asked := sha256.New()
 	asked.Write(c.Request().Header.Method())
 	asked.Write([]byte{0})

@@ -16,6 +16,12 @@ if not m[5] then
     redis.call('ZADD', base .. 'used', shares[i + 1], shares[i])
     sum = sum + tonumber(shares[i + 1])
   end
+  for _, name in ipairs(redis.call('ZRANGE', base .. 'loose', 0, -1)) do
+    local all = redis.call('HGETALL', base .. 'kept:' .. name)
+    local size = length(tonumber(name), all)
+    redis.call('ZINCRBY', base .. 'used', text(size), escaped(field(all, 'tenant')))
+    sum = sum + size
+  end
   at, to = 0, tonumber(redis.call('HGET', meta, 'next') or '1')
   redis.call('HSET', meta, 'used', text(sum), 'countto', text(to), 'countedat', text(now))
 end

@@ -13,7 +13,9 @@ if oldest then
   local from = tonumber(string.match(oldest[1], '^%d+'))
   pending = redis.call('XLEN', events)
   local first = redis.call('XRANGE', events, '-', '+', 'COUNT', 1)[1]
-  pending = pending - (from - tonumber(string.match(first[1], '^%d+')))
+  -- Loose events have a number and no entry; committed ones are subtracted below.
+  local begin = tonumber(string.match(first[1], '^%d+'))
+  pending = pending - (from - begin) + redis.call('ZCOUNT', base .. 'loose', text(begin), '+inf')
   for _, slice in ipairs(redis.call('ZRANGEBYSCORE', base .. 'slices', text(math.floor(from / 65536)), '+inf')) do
     for bucket = math.max(math.floor(from / 64), slice * 1024), slice * 1024 + 1023 do
       pending = pending - redis.call('HLEN', base .. 'outcome:' .. text(bucket))

@@ -299,6 +299,24 @@ local function fields(n, tenant)
   found = tenant and redis.call('XRANGE', base .. 'share:' .. tenant, id, id)
   return found and found[1] and newest(n, found[1][2]) or nil
 end
+-- The bytes of an event: the fields of its entry and its revisions.
+local function length(n, all)
+  local sum = revisedbytes(n)
+  for i = 1, #all do sum = sum + #all[i] end
+  return sum
+end
+-- Removes an event's revisions and the sets that they are found by.
+local function unrevise(n)
+  if not hasrevisions() then return end
+  local at = base .. 'revised:' .. text(n)
+  local terms = redis.call('HGET', at, 'terms')
+  if not terms then return end
+  for _, key in ipairs(cjson.decode(terms)) do redis.call('ZREM', base .. key, text(n)) end
+  redis.call('DEL', at)
+  count('revised', -1)
+end
+-- Whether an event's content was erased.
+local function iserased(n) return redis.call('HEXISTS', base .. 'kept:' .. text(n), 'erased') == 1 end
 local function field(all, name)
   for i = 1, #all, 2 do
     if all[i] == name then return all[i + 1] end

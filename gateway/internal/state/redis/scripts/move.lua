@@ -18,7 +18,7 @@ end
 
 -- Whether a delivery can be changed: 1; 0 when it is leased or its event was removed; -1 when it is not as it was read.
 local function movable(d)
-  if d.n == 0 then return 0 end
+  if d.n == 0 or iserased(d.n) then return 0 end
   local kept = redis.call('HGET', owedkey(d.n), owedfield(d.n, d.suffix)) or ''
   if kept ~= d.was then return -1 end
   if kept ~= '' then

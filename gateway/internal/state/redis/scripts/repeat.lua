@@ -7,7 +7,7 @@ local nrepeats = take(1)
 for _ = 1, nrepeats do
   local idslot, idfield, suffix, list, entry, record = take(6)
   local n = tonumber(redis.call('HGET', base .. 'id:' .. idslot, idfield) or '0')
-  if n > 0 then
+  if n > 0 and not iserased(n) then
     local kept = redis.call('HGET', owedkey(n), owedfield(n, suffix)) or record
     if kept ~= '' then
       local o = decoderecord(kept)

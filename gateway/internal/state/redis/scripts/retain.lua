@@ -8,12 +8,6 @@ local state = redis.call('HMGET', meta, 'bytes', 'sharebytes', 'counting', 'coun
 local total = tonumber(state[1] or '0') + tonumber(state[2] or '0')
 local function over() return bound > 0 and total > bound end
 
--- The bytes of an event: its entry and its revisions.
-local function length(n, all)
-  local sum = revisedbytes(n)
-  for i = 1, #all do sum = sum + #all[i] end
-  return sum
-end
 local function received(all) return (tonumber(field(all, 'received')) or 0) * 1000 end
 local function old(at) return age > 0 and at < wall - age end
 
@@ -42,17 +36,6 @@ local function references(n, tenant)
     end
   end
   return open or redis.call('ZSCORE', base .. 'gone:' .. tenant, text(n)), mine
-end
-
--- Removes an event's revisions and the sets that they are found by.
-local function unrevise(n)
-  if not hasrevisions() then return end
-  local at = base .. 'revised:' .. text(n)
-  local terms = redis.call('HGET', at, 'terms')
-  if not terms then return end
-  for _, key in ipairs(cjson.decode(terms)) do redis.call('ZREM', base .. key, text(n)) end
-  redis.call('DEL', at)
-  count('revised', -1)
 end
 
 -- Removes everything of an event but its ID, which is recognised for the dedupe window.
@@ -84,6 +67,33 @@ end
 local function leave(n, tenant, all)
   local open, mine = references(n, tenant)
   if open then keep(n, all) else forget(n, tenant, all, mine) end
+end
+
+-- The oldest events of a stream, up to a number and so many, and the loose ones among them, in order: number, fields, whether it is loose. Also
+-- whether there may be more.
+local function oldest(stream, loose, upto, atmost)
+  local most = atmost or most
+  local found = redis.call('XRANGE', stream, '-', upto and text(upto) .. '-0' or '+', 'COUNT', most)
+  local names = redis.call('ZRANGEBYSCORE', loose, '-inf', upto and text(upto) or '+inf', 'LIMIT', 0, most)
+  local all, full = {}, #found == most or #names == most
+  local to = math.huge
+  if #found == most then to = tonumber(string.match(found[most][1], '^%d+')) end
+  if #names == most then to = math.min(to, tonumber(names[most])) end
+  for _, entry in ipairs(found) do
+    local n = tonumber(string.match(entry[1], '^%d+'))
+    if n <= to then all[#all + 1] = { n, entry[2], false } end
+  end
+  for _, name in ipairs(names) do
+    local n = tonumber(name)
+    if n <= to then all[#all + 1] = { n, redis.call('HGETALL', base .. 'kept:' .. name), true } end
+  end
+  if names[1] then table.sort(all, function(a, b) return a[1] < b[1] end) end
+  return all, full
+end
+-- Takes an event out of the loose ones.
+local function unloose(loose, n)
+  redis.call('ZREM', loose, text(n))
+  redis.call('DEL', base .. 'kept:' .. text(n))
 end
 
 local function writesums()

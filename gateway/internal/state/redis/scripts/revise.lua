@@ -20,7 +20,7 @@ for k = 1, nmoves do moves[k] = wanted() end
 local n = tonumber(redis.call('HGET', base .. 'id:' .. idslot, idfield) or '0')
 local place = base .. 'revised:' .. text(n)
 local all = n > 0 and fields(n, share)
-if not all then return 0 end
+if not all or iserased(n) then return 0 end
 if redis.call('HEXISTS', base .. 'outcome:' .. text(math.floor(n / 64)), n % 64) == 0 then return -1 end
 local was = redis.call('HMGET', place, 'revision', 'bytes', 'terms')
 if (was[1] or '0') ~= former then return -1 end
@@ -47,10 +47,11 @@ redis.call('HSET', place, 'terms', terms, 'bytes', text(bytes), unpack(values))
 -- Its bytes are counted with those of its entry.
 local grown, id = bytes - tonumber(was[2] or '0'), text(n) .. '-0'
 local instream = redis.call('XRANGE', events, id, id)[1]
-if not instream and redis.call('EXISTS', base .. 'kept:' .. text(n)) == 1 then
+local isloose = redis.call('ZSCORE', base .. 'loose', text(n))
+if redis.call('ZSCORE', base .. 'kept', text(n)) then
   count('keptbytes', grown)
 else
-  if instream then
+  if instream or isloose then
     count('bytes', grown)
   else
     redis.call('HINCRBY', base .. 'sharebytes', share, text(grown))

@@ -18,7 +18,7 @@ local orphans = redis.call('SPOP', base .. 'orphans', most)
 for _, name in ipairs(orphans) do
   local n, at = tonumber(name), base .. 'kept:' .. name
   local all = redis.call('HGETALL', at)
-  if all[1] then
+  if all[1] and redis.call('ZSCORE', base .. 'kept', name) then
     local tenant = escaped(field(all, 'tenant'))
     local open, mine = references(n, tenant)
     if not open then
@@ -45,36 +45,40 @@ if not groups.err then
   end
 end
 
--- Moves an event to its tenant's share, a stream of the same entries. False if that already has later ones.
-local function putAside(n, tenant, all, size)
-  local name = text(n) .. '-0'
-  if type(redis.pcall('XADD', base .. 'share:' .. tenant, name, unpack(all))) == 'table' then return false end
+-- Moves an event to its tenant's share, a stream of the same entries. False if that already has later ones. A loose one stays so.
+local function putAside(n, tenant, all, size, isloose)
+  if isloose then
+    redis.call('ZREM', base .. 'loose', text(n))
+    redis.call('ZADD', base .. 'looseshare:' .. tenant, text(n), text(n))
+  elseif type(redis.pcall('XADD', base .. 'share:' .. tenant, text(n) .. '-0', unpack(all))) == 'table' then
+    return false
+  end
   redis.call('ZADD', base .. 'shares', 'NX', text(received(all)), tenant)
   redis.call('SETBIT', base .. 'aside:' .. text(math.floor(n / 65536)), n % 65536, 1)
   shared[tenant] = (shared[tenant] or 0) + size
   count('share', 1)
   count('sharebytes', size)
-  if not summed(n) then spend(tenant, -size) end
+  if not isloose and not summed(n) then spend(tenant, -size) end
   moved = moved + 1
   return true
 end
 
 local more, first = #orphans == most, nil
 if low > 1 and (age > 0 or bound > 0) then
-  local oldest = redis.call('XRANGE', events, '-', text(low - 1) .. '-0', 'COUNT', most)
+  local some, full = oldest(events, base .. 'loose', low - 1)
   local removed = 0
-  for _, entry in ipairs(oldest) do
-    local all = entry[2]
+  for _, entry in ipairs(some) do
+    local n, all, isloose = unpack(entry)
     local ends = old(received(all))
     if not ends and not over() then break end
-    local n = tonumber(string.match(entry[1], '^%d+'))
     if isours(n, all) then
       local tenant, size = escaped(field(all, 'tenant')), length(n, all)
       count('events', -1)
       count('bytes', -size)
-      if ends or usage(tenant) > (levels[tenant] or rest) or not putAside(n, tenant, all, size) then
+      if ends or usage(tenant) > (levels[tenant] or rest) or not putAside(n, tenant, all, size, isloose) then
         total, freed = total - size, freed + size
-        if summed(n) then spend(tenant, size) end
+        if isloose or summed(n) then spend(tenant, size) end
+        if isloose then unloose(base .. 'loose', n) end
         leave(n, tenant, all)
       end
     else
@@ -88,7 +92,7 @@ if low > 1 and (age > 0 or bound > 0) then
     redis.call('XTRIM', events, 'MINID', text(first) .. '-0')
     redis.call('HSET', meta, 'first', text(first))
   end
-  more = more or removed == most
+  more = more or full and removed == #some
 end
 
 -- A slice of the indexes is removed when none of its events is kept. Each call checks some of the others, and continues in the

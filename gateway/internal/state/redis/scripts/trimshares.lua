@@ -4,13 +4,14 @@
 --   levels  tenants and their levels; none: all tenants with events that are too old
 --   returns events, kept, ids forgotten, whether more is to be done, bytes freed
 local more = false
-local function shed(tenant, level, most)
-  local share, last = base .. 'share:' .. tenant, nil
-  local entries, n = redis.call('XRANGE', share, '-', '+', 'COUNT', most), 0
+local function shed(tenant, level, turn)
+  local share, loose, last = base .. 'share:' .. tenant, base .. 'looseshare:' .. tenant, nil
+  local entries, full = oldest(share, loose, nil, turn)
+  local n = 0
   for _, entry in ipairs(entries) do
-    local all = entry[2]
+    local number, all, isloose = unpack(entry)
     if not old(received(all)) and not (usage(tenant) > level and over()) then break end
-    last = tonumber(string.match(entry[1], '^%d+'))
+    last = number
     local size = length(last, all)
     redis.call('SETBIT', base .. 'aside:' .. text(math.floor(last / 65536)), last % 65536, 0)
     shared[tenant] = (shared[tenant] or 0) - size
@@ -18,17 +19,18 @@ local function shed(tenant, level, most)
     count('sharebytes', -size)
     spend(tenant, size)
     total, freed, n = total - size, freed + size, n + 1
+    if isloose then unloose(loose, last) end
     leave(last, tenant, all)
   end
   if last then redis.call('XTRIM', share, 'MINID', text(last + 1) .. '-0') end
-  local front = redis.call('XRANGE', share, '-', '+', 'COUNT', 1)[1]
+  local front = oldest(share, loose, nil, 1)[1]
   if front then
     redis.call('ZADD', base .. 'shares', text(received(front[2])), tenant)
   else
     redis.call('DEL', share)
     redis.call('ZREM', base .. 'shares', tenant)
   end
-  more = more or n == most
+  more = more or full and n == #entries
 end
 local nlevels = numbers(1)
 if nlevels > 0 then
