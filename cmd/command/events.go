@@ -148,6 +148,8 @@ func eventRow(e *client.Event) []string {
 // became says in words what became of an event.
 func became(e *client.Event) string {
 	switch {
+	case !e.Erased.IsZero():
+		return "erased"
 	case e.Dead != "":
 		return "dead: " + e.Dead
 	case e.State != "decided":
@@ -165,6 +167,9 @@ func became(e *client.Event) string {
 func (g *globals) showEvent(e *client.EventRecord) error {
 	g.say("%s  %s from %s\n", e.ID, e.Type, e.Source)
 	g.say("  received %s, verified by %s\n", e.Received.Format(time.RFC3339), or(e.Verified, "nothing"))
+	if !e.Erased.IsZero() {
+		g.say("  its content was erased at %s\n", e.Erased.Format(time.RFC3339))
+	}
 	if e.Dead != "" {
 		g.say("  dead letter: %s\n", e.Dead)
 	}

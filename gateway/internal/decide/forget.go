@@ -15,7 +15,7 @@ func forgetting(c connectors.Connector) connectors.Connector {
 		return nil
 	}
 	if judge, ok := c.(connectors.Judge); ok {
-		return judgedForgetter{forgetter{f}, judge}
+		return judgedForgetter{forgetter{f}, judge.Judge}
 	}
 	return forgetter{f}
 }
@@ -26,7 +26,14 @@ func (f forgetter) Build(ev *event.Event) (*connectors.Request, error) { return 
 // MaxRequests is that of the longest erasure: search, and delete.
 func (f forgetter) MaxRequests() int { return 5 }
 
+var _ connectors.Judge = judgedForgetter{}
+
+// judgedForgetter has the connector's own judgement.
 type judgedForgetter struct {
 	forgetter
-	connectors.Judge
+
+	judge func(*connectors.Response) connectors.Verdict
 }
+
+// Judge judges as the connector does.
+func (f judgedForgetter) Judge(res *connectors.Response) connectors.Verdict { return f.judge(res) }

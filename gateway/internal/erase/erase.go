@@ -129,8 +129,8 @@ func View(j *job.Job) view.Erasure {
 
 // Bounds of a job's work.
 const (
-	// atOnce is how many events one step erases.
-	atOnce = 20
+	// atOnce is how many events one step erases. Each step reads the tenant's history once, so it is as many as the store takes.
+	atOnce = state.MaxErase
 	// saveEvery is how many events are erased between two writes of the job. Those that are erased again then change nothing.
 	saveEvery = 200
 	// busyFor is how long to wait for events that cannot be erased yet.

@@ -55,11 +55,11 @@ func (a *Asker) Event(ctx context.Context, tenant, id string) (*Explanation, err
 	var deliveries []state.Delivery
 	if o := record.Outcome; o != nil {
 		x.State, x.Dead, x.DecidedAt, x.Generation = "decided", o.Dead, o.At, o.Generation
-		if o.Dead != "" {
+		if o.Dead != "" && !record.Event.IsErased() {
 			x.State = "dead"
 		}
 		if record.Event.IsErased() {
-			then = nil // what was asked is gone
+			then, x.Dead = nil, "" // what was asked is gone, and erasing took it out of the dead letters
 		} else if o.Generation != today.Generation(tenant) && o.Generation != "" {
 			then, err = a.PlanOf(ctx, tenant, o.Generation)
 			switch {

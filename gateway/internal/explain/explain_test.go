@@ -243,6 +243,32 @@ func TestText(t *testing.T) {
 `,
 		},
 		{
+			name: "erased", with: func(t *testing.T, w *world) {
+				w.commit(t, map[string]func(*state.Delivery){"alarms": delivered, "crm-note": waiting})
+				w.clock.Advance(time.Hour)
+				if res, err := w.store.Erase(context.Background(), "default", []string{w.ev.ID}); err != nil || res[0].Busy != "" {
+					t.Fatal(res, err)
+				}
+				w.plan = load(t, after)
+			},
+			want: `Event EVENT: response.completed from api
+  survey s1
+  received 2026-01-02 12:00:00 UTC (1h0m ago), verified by token
+  decided 12ms later, by configuration GENERATION
+
+Its content was erased on 2026-01-02 13:00:00 UTC; 2 deliveries: 1 delivered, 1 dropped.
+
+✓ rule detractor: it matched
+    → alarms           slack delivered
+        DELIVERY
+        attempt 1  2026-01-02 12:00:00  delivered: 200, 45ms
+    → crm-note (crm)   slack dropped: erased
+        DELIVERY
+        attempt 1  2026-01-02 12:00:00  retry: erased, 1.5s
+        attempt 2  2026-01-02 12:00:05  retry: erased, 15s
+`,
+		},
+		{
 			name: "on hold and dead", with: func(t *testing.T, w *world) {
 				w.commit(t, map[string]func(*state.Delivery){"alarms": dead, "crm-note": waiting})
 				hold := state.Hold{Kind: state.HoldRevoked, Reason: "invalid_auth", Since: noon}

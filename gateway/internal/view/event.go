@@ -68,7 +68,7 @@ func NewEvent(r *state.Record) Event {
 	}
 	if o := r.Outcome; o != nil {
 		v.State = "decided"
-		if o.Dead != "" {
+		if o.Dead != "" && !ev.IsErased() { // erasing takes it out of the dead letters
 			v.State, v.Dead = "dead", o.Dead
 		}
 		for i := range o.Deliveries {

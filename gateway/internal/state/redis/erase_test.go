@@ -3,14 +3,17 @@ package redis
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/rules/event"
 )
@@ -230,5 +233,136 @@ func TestPendingIsRightAfterErasingAndALostGroup(t *testing.T) {
 	}
 	if h := s.Health(ctx); h.Pending != 2 || h.Events != 10 {
 		t.Errorf("%d pending, %d events", h.Pending, h.Events)
+	}
+}
+
+// Erasing, retention by age and by bytes, shares and revisions in any order leave no counter, list or key behind.
+func TestErasingAmongRetention(t *testing.T) {
+	t.Parallel()
+	srv := start(t)
+	for seed := range uint64(6) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			random := rand.New(rand.NewPCG(seed, 7))
+			now := clock.NewManual(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
+			s, err := open(Options{URL: srv.url(), Prefix: fmt.Sprint("r", seed), Clock: now})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			ctx := context.Background()
+			ok := func(err error) {
+				t.Helper()
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			tenants := []string{"acme", "loud"}
+			events, erased := map[string]*event.Event{}, map[string]bool{}
+			var ids []string
+			accept := func(tenant string) {
+				t.Helper()
+				key := fmt.Sprint("k", len(ids))
+				ev, err := event.New(event.Header{
+					Tenant: tenant, Source: "app", Type: event.TypeResponseCompleted, ResponseID: "r" + key, Received: now.Now(), DedupeKey: key, Verified: "token",
+				}, &event.Data{Respondent: event.Respondent{Email: key + "@x.io"}}, event.Raw{Body: []byte(strings.Repeat("x", random.IntN(3000)))})
+				ok(err)
+				_, err = s.Append(ctx, []*event.Event{ev})
+				ok(err)
+				claimed, err := s.Claim(ctx, 1, 0)
+				ok(err)
+				o := state.Outcome{Position: claimed[0].Position, Tenant: tenant, EventID: ev.ID, At: now.Now()}
+				if random.IntN(4) == 0 {
+					o.Deliveries = append(o.Deliveries, state.Delivery{
+						ID: state.JoinDeliveryID(ev.ID, "crmaaaaaaaaaa"), Tenant: tenant, EventID: ev.ID, Origin: state.Origin{Kind: state.Rule, Name: "r"},
+						Step: "crm", Destination: "crm", Connector: "webhook", State: state.Dead, Reason: "no", Attempts: 1,
+						Log: []state.Attempt{{N: 1, At: now.Now(), Verdict: "rejected", Request: []byte("x")}},
+					})
+				}
+				_, err = s.Commit(ctx, &state.Commit{Events: []state.Outcome{o}})
+				ok(err)
+				ids, events[ev.ID] = append(ids, ev.ID), ev
+			}
+			for range 120 {
+				now.Advance(time.Duration(random.IntN(60)) * time.Second)
+				switch random.IntN(6) {
+				case 0, 1, 2:
+					tenant := tenants[min(random.IntN(4), 1)]
+					for range 1 + random.IntN(6) {
+						accept(tenant)
+					}
+				case 3:
+					if len(ids) == 0 {
+						continue
+					}
+					ev := events[ids[len(ids)-1-random.IntN(min(len(ids), 60))]]
+					res, err := s.Erase(ctx, ev.Tenant, []string{ev.ID})
+					ok(err)
+					if res[0].Busy != "" {
+						t.Fatalf("%+v", res[0])
+					}
+					erased[ev.ID] = true
+				case 4:
+					if len(ids) == 0 {
+						continue
+					}
+					ev := events[ids[len(ids)-1-random.IntN(min(len(ids), 30))]]
+					next, err := event.Revise(ev, ev)
+					ok(err)
+					if err := s.Revise(ctx, ev.Tenant, &state.Revision{Event: next, At: now.Now()}); err == nil {
+						events[ev.ID] = next
+						if erased[ev.ID] {
+							t.Fatal("an erased event was revised")
+						}
+					} else if !errors.Is(err, state.ErrConflict) && !errors.Is(err, state.ErrNotFound) {
+						t.Fatal(err)
+					}
+				case 5:
+					r := state.Retention{Events: state.Bound{Age: time.Duration(10+random.IntN(60)) * time.Minute}, Dedupe: state.Bound{Age: time.Hour}}
+					if random.IntN(2) == 0 {
+						r.Events.Bytes = int64(20_000 + random.IntN(100_000))
+					}
+					for range 50 {
+						done, err := s.Trim(ctx, r)
+						ok(err)
+						if !done.More {
+							break
+						}
+					}
+				}
+				counted(t, s)
+			}
+			left := int64(0)
+			for _, tenant := range tenants {
+				ok(s.Range(ctx, tenant, 0, func(r *state.Record) error {
+					left++
+					if r.Event.IsErased() != erased[r.Event.ID] || !erased[r.Event.ID] && !bytes.Equal(r.Event.Envelope(), events[r.Event.ID].Envelope()) {
+						t.Errorf("an event is %s", r.Event.Envelope())
+					}
+					return nil
+				}))
+			}
+			if h := s.Health(ctx); h.Events != left {
+				t.Errorf("%d events are counted, and %d are there", h.Events, left)
+			}
+			now.Advance(48 * time.Hour)
+			for range 100 {
+				done, err := s.Trim(ctx, state.Retention{
+					Events: state.Bound{Age: time.Hour}, Dedupe: state.Bound{Age: time.Hour}, Dead: state.Bound{Age: time.Hour}, History: state.HistoryBound{Age: time.Hour},
+				})
+				ok(err)
+				if done.Nothing() {
+					break
+				}
+			}
+			for _, pattern := range []string{"kept*", "loose*", "share:*", "revised:*", "terms:*"} {
+				if keys := s.client.Keys(ctx, s.shards[0].base+pattern).Val(); len(keys) > 0 {
+					t.Errorf("left is %v", keys)
+				}
+			}
+			if h := s.Health(ctx); h.Events != 0 || h.Bytes != 0 {
+				t.Errorf("of events that are gone, %d events and %d bytes are counted", h.Events, h.Bytes)
+			}
+		})
 	}
 }

@@ -68,8 +68,11 @@ func isOpen(d *view.Delivery) bool { return d.State == "waiting" || d.State == "
 // timeLine is what happened to a delivery, in its order.
 func timeLine(d *view.Delivery) []moment {
 	line := []moment{{At: d.Created, Text: "decided by " + d.Kind + " " + d.Rule, State: "decided"}}
-	if d.Kind == "test" {
+	switch d.Kind {
+	case "test":
 		line[0].Text = "made as a test"
+	case "erasure":
+		line[0].Text = "made to erase a person"
 	}
 	end, last := d.Created.Time, 0
 	for i := range d.Log {
