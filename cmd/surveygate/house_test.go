@@ -23,8 +23,8 @@ const module = "github.com/surveygate/surveygate/"
 var floors = [][]string{
 	{"rules/jsonpath", "configs", "connectors/declared", "connectors/connectortest/contract", "connectors/connectortest/credentials"},
 	{"rules/event"},
-	{"rules/expression"},
-	{"rules", "rules/response", "connectors"},
+	{"rules/expression", "rules/response"},
+	{"rules", "connectors"},
 	{"connectors/connectortest", "connectors/*"},
 	{"connectors/all"},
 

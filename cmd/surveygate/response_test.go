@@ -33,6 +33,7 @@ func TestResponseIDIsNoIdentity(t *testing.T) {
 		"gateway/internal/view/event.go":             "shows it, beside source and survey",
 		"gateway/internal/view/response.go":          "shows it, beside source and survey",
 		"gateway/internal/responses/responses.go":    "looks events up by it, of which it takes those with the same key",
+		"gateway/internal/erase/search.go":           "looks up the events of a response by it, of which it takes those with the same key",
 		"rules/event/decode.go":                      "reads it",
 		"rules/event/envelope.go":                    "writes it",
 		"rules/event/fields.go":                      "names it in expressions",

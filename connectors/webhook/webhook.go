@@ -13,7 +13,7 @@
 // completed later is told of again, by that event. `body: raw` is then the newest body of the unfinished response, because the bytes of
 // several bodies cannot be one; every other body is made of the response as a whole. The webhook needs `events` of its own, with
 // `response.completed` or `response.partial`; `response.started` and `answer.upserted` are added to them, so that it is told of a
-// respondent who went no further too, as `response.started`.
+// respondent who went no further too, as `response.partial`.
 package webhook
 
 import (

@@ -84,11 +84,11 @@ type ContactCap struct {
 
 // Bounds of guardrails.
 const (
-	minAtMostPer    = time.Minute
-	maxAtMostPer    = 7 * 24 * time.Hour
-	maxAtMost       = 1000
-	maxContactCap   = 100
-	maxContactCaper = 400 * 24 * time.Hour
+	minAtMostPer     = time.Minute
+	maxAtMostPer     = 7 * 24 * time.Hour
+	maxAtMost        = 1000
+	maxContactCap    = 100
+	maxContactCapPer = 400 * 24 * time.Hour
 )
 
 // quietSettings are hours of the day.
@@ -173,7 +173,7 @@ func (l *loader) guardrails(r *Rule, s *ruleSettings) {
 		if s.ContactCap.Count != nil {
 			g.ContactCap.Count = *s.ContactCap.Count
 		}
-		l.within(at, "per", g.ContactCap.Per, minAtMostPer, maxContactCaper)
+		l.within(at, "per", g.ContactCap.Per, minAtMostPer, maxContactCapPer)
 		l.counted(at, g.ContactCap.Count, maxContactCap, "write a number from 1")
 	}
 }

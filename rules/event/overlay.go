@@ -198,8 +198,8 @@ type Whole struct {
 	Started, Completed time.Time
 }
 
-// Event returns an event with the content of the overlay. Its id, attributes and raw bytes are those of one of its events. It does
-// not fail: answers beyond MaxAnswers are left out, with a warning.
+// Event returns an event with the content of the overlay. Its id, attributes and raw bytes are those of one of its events. Answers
+// beyond MaxAnswers are left out, with a warning. The error is that of content that no event can have, which New refuses.
 func (o *Overlay) Event(like *Event, whole Whole) (*Event, error) {
 	d := o.data
 	r := &d.Response

@@ -10,6 +10,7 @@
 package response
 
 import (
+	"strings"
 	"time"
 
 	"github.com/surveygate/surveygate/rules/event"
@@ -75,11 +76,7 @@ func rank(status string) int {
 
 // Belongs reports whether an event of this type tells about its response: all do but tests and what the gateway makes itself.
 func Belongs(eventType string) bool {
-	return eventType != event.TypeTest && rulesOut(eventType)
-}
-
-func rulesOut(eventType string) bool {
-	return len(eventType) < len(event.GatewayPrefix) || eventType[:len(event.GatewayPrefix)] != event.GatewayPrefix
+	return eventType != event.TypeTest && !strings.HasPrefix(eventType, event.GatewayPrefix)
 }
 
 // Of returns the response as one event tells it.
@@ -142,8 +139,13 @@ func (r *Response) Event(like *event.Event) (*event.Event, error) {
 	if own, ok := standing[typ]; ok && own.rank < rank(r.Status) {
 		typ = types[r.Status]
 	}
+	return r.EventAs(like, typ)
+}
+
+// EventAs is Event with a given type.
+func (r *Response) EventAs(like *event.Event, eventType string) (*event.Event, error) {
 	return r.content.Event(like, event.Whole{
-		Type: typ, Status: r.Status, Version: r.Version, Events: r.Events, First: r.First, Last: r.Last, Started: r.Began, Completed: r.Submitted,
+		Type: eventType, Status: r.Status, Version: r.Version, Events: r.Events, First: r.First, Last: r.Last, Started: r.Began, Completed: r.Submitted,
 	})
 }
 

@@ -49,13 +49,15 @@ const (
 // firstLook returns when a delivery is due first of which something is asked then, and why it waits.
 func firstLook(r *config.Rule, d *config.Destination, ev *event.Event, now time.Time) (due time.Time, reason string) {
 	if r.Match.Defers(ev.Type) {
-		if r.IsUnfinished(ev.Type) || r.Settle.Until != nil || ev.ResponseKey() == "" {
+		switch {
+		case r.IsUnfinished(ev.Type):
+			return now, Unfinished
+		case r.Settle.For == 0:
+			return now, asked
+		case r.Settle.Until != nil || ev.ResponseKey() == "":
 			return now, Settling
 		}
-		if r.Settle.For == 0 {
-			return now, asked
-		}
-		return now.Add(r.Settle.For), Settling
+		return now.Add(r.Settle.For + d.Delay), Settling
 	}
 	due, reason = now, asked
 	if wait := r.Delay + d.Delay; wait > 0 {
@@ -77,8 +79,11 @@ type Look struct {
 	// Wait is until when the delivery waits; zero: it does not. Reason is why.
 	Wait   time.Time
 	Reason string
-	// Skip is why nothing is sent.
+	// Skip is why nothing is sent. Told: it is told by another message, so that what is reserved for it stays so.
 	Skip string
+	Told bool
+	// Dead is why it is not known whether anything is to be sent.
+	Dead string
 	// Event is what is sent: the response as it stands, as the event of the delivery. For a retraction it is the response as it stood
 	// when it was told.
 	Event *event.Event
@@ -129,10 +134,15 @@ func (o *Owed) Look(ev *event.Event, all []Known, kept bool, now time.Time) (loo
 	if fold == nil {
 		fold = response.Of(ev)
 	}
-	if look.Event, err = fold.Event(ev); err != nil {
+	unfinished := r.IsUnfinished(ev.Type)
+	if unfinished {
+		look.Event, err = fold.EventAs(ev, event.TypeResponsePartial) // as which the webhook subscribes to it
+	} else {
+		look.Event, err = fold.Event(ev)
+	}
+	if err != nil {
 		return look, err
 	}
-	unfinished := r.IsUnfinished(ev.Type)
 	var before told
 	if o.Step != nil && o.Step.Amend {
 		var busy bool
@@ -155,7 +165,11 @@ func (o *Owed) Look(ev *event.Event, all []Known, kept bool, now time.Time) (loo
 			return Look{Wait: earlier(due, now.Add(r.Settle.For)), Reason: Settling}, nil
 		}
 	}
-	if why := whyNot(r.Match.When, look.Event); why != "" {
+	why, failed := whyNot(r.Match.When, look.Event)
+	if failed {
+		return Look{Dead: why}, nil
+	}
+	if why != "" {
 		return o.retract(Look{Skip: NotMatched + why}, ev, all, before)
 	}
 	if before.receipt != "" {
@@ -263,21 +277,21 @@ func owesStep(o *state.Outcome, to *state.Delivery) bool {
 	return false
 }
 
-// whyNot returns why a condition is not true of an event; empty: it is.
-func whyNot(when *expression.Condition, ev *event.Event) string {
+// whyNot returns why a condition is not true of an event; empty: it is. failed: it could not be evaluated.
+func whyNot(when *expression.Condition, ev *event.Event) (why string, failed bool) {
 	switch res := when.Match(ev); {
 	case res.Err != nil:
-		return "its condition failed: " + res.Err.Error()
+		return "its condition failed: " + res.Err.Error(), true
 	case res.Truth == expression.True:
-		return ""
+		return "", false
 	case res.Truth == expression.False:
-		return "`" + when.String() + "` is false"
+		return "`" + when.String() + "` is false", false
 	case len(res.Missing) > 0:
-		return "`" + when.String() + "` is unknown: it has no " + strings.Join(res.Missing, ", ")
+		return "`" + when.String() + "` is unknown: it has no " + strings.Join(res.Missing, ", "), false
 	case len(res.Faults) > 0:
-		return "`" + when.String() + "` is unknown: " + strings.Join(res.Faults, "; ")
+		return "`" + when.String() + "` is unknown: " + strings.Join(res.Faults, "; "), false
 	default:
-		return "`" + when.String() + "` is unknown"
+		return "`" + when.String() + "` is unknown", false
 	}
 }
 

@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"strconv"
@@ -14,15 +15,16 @@ import (
 // can hold NUL.
 
 // ContactKeys returns the keys of which a delivery has to reserve one, so that a person does not hear too often; nil: there is no cap,
-// or the event names no person. A person is known by a hash of the e-mail address, or else of the phone number, or else of an id.
-func (o *Owed) ContactKeys(ev *event.Event) []string {
+// or the event names no person. A person is known by a keyed hash of the e-mail address, or else of the phone number, or else of an id.
+func (o *Owed) ContactKeys(ev *event.Event, key []byte) []string {
 	limit := o.AtDue.Guard.ContactCap
 	person := personOf(ev)
 	if limit.Count == 0 || person == "" {
 		return nil
 	}
-	sum := sha256.Sum256([]byte(ev.Tenant + "\x00" + person))
-	prefix := "contact\x00" + o.Delivery.Destination + "\x00" + hex.EncodeToString(sum[:16]) + "\x00"
+	h := hmac.New(sha256.New, key)
+	_, _ = h.Write([]byte(ev.Tenant + "\x00" + person)) // it never fails
+	prefix := "contact\x00" + o.Delivery.Destination + "\x00" + hex.EncodeToString(h.Sum(nil)[:16]) + "\x00"
 	keys := make([]string, limit.Count)
 	for i := range keys {
 		keys[i] = prefix + strconv.Itoa(i)

@@ -167,6 +167,10 @@ func (p *Plan) playOne(r *config.Rule, ev *event.Event, before, after []*event.E
 		if told[owed.Once] && look.Skip == "" {
 			look.Skip = "once: an earlier event of this response came first"
 		}
+		if look.Dead != "" {
+			why = append(why, owed.Delivery.Step+" is not sent: "+look.Dead)
+			continue
+		}
 		if look.Skip != "" {
 			why = append(why, owed.Delivery.Step+" is skipped: "+look.Skip)
 			continue

@@ -82,7 +82,13 @@ func (l *Loop) look(ctx context.Context, j *job) {
 	case !found.Wait.IsZero():
 		l.postpone(j, found.Reason, found.Wait)
 		return
+	case found.Dead != "":
+		l.endDeferred(j, state.Dead, found.Dead)
+		return
 	case found.Skip != "":
+		if found.Told {
+			j.once = "" // it stays reserved
+		}
 		l.endDeferred(j, state.Skipped, found.Skip)
 		return
 	}
@@ -128,9 +134,9 @@ func (l *Loop) lookAt(ctx context.Context, j *job, now time.Time) (found decide.
 	}
 	owed := decide.Owed{Delivery: j.delivery, Step: j.atDue.step, Once: j.once, AtDue: j.atDue.rule}
 	if found, err = owed.Look(j.event, all, owner == j.delivery.EventID, now); err != nil {
-		return decide.Look{Skip: "the response cannot be put together: " + err.Error()}, nil
+		return decide.Look{Dead: "its response cannot be put together: " + err.Error()}, nil
 	}
-	if found.Event == nil || !found.Wait.IsZero() || found.Skip != "" {
+	if found.Event == nil || !found.Wait.IsZero() || found.Skip != "" || found.Dead != "" {
 		return found, nil
 	}
 	if j.once != "" {

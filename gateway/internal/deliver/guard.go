@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sort"
 	"time"
 
 	"github.com/surveygate/surveygate/connectors"
@@ -17,8 +16,6 @@ import (
 const (
 	// digestKept is how long it is remembered beyond its period which deliveries a digest stands for: as long as a delivery may wait.
 	digestKept = 15 * 24 * time.Hour
-	// fewKeys is up to how many keys are all looked at; of more, the first free one is searched for.
-	fewKeys = 16
 	// maxPeriods bounds the periods in which a delivery looks for the digest that it is.
 	maxPeriods = 1000
 )
@@ -27,8 +24,8 @@ const (
 const (
 	reasonDigest   = "the digest of what exceeds at_most is sent when the period ends"
 	reasonDigested = "at_most: it is counted in the digest %s"
-	reasonAtMost   = "at_most: %d were sent in this period of %s"
-	reasonContact  = "contact_cap: this person has heard %d times in %s"
+	reasonAtMost   = "at_most: the limit of this period is reached: "
+	reasonContact  = "contact_cap: this person has heard as often as may be: "
 )
 
 // guard asks the guardrails of a rule about a delivery that is to be sent with ev. They let through what had an attempt before.
@@ -36,6 +33,7 @@ func (l *Loop) guard(ctx context.Context, j *job, ev *event.Event, now time.Time
 	found.Event = ev
 	owed := &decide.Owed{Delivery: j.delivery, AtDue: j.atDue.rule}
 	limits := &j.atDue.rule.Guard
+	_, atMost, contactCap := limits.Words()
 	if limits.AtMost.Digest {
 		is, err := l.digest(ctx, j, owed, now)
 		if err != nil || is.Event == nil {
@@ -46,9 +44,9 @@ func (l *Loop) guard(ctx context.Context, j *job, ev *event.Event, now time.Time
 	if j.atDue.digest != nil || j.delivery.Attempts > 0 || limits.AtMost.Count == 0 && limits.ContactCap.Count == 0 || skips(j, ev) {
 		return found, nil
 	}
-	person := owed.ContactKeys(ev)
+	person := owed.ContactKeys(ev, l.FingerprintKey)
 	if free, err := l.reserveOne(ctx, j, person, 0); err != nil || !free {
-		return decide.Look{Skip: fmt.Sprintf(reasonContact, limits.ContactCap.Count, limits.ContactCap.Per)}, err
+		return decide.Look{Skip: reasonContact + contactCap}, err
 	}
 	if limits.AtMost.Count > 0 {
 		period := owed.Period(now)
@@ -59,11 +57,11 @@ func (l *Loop) guard(ctx context.Context, j *job, ev *event.Event, now time.Time
 		case !free && limits.AtMost.Digest:
 			return l.joinDigest(ctx, j, owed, period)
 		case !free:
-			return decide.Look{Skip: fmt.Sprintf(reasonAtMost, limits.AtMost.Count, limits.AtMost.Per)}, nil
+			return decide.Look{Skip: reasonAtMost + atMost}, nil
 		}
 	}
 	if free, err := l.reserveOne(ctx, j, person, limits.ContactCap.Per); err != nil || !free {
-		return decide.Look{Skip: fmt.Sprintf(reasonContact, limits.ContactCap.Count, limits.ContactCap.Per)}, err
+		return decide.Look{Skip: reasonContact + contactCap}, err
 	}
 	return found, nil
 }
@@ -88,34 +86,25 @@ func (l *Loop) reserveOne(ctx context.Context, j *job, keys []string, ttl time.D
 	if len(keys) == 0 {
 		return true, nil
 	}
-	from := 0
-	if len(keys) <= fewKeys {
-		owners, err := l.owners(ctx, j, keys, 0)
-		if err != nil || slices.Contains(owners, j.delivery.ID) {
-			return err == nil, err
-		}
-		if from = slices.Index(owners, ""); from < 0 {
-			return false, nil
-		}
-	} else {
-		var failed error
-		from = sort.Search(len(keys), func(i int) bool { // they are reserved in their order
-			owners, err := l.owners(ctx, j, keys[i:i+1], 0)
-			failed = errors.Join(failed, err)
-			return err == nil && owners[0] == ""
-		})
-		if failed != nil {
-			return false, failed
-		}
+	owners, err := l.owners(ctx, j, keys, 0)
+	if err != nil || slices.Contains(owners, j.delivery.ID) {
+		return err == nil, err
+	}
+	from := slices.Index(owners, "")
+	if from < 0 {
+		return false, nil
 	}
 	if ttl == 0 {
-		return from < len(keys), nil
+		return true, nil
 	}
-	for _, key := range keys[from:] { // others may reserve at the same time
+	for i, key := range keys[from:] {
+		if owners[from+i] != "" {
+			continue
+		}
 		owners, err := l.owners(ctx, j, []string{key}, ttl)
 		if err != nil || owners[0] == j.delivery.ID {
 			return err == nil, err
-		}
+		} // else another one has reserved it meanwhile
 	}
 	return false, nil
 }
@@ -142,7 +131,7 @@ func (l *Loop) joinDigest(ctx context.Context, j *job, owed *decide.Owed, period
 	if owners[0] == j.delivery.ID {
 		return decide.Look{Wait: period.Add(owed.AtDue.Guard.AtMost.Per), Reason: reasonDigest}, nil
 	}
-	return decide.Look{Skip: fmt.Sprintf(reasonDigested, owners[0])}, nil
+	return decide.Look{Skip: fmt.Sprintf(reasonDigested, owners[0]), Told: true}, nil
 }
 
 // digest finds out whether a delivery is the digest of a period. If the period has ended it sets the digest to send.

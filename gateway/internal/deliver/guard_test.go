@@ -46,7 +46,7 @@ func TestAtMost(t *testing.T) {
 			var d *state.Delivery
 			b.until("it has ended", func() bool { d = b.delivery(id, "crm"); return d != nil && d.State != state.Waiting })
 			counts[d.State]++
-			if d.State == state.Skipped && !strings.HasPrefix(d.Reason, "at_most: 3 were sent") {
+			if d.State == state.Skipped && !strings.HasPrefix(d.Reason, reasonAtMost) {
 				t.Errorf("reason %q", d.Reason)
 			}
 		}
@@ -134,7 +134,7 @@ func TestContactCap(t *testing.T) {
 		for _, id := range ids {
 			b.until("it has ended", func() bool { d := b.delivery(id, "crm"); return d != nil && d.State != state.Waiting })
 		}
-		if d := b.delivery(ids[0], "crm"); d.State != state.Skipped || d.Reason != fmt.Sprintf(reasonContact, 1, time.Hour) {
+		if d := b.delivery(ids[0], "crm"); d.State != state.Skipped || d.Reason != reasonContact+"1 per 1h for each person" {
 			t.Errorf("%s: %s", d.State, d.Reason)
 		}
 		b.until("all have ended", func() bool {
@@ -162,4 +162,52 @@ func TestQuiet(t *testing.T) {
 	}
 	b.reload(guarded(config.Guard{Quiet: config.Quiet{From: (minute + 600) % 1440, To: (minute + 720) % 1440, Zone: time.UTC}})())
 	b.untilState(b.accept(1)[0], "crm", state.Delivered)
+}
+
+// A delivery takes one place, however often it is looked at, and a place that has become free is found wherever it is.
+func TestReserveOne(t *testing.T) {
+	t.Parallel()
+	b := prepare(t, guarded(config.Guard{})(), nil)
+	b.make()
+	keys := make([]string, 40)
+	for i := range keys {
+		keys[i] = fmt.Sprint(i)
+	}
+	reserve := func(id string, keys []string, ttl time.Duration) bool {
+		t.Helper()
+		ok, err := b.loop.reserveOne(t.Context(), &job{delivery: state.Delivery{ID: id, Tenant: "default"}}, keys, ttl)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ok
+	}
+	taken := func() (n int) {
+		t.Helper()
+		owners, err := b.loop.owners(t.Context(), &job{delivery: state.Delivery{ID: "x", Tenant: "default"}}, keys, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, owner := range owners {
+			if owner != "" {
+				n++
+			}
+		}
+		return n
+	}
+	for range 3 {
+		if !reserve("a", keys, time.Hour) {
+			t.Fatal("no place")
+		}
+	}
+	if n := taken(); n != 1 {
+		t.Errorf("one delivery has %d places", n)
+	}
+	for i := range 39 {
+		if !reserve(fmt.Sprint("d", i), keys[1:], time.Hour) {
+			t.Fatalf("no place for delivery %d", i)
+		}
+	}
+	if reserve("late", keys, time.Hour) || reserve("late", keys, 0) || !reserve("a", keys, 0) {
+		t.Error("all places are taken, one of them by a")
+	}
 }

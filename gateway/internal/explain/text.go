@@ -192,7 +192,7 @@ func (p *printer) step(s *view.ExplainedStep, width int) {
 	switch {
 	case d.Now:
 		text += ", being delivered just now"
-	case d.State == state.Waiting && d.Reason == decide.Settling && d.Due.After(p.now):
+	case d.State == state.Waiting && (d.Reason == decide.Settling || d.Reason == decide.Unfinished) && d.Due.After(p.now):
 		text = "rests until " + p.when(d.Due)
 	case d.State == state.Waiting && s.Hold == nil && !d.Due.IsZero():
 		text += ", next try " + p.when(d.Due)
