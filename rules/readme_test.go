@@ -204,7 +204,7 @@ func playChoices(t *testing.T, at string, head, row []string) {
 func playTold(t *testing.T, at string, row []string) {
 	t.Helper()
 	var events []*event.Event
-	for _, body := range strings.Split(code(row[0]), "` `") {
+	for body := range strings.SplitSeq(code(row[0]), "` `") {
 		ev, err := event.ParseOne([]byte(body), event.Defaults{Tenant: "default", Source: "api", Type: event.TypeResponseCompleted, Received: time.Now()})
 		if err != nil {
 			t.Fatalf("%s: %v", at, err)

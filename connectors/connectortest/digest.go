@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"strings"
 	"testing"
@@ -71,9 +72,7 @@ func longEvent(t testing.TB, text string, more map[string]any) *event.Event {
 		"type": "response.completed", "feedback": text, "email": text, "survey": map[string]any{"title": text},
 		"response": map[string]any{"permalink": "https://polls.example/r/1"},
 	}
-	for key, value := range more {
-		given[key] = value
-	}
+	maps.Copy(given, more)
 	body, err := json.Marshal(given)
 	if err != nil {
 		t.Fatal(err)

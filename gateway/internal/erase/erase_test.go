@@ -32,7 +32,6 @@ func TestMain(m *testing.M) { leaktest.Main(m) }
 type rig struct {
 	t     *testing.T
 	store state.Store
-	clock *clock.Manual
 	ended atomic.Int64
 	n     int
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -150,10 +151,8 @@ func (n *names) inValue(v any) bool {
 	case string:
 		return n.in(v)
 	case []any:
-		for _, item := range v {
-			if n.inValue(item) {
-				return true
-			}
+		if slices.ContainsFunc(v, n.inValue) {
+			return true
 		}
 	case map[string]any:
 		if body, ok := v["body"].(string); ok && v["encoding"] == "base64" {

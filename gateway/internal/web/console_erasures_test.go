@@ -13,8 +13,10 @@ import (
 func TestConsoleErasure(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	id := ids.FindString(r.does(t, ask{method: "POST", path: "/v1/events", token: adminToken,
-		body: `{"type":"response.completed","id":"k","nps_score":3,"email":"jo.miller@example.com"}`}, 200).body)
+	id := ids.FindString(r.does(t, ask{
+		method: "POST", path: "/v1/events", token: adminToken,
+		body: `{"type":"response.completed","id":"k","nps_score":3,"email":"jo.miller@example.com"}`,
+	}, 200).body)
 	r.decide(t, state.Dead)
 	const page, jo = "/settings/erasures", "jo.miller@example.com"
 	b := r.visitor(t, adminToken)

@@ -41,7 +41,7 @@ func TestErasure(t *testing.T) {
 	for body, want := range map[string]string{
 		`{}`:                  "name the person",
 		`{"respondent":"  "}`: "name the person",
-		`{"respondent":"` + strings.Repeat("x", 600) + `"}`:      "too long",
+		`{"respondent":"` + strings.Repeat("x", 600) + `"}`: "too long",
 		`{"person":"x"}`: "person",
 	} {
 		r.does(t, ask{method: "POST", path: "/v1/erasures?tenant=default", token: admin, body: body}, 422, want)
@@ -61,8 +61,10 @@ func TestErasure(t *testing.T) {
 	if e = r.erasureEnded(t, admin, "default", e.ID); e.State != "done" || e.Receipt.Events != 1 || e.Receipt.OffDisk.IsZero() {
 		t.Fatalf("%+v", e)
 	}
-	for _, path := range []string{"/v1/events/" + id, "/v1/events/" + id + "/explain", "/v1/events", "/v1/deliveries", "/v1/deliveries/" + o.Deliveries[0].ID,
-		"/v1/erasures", "/v1/erasures/" + e.ID, "/v1/audit"} {
+	for _, path := range []string{
+		"/v1/events/" + id, "/v1/events/" + id + "/explain", "/v1/events", "/v1/deliveries", "/v1/deliveries/" + o.Deliveries[0].ID,
+		"/v1/erasures", "/v1/erasures/" + e.ID, "/v1/audit",
+	} {
 		sep := "?"
 		body := r.does(t, ask{path: path + sep + "tenant=default", token: admin}, 200).body
 		for _, word := range []string{"miller", "jo."} {
@@ -88,8 +90,10 @@ func TestErasure(t *testing.T) {
 	if job.Why["the content of its event was erased"] != 1 {
 		t.Errorf("a replay tells %+v", job)
 	}
-	if !strings.Contains(r.does(t, ask{method: "POST", path: "/v1/events?tenant=default", token: admin,
-		body: `{"type":"response.completed","id":"k-r-1","email":"jo.miller@example.com"}`}, 200).body, "duplicate") {
+	if !strings.Contains(r.does(t, ask{
+		method: "POST", path: "/v1/events?tenant=default", token: admin,
+		body: `{"type":"response.completed","id":"k-r-1","email":"jo.miller@example.com"}`,
+	}, 200).body, "duplicate") {
 		t.Error("posted again it is no duplicate")
 	}
 	all, err := r.store.List(context.Background(), "default", "job")

@@ -36,10 +36,10 @@ func (l *logs) ReuseForWrite(old, name string, category vfs.DiskWriteCategory) (
 	if !l.clean {
 		return l.FS.ReuseForWrite(old, name, category)
 	}
-	if err := l.FS.Remove(old); err != nil {
+	if err := l.Remove(old); err != nil {
 		return nil, err
 	}
-	return l.FS.Create(name, category)
+	return l.Create(name, category)
 }
 
 func (l *logs) setClean(clean bool) {

@@ -202,7 +202,7 @@ func (s *store) eraseOne(ctx context.Context, tenant string, e *erasable) (int64
 	out := *e.outcome
 	out.Deliveries = slices.Clone(out.Deliveries)
 	out.Rules = slices.Clone(out.Rules)
-	out.Outcome.Erase()
+	out.Erase()
 	args := eraseArgs{
 		idRef: idRefOf(tenant, e.first.ID), Share: escape(tenant), Number: e.n, WasOutcome: e.wasOutcome, Revision: e.revision,
 		Event: left.Envelope(), EventType: left.Type, Survey: left.SurveyID, Time: left.Time.UnixMilli(),
@@ -217,7 +217,7 @@ func (s *store) eraseOne(ctx context.Context, tenant string, e *erasable) (int64
 		for _, o := range e.owed {
 			to := *o
 			to.Log = nil
-			to.Delivery.Erase()
+			to.Erase()
 			if !o.open() {
 				args.Records = append(args.Records, erasedRecord{o.suffix, o.raw, writeOwed(&to, s.names.reference(shape(&to.Delivery), &fresh))})
 				continue

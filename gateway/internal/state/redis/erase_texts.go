@@ -76,7 +76,7 @@ func (s *store) eraseTexts(ctx context.Context, tenant, id string, some []string
 				}
 				found[o.ID] = true
 				to := *o
-				to.Delivery.EraseTexts()
+				to.EraseTexts()
 				is := []byte(writeOwed(&to, s.names.reference(shape(&to.Delivery), &fresh)))
 				is[1] = o.raw[1] // whether it is leased
 				args.Records = append(args.Records, erasedRecord{o.suffix, o.raw, string(is)})
