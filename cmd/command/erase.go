@@ -152,7 +152,7 @@ func (e *erasing) showReceipt(what string, r *client.ErasureReceipt) {
 		}
 		switch {
 		case p.ByHand != "":
-			e.say("  %s: do by hand, as %s\n", name, p.ByHand)
+			e.say("  %s: by hand: %s\n", name, p.ByHand)
 		case len(p.Answers) == 0:
 			e.say("  %s: is asked to erase the person\n", name)
 		}

@@ -66,7 +66,7 @@ connections:
 	if status, result, err := p.publish(client, fmt.Sprintf(`{"type":"response.completed","id":"e1","email":%q,"phone":%q,"response":{"id":"r1"}}`, mail, phone)); err != nil || status != 200 || result != "accepted" {
 		t.Fatalf("%d %s %v", status, result, err)
 	}
-	if text, code := p.say("erase", mail, "--products", "--dry-run"); code != 0 || !strings.Contains(text, "alarms (slack): do by hand, as it has no way to erase a person") || !strings.Contains(text, "crm (hubspot): is asked to erase the person") {
+	if text, code := p.say("erase", mail, "--products", "--dry-run"); code != 0 || !strings.Contains(text, "alarms (slack): by hand: it has no way to erase a person") || !strings.Contains(text, "crm (hubspot): is asked to erase the person") {
 		t.Fatalf("%d %s", code, text)
 	}
 	if text, code := p.say("erase", mail, "--products", "--yes", "--no-wait"); code != 0 {

@@ -24,13 +24,13 @@ func (g *Guard) Words() (quiet, atMost, contactCap string) {
 		quiet = g.Quiet.String()
 	}
 	if g.AtMost.Count > 0 {
-		atMost = fmt.Sprintf("%d per %s", g.AtMost.Count, shortTime(g.AtMost.Per))
+		atMost = fmt.Sprintf("%d per %s", g.AtMost.Count, ShortTime(g.AtMost.Per))
 		if g.AtMost.Digest {
 			atMost += ", then a digest"
 		}
 	}
 	if g.ContactCap.Count > 0 {
-		contactCap = fmt.Sprintf("%d per %s for each person", g.ContactCap.Count, shortTime(g.ContactCap.Per))
+		contactCap = fmt.Sprintf("%d per %s for each person", g.ContactCap.Count, ShortTime(g.ContactCap.Per))
 	}
 	return quiet, atMost, contactCap
 }
@@ -192,18 +192,21 @@ func (l *loader) digests(r *Rule, at *document.Node) {
 
 func (l *loader) within(at *document.Node, name string, d, least, most time.Duration) {
 	if n := at.Key(name); n != nil && (d < least || d > most) {
-		l.fault(n.Fault(fmt.Sprintf("`%s` is not from %s to %s", name, shortTime(least), shortTime(most)), "write a time such as 1h"))
+		l.fault(n.Fault(fmt.Sprintf("`%s` is not from %s to %s", name, ShortTime(least), ShortTime(most)), "write a time such as 1h"))
 	}
 }
 
-func shortTime(d time.Duration) string {
+// ShortTime returns a duration in the largest unit that fits it, as in settings: 30d, 2h, 5m, 1m30s.
+func ShortTime(d time.Duration) string {
 	switch day := 24 * time.Hour; {
 	case d%day == 0:
 		return fmt.Sprintf("%dd", d/day)
 	case d%time.Hour == 0:
 		return fmt.Sprintf("%dh", d/time.Hour)
-	default:
+	case d%time.Minute == 0:
 		return fmt.Sprintf("%dm", d/time.Minute)
+	default:
+		return d.String()
 	}
 }
 

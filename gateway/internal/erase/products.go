@@ -89,7 +89,7 @@ func byHand(d *config.Destination) string {
 	}
 	if err := f.CanForget(); err != nil {
 		if invalid, ok := errors.AsType[*connectors.InvalidError](err); ok {
-			return invalid.Reason
+			return "it " + invalid.Reason
 		}
 		return err.Error()
 	}

@@ -117,7 +117,7 @@ func NewWebhook(d *config.Destination, rule *config.Rule) Webhook {
 	if rule != nil {
 		v.Events, v.When = rule.Match.Events, conditionText(rule.Match.When)
 		if rule.Settle.For > 0 {
-			v.Settle, v.Until = rule.Settle.For.String(), conditionText(rule.Settle.Until)
+			v.Settle, v.Until = config.ShortTime(rule.Settle.For), conditionText(rule.Settle.Until)
 		}
 	}
 	w, ok := d.Alone.(*webhook.Connector)
@@ -190,7 +190,7 @@ func NewRule(r *config.Rule, plan *decide.Plan, tenant string) Rule {
 		v.Delay = r.Delay.String()
 	}
 	if r.Settle.For > 0 {
-		v.Settle, v.Until = r.Settle.For.String(), conditionText(r.Settle.Until)
+		v.Settle, v.Until = config.ShortTime(r.Settle.For), conditionText(r.Settle.Until)
 	}
 	v.Quiet, v.AtMost, v.ContactCap = r.Guard.Words()
 	for _, s := range r.Steps {
