@@ -10,6 +10,7 @@ import (
 
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
@@ -85,7 +86,7 @@ func TestDigest(t *testing.T) {
 					digest = id
 				}
 			}
-			return waiting == 1 && b.delivery(digest, "crm").Reason == reasonDigest || waiting == 0
+			return waiting == 1 && b.delivery(digest, "crm").Reason == decide.DigestWaits || waiting == 0
 		})
 		b.close()
 		b.open()
