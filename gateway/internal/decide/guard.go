@@ -96,6 +96,9 @@ const DigestWaits = "the digest of what exceeds at_most is sent when the period 
 // DigestOfKey is reserved for the text of the period whose digest the delivery is: the rule may have other periods by then, or none.
 func (o *Owed) DigestOfKey() string { return "digest of\x00" + o.Delivery.ID }
 
+// DigestKept is how long it is remembered beyond its period which deliveries a digest stands for: as long as a delivery may wait.
+const DigestKept = 15 * 24 * time.Hour
+
 // MaxDigested bounds the deliveries that one digest counts.
 const MaxDigested = 1000
 

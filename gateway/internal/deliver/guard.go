@@ -18,8 +18,6 @@ const (
 	// digestGrace is how long after the end of a period its digest is sent, so that deliveries that were looked at before the end are
 	// counted.
 	digestGrace = time.Second
-	// digestKept is how long it is remembered beyond its period which deliveries a digest stands for: as long as a delivery may wait.
-	digestKept = 15 * 24 * time.Hour
 	// fewKeys is up to how many keys are all looked at, which become free in any order; of more, the first free one is searched for.
 	fewKeys = 100
 )
@@ -128,7 +126,7 @@ func (l *Loop) owners(ctx context.Context, j *job, keys []string, ttl time.Durat
 
 // joinDigest makes a delivery the digest of its period, or has the one that is stand for it.
 func (l *Loop) joinDigest(ctx context.Context, j *job, owed *decide.Owed, period decide.Period) (found decide.Look, err error) {
-	kept := period.Per + digestKept
+	kept := period.Per + decide.DigestKept
 	owners, err := l.owners(ctx, j, []string{owed.DigestKey(period)}, kept)
 	if err != nil {
 		return found, err

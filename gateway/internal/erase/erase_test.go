@@ -15,6 +15,7 @@ import (
 
 	"github.com/surveygate/surveygate/gateway/internal/audit"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/job"
 	"github.com/surveygate/surveygate/gateway/internal/leaktest"
 	"github.com/surveygate/surveygate/gateway/internal/state"
@@ -434,6 +435,46 @@ func TestErasureNeedsAKey(t *testing.T) {
 		e.Vault = vault.New(vault.Options{Store: r.store})
 		if _, err := e.Spec(context.Background(), "acme", jo, false); !errors.Is(err, ErrNoKey) {
 			t.Errorf("%v", err)
+		}
+	})
+}
+
+// A digest that waits for its period is passed on to another delivery that it tells of.
+func TestErasurePassesDigestsOn(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		ctx := context.Background()
+		deliveryOf := func(ev *event.Event) state.Delivery {
+			return state.Delivery{
+				ID: state.JoinDeliveryID(ev.ID, "crmaaaaaaaaaa"), Tenant: "acme", EventID: ev.ID, Origin: state.Origin{Kind: state.Rule, Name: "r"},
+				Step: "crm", Destination: "crm", Connector: "webhook",
+			}
+		}
+		digest := r.accept(of(jo, "", ""), state.Waiting, jo)
+		own := r.accept(of(jo, "", ""), state.Skipped, jo)
+		other := r.accept(of("ann@example.com", "", ""), state.Skipped, "ann")
+		period := decide.Period{From: time.Now().Truncate(time.Hour), Per: time.Hour}
+		waits := deliveryOf(digest)
+		waits.State, waits.Reason, waits.Due = state.Waiting, decide.DigestWaits, time.Now().Add(30*time.Minute).Truncate(time.Millisecond)
+		_, err := r.store.Schedule(ctx, "acme", []state.Delivery{waits})
+		r.ok(err)
+		owed := decide.Owed{Delivery: waits}
+		keys := []state.OnceKey{{Key: owed.DigestOfKey(), Owner: period.String()}}
+		for i, ev := range []*event.Event{digest, own, other} {
+			keys = append(keys, state.OnceKey{Key: owed.MemberKeys(period)[i], Owner: deliveryOf(ev).ID})
+		}
+		_, err = r.store.Once(ctx, "acme", keys, time.Hour)
+		r.ok(err)
+
+		if e := r.erase(jo); e.State != "done" {
+			t.Fatalf("%+v", e)
+		}
+		d, err := r.store.Delivery(ctx, "acme", deliveryOf(other).ID)
+		r.ok(err)
+		if d.State != state.Waiting || d.Reason != decide.DigestWaits || !d.Due.Equal(waits.Due) {
+			t.Errorf("%s, due %s: %s", d.State, d.Due, d.Reason)
+		}
+		if d, err = r.store.Delivery(ctx, "acme", deliveryOf(own).ID); err != nil || d.State != state.Skipped {
+			t.Errorf("%+v, %v", d, err)
 		}
 	})
 }
