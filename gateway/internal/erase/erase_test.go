@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/audit"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
@@ -34,6 +36,7 @@ type rig struct {
 	t     *testing.T
 	store state.Store
 	clock *clock.Manual
+	plan  *decide.Plan
 	ended atomic.Int64
 	n     int
 }
@@ -89,6 +92,7 @@ func (r *rig) eraser(store state.Store) *Eraser {
 		Audit: &audit.Log{Store: store, Clock: clock.System()},
 		Lists: func(context.Context, string) ([]string, error) { return lists, nil },
 		Ended: func(*state.Delivery) { r.ended.Add(1) },
+		Plan:  func() *decide.Plan { return r.plan },
 	}}
 }
 
@@ -477,4 +481,66 @@ func TestErasurePassesDigestsOn(t *testing.T) {
 			t.Errorf("%+v, %v", d, err)
 		}
 	})
+}
+
+// While a product does not answer, an erasure says what it waits for, and goes on however often it is begun.
+func TestErasureAwaitsProducts(t *testing.T) {
+	t.Parallel()
+	r := &rig{t: t}
+	var err error
+	r.store, err = embedded.Open(embedded.Options{Dir: t.TempDir()})
+	r.ok(err)
+	t.Cleanup(func() { _ = r.store.Close() })
+	r.plan = decide.New(&config.Config{Destinations: []*config.Destination{{
+		Item: config.Item{Tenant: "acme", Name: "crm"}, Product: "hubspot", Enabled: true, Alone: forgetting{},
+	}}})
+	var id string
+	for range 12 {
+		e, jobs, stop := r.jobs(context.Background(), r.store)
+		if id == "" {
+			spec, err := e.Spec(context.Background(), "acme", jo, true)
+			r.ok(err)
+			j, err := jobs.Create(context.Background(), "acme", Kind, spec, audit.By{Name: "test"})
+			r.ok(err)
+			id = j.ID
+		}
+		waits := ""
+		for deadline := time.Now().Add(10 * time.Second); waits == "" && time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+			j, err := jobs.Get(context.Background(), "acme", id)
+			r.ok(err)
+			if j.State.Ended() {
+				stop()
+				t.Fatalf("it ended: %s", j.Fault)
+			}
+			waits = j.Waits
+		}
+		stop()
+		if waits != "crm is being asked to erase the person" {
+			t.Fatalf("it waits: %q", waits)
+		}
+	}
+}
+
+// forgetting is a product that can erase a person.
+type forgetting struct{ connectors.Connector }
+
+func (forgetting) CanForget() error { return nil }
+
+func (forgetting) Forget(*event.Event) (*connectors.Request, error) {
+	return nil, connectors.Skip("not here")
+}
+
+// A product's answer that names the person is not quoted in the receipt.
+func TestAnswerThatNamesThePerson(t *testing.T) {
+	t.Parallel()
+	f := &finder{s: &search{Names: []string{jo}}}
+	for reason, want := range map[string]string{
+		"404: no such contact":             "refused: 404: no such contact",
+		"404: no contact Jo@Example.com":   "refused: its answer, which names the person, is erased",
+		"404: no contact jo%40example.com": "refused: its answer, which names the person, is erased",
+	} {
+		if got := f.ended(&state.Delivery{State: state.Dead, Log: []state.Attempt{{Reason: reason}}}); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
 }
