@@ -30,25 +30,27 @@ func (o *Owed) ContactKeys(ev *event.Event) []string {
 	return keys
 }
 
-// personOf returns what identifies the respondent; empty: nothing does.
+// personOf returns what identifies the respondent; empty: nothing does. A phone number without a digit identifies nobody.
 func personOf(ev *event.Event) string {
 	p := ev.Data().Respondent
-	switch {
-	case p.Email != "":
-		return "email\x00" + strings.ToLower(strings.TrimSpace(p.Email))
-	case p.Phone != "":
-		return "phone\x00" + strings.Map(func(r rune) rune {
-			if r >= '0' && r <= '9' {
-				return r
-			}
-			return -1
-		}, p.Phone)
-	case p.ExternalID != "":
-		return "external\x00" + p.ExternalID
-	case p.ID != "":
-		return "id\x00" + ev.Source + "\x00" + p.ID
+	for _, name := range [...]struct{ kind, text string }{
+		{"email", strings.ToLower(p.Email)}, {"phone", digits(p.Phone)}, {"external", p.ExternalID}, {"id\x00" + ev.Source, p.ID},
+	} {
+		if text := strings.TrimSpace(name.text); text != "" {
+			return name.kind + "\x00" + text
+		}
 	}
 	return ""
+}
+
+// digits returns the digits of a phone number.
+func digits(phone string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return r
+		}
+		return -1
+	}, phone)
 }
 
 // Period is one period of `at_most`.
