@@ -99,3 +99,25 @@ func TestContactCapOfFailed(t *testing.T) {
 		}
 	})
 }
+
+// The places of a cap become free in any order: the oldest one may be the only one.
+func TestContactCapOldestFree(t *testing.T) {
+	t.Parallel()
+	b := begin(t, guarded(config.Guard{})(), nil)
+	keys := make([]string, 100)
+	var taken []state.OnceKey
+	for i := range keys {
+		if keys[i] = fmt.Sprint("contact", i); i > 0 {
+			taken = append(taken, state.OnceKey{Key: keys[i], Owner: "others"})
+		}
+	}
+	if _, err := b.store.Once(t.Context(), "default", taken, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	j := &job{delivery: state.Delivery{ID: "own", Tenant: "default"}, atDue: &atDue{}}
+	for range 2 {
+		if free, err := b.loop.reserveOne(t.Context(), j, keys, time.Hour); err != nil || !free {
+			t.Errorf("%t, %v", free, err)
+		}
+	}
+}
