@@ -42,25 +42,41 @@ type Quiet struct {
 	Zone     *time.Location
 }
 
-// End returns when the quiet hours end that a time is in; zero: it is in none.
-func (q *Quiet) End(now time.Time) time.Time {
+// End returns when the quiet hours end that a time is in: at the first minute that is in none by the clock of the zone, which may jump
+// meanwhile. Zero: the time is in none.
+func (q *Quiet) End(now time.Time) (end time.Time) {
+	if !q.in(now) {
+		return end
+	}
+	const day = 24 * 60
+	for end = now.Truncate(time.Minute); q.in(end); {
+		end = end.Add(time.Duration((q.To-q.minute(end)+day)%day) * time.Minute)
+	}
+	for { // where the clock was put forward meanwhile
+		before := end.Add(-time.Minute)
+		if q.in(before) {
+			return end
+		}
+		end = before
+	}
+}
+
+// in reports whether a time is in the quiet hours.
+func (q *Quiet) in(at time.Time) bool {
 	if q.Zone == nil {
-		return time.Time{}
+		return false
 	}
-	at := now.In(q.Zone)
-	minute := at.Hour()*60 + at.Minute()
-	in := minute >= q.From && minute < q.To
+	minute := q.minute(at)
 	if q.From > q.To {
-		in = minute >= q.From || minute < q.To
+		return minute >= q.From || minute < q.To
 	}
-	if !in {
-		return time.Time{}
-	}
-	end := time.Date(at.Year(), at.Month(), at.Day(), q.To/60, q.To%60, 0, 0, q.Zone)
-	if !end.After(now) {
-		end = time.Date(at.Year(), at.Month(), at.Day()+1, q.To/60, q.To%60, 0, 0, q.Zone)
-	}
-	return end
+	return minute >= q.From && minute < q.To
+}
+
+// minute returns how many minutes after midnight the clock of the zone shows.
+func (q *Quiet) minute(at time.Time) int {
+	at = at.In(q.Zone)
+	return at.Hour()*60 + at.Minute()
 }
 
 // String returns the hours as people write them.

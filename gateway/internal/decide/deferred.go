@@ -105,8 +105,8 @@ type Known struct {
 const (
 	// notDecidedYet is how long a delivery waits for the decision on a newer event of its response.
 	notDecidedYet = time.Second
-	// behindEarlier is how long it waits for the attempt of an earlier one, whose message it may have to change.
-	behindEarlier = 500 * time.Millisecond
+	// BehindFor is how long it waits for the attempt of an earlier one, whose message it may have to change.
+	BehindFor = 500 * time.Millisecond
 )
 
 // Look looks at the response of a delivery: all its events, oldest first, of which ev is the delivery's own. kept reports that the
@@ -114,7 +114,7 @@ const (
 func (o *Owed) Look(ev *event.Event, all []Known, kept bool, now time.Time) (look Look, err error) {
 	r := o.AtDue
 	if !r.Match.Defers(ev.Type) {
-		return o.guarded(Look{Event: ev}, now), nil
+		return o.Guarded(Look{Event: ev}, now), nil
 	}
 	if !slices.ContainsFunc(all, func(k Known) bool { return k.Event.ID == ev.ID }) {
 		// It has no response id, or retention has reached it: then it is older than all that are listed.
@@ -147,7 +147,7 @@ func (o *Owed) Look(ev *event.Event, all []Known, kept bool, now time.Time) (loo
 	if o.Step != nil && o.Step.Amend {
 		var busy bool
 		if before, busy = o.before(ev, all); busy {
-			return Look{Wait: now.Add(behindEarlier), Reason: BehindEarlier}, nil
+			return Look{Wait: now.Add(BehindFor), Reason: BehindEarlier}, nil
 		}
 	}
 	switch {
@@ -177,7 +177,7 @@ func (o *Owed) Look(ev *event.Event, all []Known, kept bool, now time.Time) (loo
 	} else if before.ev != nil {
 		look.Note = Anew
 	}
-	return o.guarded(look, now), nil
+	return o.Guarded(look, now), nil
 }
 
 // told is what a step told of a response.
@@ -210,6 +210,33 @@ func (o *Owed) before(ev *event.Event, all []Known) (before told, busy bool) {
 	return before, false
 }
 
+// Unused returns the ids of the deliveries of the step for earlier events of the response that told nothing and will not, since it was
+// told last. busy: one of them is being made at this moment.
+func (o *Owed) Unused(ev *event.Event, all []Known) (ids []string, busy bool) {
+	for i := range all {
+		k := &all[i]
+		if k.Event.ID == ev.ID {
+			break
+		}
+		if k.Outcome == nil {
+			continue
+		}
+		for j := range k.Outcome.Deliveries {
+			d := &k.Outcome.Deliveries[j]
+			switch {
+			case d.Origin != o.Delivery.Origin || d.Step != o.Delivery.Step:
+			case d.State == state.Delivered:
+				ids = nil // it has used what those before it reserved
+			case d.State == state.Waiting && d.Leased:
+				busy = true
+			default:
+				ids = append(ids, d.ID)
+			}
+		}
+	}
+	return ids, busy
+}
+
 // retract turns a delivery that is skipped into the retraction of what was told before, if the step retracts and something was.
 func (o *Owed) retract(skip Look, ev *event.Event, all []Known, before told) (Look, error) {
 	if o.Step == nil || !o.Step.Retract || before.receipt == "" || before.retracted {
@@ -232,8 +259,8 @@ func (o *Owed) retract(skip Look, ev *event.Event, all []Known, before told) (Lo
 	return Look{Event: whole, Receipt: before.receipt, Retract: true, Note: Retracted + before.ev.ID}, nil
 }
 
-// guarded keeps a delivery back during quiet hours.
-func (o *Owed) guarded(look Look, now time.Time) Look {
+// Guarded keeps a delivery back during quiet hours.
+func (o *Owed) Guarded(look Look, now time.Time) Look {
 	if end := o.AtDue.Guard.Quiet.End(now); !end.IsZero() {
 		return Look{Wait: end, Reason: quietReason(o.AtDue)}
 	}

@@ -171,7 +171,7 @@ func (p *Plan) Today(d state.Delivery, ev *event.Event) (Owed, bool) {
 	owed := Owed{
 		Delivery: d, Destination: t.destination, Build: t.build, Sets: t.step.Sets, Step: t.step, Once: onceKey(t.rule, d.Origin, d.Step, ev),
 	}
-	if t.rule.AtDue(ev.Type) {
+	if t.rule.AtDue(ev.Type) || d.Reason == DigestWaits {
 		owed.AtDue = t.rule
 	}
 	return owed, true

@@ -116,6 +116,13 @@ func (l *Loop) endDeferred(j *job, as state.DeliveryState, reason string) {
 
 // lookAt reads the response and reserves what happens once.
 func (l *Loop) lookAt(ctx context.Context, j *job, now time.Time) (found decide.Look, err error) {
+	digest, err := l.digest(ctx, j, now)
+	if err != nil {
+		return found, err
+	}
+	if digest != nil {
+		return *digest, nil
+	}
 	var all []decide.Known
 	if j.atDue.rule.Match.Defers(j.event.Type) {
 		kept, err := responses.Of(ctx, l.Store, j.event)
@@ -153,6 +160,7 @@ func (l *Loop) lookAt(ctx context.Context, j *job, now time.Time) (found decide.
 	if found.Receipt != "" { // nobody hears once more
 		return found, nil
 	}
+	j.atDue.unused, j.atDue.busy = owed.Unused(j.event, all)
 	guarded, err := l.guard(ctx, j, found.Event, now)
 	guarded.Note = cmp.Or(guarded.Note, found.Note)
 	return guarded, err

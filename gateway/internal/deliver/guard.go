@@ -14,15 +14,13 @@ import (
 )
 
 const (
-	// digestKept is how long it is remembered beyond its period which deliveries a digest stands for: as long as a delivery may wait.
-	digestKept = 15 * 24 * time.Hour
-	// maxPeriods bounds the periods in which a delivery looks for the digest that it is.
-	maxPeriods = 1000
+	// digestGrace is how long after the end of a period its digest is sent, so that deliveries that were looked at before the end are
+	// counted.
+	digestGrace = time.Second
 )
 
 // Reasons of what a guardrail keeps back.
 const (
-	reasonDigest   = "the digest of what exceeds at_most is sent when the period ends"
 	reasonDigested = "at_most: it is counted in the digest %s"
 	reasonAtMost   = "at_most: the limit of this period is reached: "
 	reasonContact  = "contact_cap: this person has heard as often as may be: "
@@ -34,15 +32,11 @@ func (l *Loop) guard(ctx context.Context, j *job, ev *event.Event, now time.Time
 	owed := &decide.Owed{Delivery: j.delivery, AtDue: j.atDue.rule}
 	limits := &j.atDue.rule.Guard
 	_, atMost, contactCap := limits.Words()
-	if limits.AtMost.Digest {
-		is, err := l.digest(ctx, j, owed, now)
-		if err != nil || is.Event == nil {
-			return is, err
-		}
-		found.Note = is.Note
-	}
-	if j.atDue.digest != nil || j.delivery.Attempts > 0 || limits.AtMost.Count == 0 && limits.ContactCap.Count == 0 || skips(j, ev) {
+	if j.delivery.Attempts > 0 || limits.AtMost.Count == 0 && limits.ContactCap.Count == 0 || skips(j, ev) {
 		return found, nil
+	}
+	if j.atDue.busy { // what it reserved may be free again
+		return decide.Look{Wait: now.Add(decide.BehindFor), Reason: decide.BehindEarlier}, nil
 	}
 	person := owed.ContactKeys(ev, l.FingerprintKey)
 	if free, err := l.reserveOne(ctx, j, person, 0); err != nil || !free {
@@ -80,14 +74,15 @@ func skips(j *job, ev *event.Event) (is bool) {
 	return err != nil
 }
 
-// reserveOne reserves one of some keys for a delivery, or finds the one that is reserved for it; false: others have all of them. With a
+// reserveOne reserves one of some keys for a delivery, or finds the one that is reserved for it, or for what it stands for; false: others have all of them. With a
 // ttl of 0 it reserves nothing. Without keys it is true.
 func (l *Loop) reserveOne(ctx context.Context, j *job, keys []string, ttl time.Duration) (bool, error) {
 	if len(keys) == 0 {
 		return true, nil
 	}
 	owners, err := l.owners(ctx, j, keys, 0)
-	if err != nil || slices.Contains(owners, j.delivery.ID) {
+	own := func(id string) bool { return id == j.delivery.ID || slices.Contains(j.atDue.unused, id) }
+	if err != nil || slices.ContainsFunc(owners, own) {
 		return err == nil, err
 	}
 	from := slices.Index(owners, "")
@@ -119,49 +114,60 @@ func (l *Loop) owners(ctx context.Context, j *job, keys []string, ttl time.Durat
 }
 
 // joinDigest makes a delivery the digest of its period, or has the one that is stand for it.
-func (l *Loop) joinDigest(ctx context.Context, j *job, owed *decide.Owed, period time.Time) (found decide.Look, err error) {
-	kept := owed.AtDue.Guard.AtMost.Per + digestKept
+func (l *Loop) joinDigest(ctx context.Context, j *job, owed *decide.Owed, period decide.Period) (found decide.Look, err error) {
+	kept := period.Per + decide.DigestKept
 	owners, err := l.owners(ctx, j, []string{owed.DigestKey(period)}, kept)
 	if err != nil {
 		return found, err
 	}
+	if owners[0] == j.delivery.ID {
+		key := state.OnceKey{Key: owed.DigestOfKey(), Owner: period.String()}
+		if _, err = l.Store.Once(ctx, j.delivery.Tenant, []state.OnceKey{key}, kept); err != nil {
+			return found, err
+		}
+	}
 	if _, err = l.reserveOne(ctx, j, owed.MemberKeys(period), kept); err != nil {
 		return found, err
 	}
-	if owners[0] == j.delivery.ID {
-		return decide.Look{Wait: period.Add(owed.AtDue.Guard.AtMost.Per), Reason: reasonDigest}, nil
+	switch now := l.Clock.Now(); {
+	case owners[0] == j.delivery.ID:
+		return decide.Look{Wait: period.End().Add(digestGrace), Reason: decide.DigestWaits}, nil
+	case now.After(period.End()): // the digest may have been sent already
+		return decide.Look{Wait: now, Reason: reasonQueue}, nil
 	}
 	return decide.Look{Skip: fmt.Sprintf(reasonDigested, owners[0]), Told: true}, nil
 }
 
-// digest finds out whether a delivery is the digest of a period. If the period has ended it sets the digest to send.
-func (l *Loop) digest(ctx context.Context, j *job, owed *decide.Owed, now time.Time) (found decide.Look, err error) {
-	found.Event = j.event
-	per := owed.AtDue.Guard.AtMost.Per
-	var periods []time.Time
-	var keys []string
-	for at := owed.Period(now); len(periods) < maxPeriods && at.Add(per).After(j.delivery.Created); at = at.Add(-per) {
-		periods, keys = append(periods, at), append(keys, owed.DigestKey(at))
+// digest finds out whether a delivery is the digest of a period; nil: it is not. If the period has ended it sets the digest to send. What
+// became of its own response, and of the rule, is not asked: it tells of others too.
+func (l *Loop) digest(ctx context.Context, j *job, now time.Time) (*decide.Look, error) {
+	if !j.atDue.rule.Guard.AtMost.Digest && j.delivery.Reason != decide.DigestWaits {
+		return nil, nil
 	}
-	owners, err := l.owners(ctx, j, keys, 0)
+	owed := &decide.Owed{Delivery: j.delivery, AtDue: j.atDue.rule}
+	period, is, err := l.digestOf(ctx, j, owed, now)
+	if err != nil || !is {
+		return nil, err
+	}
+	if end := period.End().Add(digestGrace); end.After(now) {
+		return &decide.Look{Wait: end, Reason: decide.DigestWaits}, nil
+	}
+	found := owed.Guarded(decide.Look{Event: j.event}, now)
+	if !found.Wait.IsZero() {
+		found.Reason = decide.DigestWaits // so that it is known as one
+		return &found, nil
+	}
+	owners, err := l.owners(ctx, j, owed.MemberKeys(period), 0)
 	if err != nil {
-		return decide.Look{}, err
+		return nil, err
 	}
-	i := slices.Index(owners, j.delivery.ID)
-	if i < 0 {
-		return found, nil
-	}
-	if end := periods[i].Add(per); end.After(now) {
-		return decide.Look{Wait: end, Reason: reasonDigest}, nil
-	}
-	if owners, err = l.owners(ctx, j, owed.MemberKeys(periods[i]), 0); err != nil {
-		return decide.Look{}, err
-	}
-	d := &connectors.Digest{Rule: owed.AtDue.Name, From: periods[i], To: periods[i].Add(per)}
-	for _, id := range owners {
-		if id == "" {
-			break
+	d := &connectors.Digest{Rule: owed.AtDue.Name, From: period.From, To: period.End()}
+	counted := map[string]bool{"": true}
+	for _, id := range append(owners, j.delivery.ID) { // a crash may have left it out, or counted one twice
+		if counted[id] {
+			continue
 		}
+		counted[id] = true
 		if d.Total++; len(d.Events) == connectors.MaxDigestEvents {
 			continue
 		}
@@ -169,12 +175,30 @@ func (l *Loop) digest(ctx context.Context, j *job, owed *decide.Owed, now time.T
 		switch {
 		case errors.Is(err, state.ErrNotFound):
 		case err != nil:
-			return decide.Look{}, err
-		default:
+			return nil, err
+		case !record.Event.IsErased():
 			d.Events = append(d.Events, record.Event)
 		}
 	}
-	d.More = d.Total == decide.MaxDigested
+	d.More = d.Total >= decide.MaxDigested
 	j.atDue.digest, found.Note = d, fmt.Sprintf("%s%d events", decide.Digested, d.Total)
-	return found, nil
+	return &found, nil
+}
+
+// digestOf returns the period whose digest a delivery is.
+func (l *Loop) digestOf(ctx context.Context, j *job, owed *decide.Owed, now time.Time) (p decide.Period, is bool, err error) {
+	owners, err := l.owners(ctx, j, []string{owed.DigestOfKey()}, 0)
+	if err != nil {
+		return p, false, err
+	}
+	if p, is = decide.ParsePeriod(owners[0]); is || !owed.AtDue.Guard.AtMost.Digest {
+		return p, is, nil
+	}
+	// A crash may have come between the two keys.
+	for _, p := range []decide.Period{owed.Period(now), owed.Period(now).Before()} {
+		if owners, err = l.owners(ctx, j, []string{owed.DigestKey(p)}, 0); err != nil || owners[0] == j.delivery.ID {
+			return p, err == nil, err
+		}
+	}
+	return p, false, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
@@ -85,7 +86,7 @@ func TestDigest(t *testing.T) {
 					digest = id
 				}
 			}
-			return waiting == 1 && b.delivery(digest, "crm").Reason == reasonDigest || waiting == 0
+			return waiting == 1 && b.delivery(digest, "crm").Reason == decide.DigestWaits || waiting == 0
 		})
 		b.close()
 		b.open()
@@ -175,7 +176,7 @@ func TestReserveOne(t *testing.T) {
 	}
 	reserve := func(id string, keys []string, ttl time.Duration) bool {
 		t.Helper()
-		ok, err := b.loop.reserveOne(t.Context(), &job{delivery: state.Delivery{ID: id, Tenant: "default"}}, keys, ttl)
+		ok, err := b.loop.reserveOne(t.Context(), &job{delivery: state.Delivery{ID: id, Tenant: "default"}, atDue: &atDue{}}, keys, ttl)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -183,7 +184,7 @@ func TestReserveOne(t *testing.T) {
 	}
 	taken := func() (n int) {
 		t.Helper()
-		owners, err := b.loop.owners(t.Context(), &job{delivery: state.Delivery{ID: "x", Tenant: "default"}}, keys, 0)
+		owners, err := b.loop.owners(t.Context(), &job{delivery: state.Delivery{ID: "x", Tenant: "default"}, atDue: &atDue{}}, keys, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

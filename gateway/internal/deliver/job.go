@@ -53,6 +53,10 @@ type atDue struct {
 	retract bool
 	// note is its reason once it is delivered.
 	note string
+	// unused are the deliveries of earlier events of its response that told nothing, whose reservations it takes over; busy reports that
+	// one of them is being made.
+	unused []string
+	busy   bool
 	// digest is sent in place of the event: one message about many; nil: the event is.
 	digest *connectors.Digest
 }

@@ -280,6 +280,9 @@ func (w *work) again(ctx context.Context) (wait time.Duration, done bool, err er
 }
 
 func (w *work) eraseEvents(ctx context.Context, ids []string) error {
+	if err := w.passDigests(ctx, ids); err != nil {
+		return err
+	}
 	results, err := w.Store.Erase(ctx, w.tenant, ids)
 	if err != nil {
 		return err

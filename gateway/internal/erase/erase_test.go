@@ -13,8 +13,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/audit"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/job"
 	"github.com/surveygate/surveygate/gateway/internal/leaktest"
 	"github.com/surveygate/surveygate/gateway/internal/state"
@@ -32,6 +35,7 @@ func TestMain(m *testing.M) { leaktest.Main(m) }
 type rig struct {
 	t     *testing.T
 	store state.Store
+	plan  *decide.Plan
 	ended atomic.Int64
 	n     int
 }
@@ -87,6 +91,7 @@ func (r *rig) eraser(store state.Store) *Eraser {
 		Audit: &audit.Log{Store: store, Clock: clock.System()},
 		Lists: func(context.Context, string) ([]string, error) { return lists, nil },
 		Ended: func(*state.Delivery) { r.ended.Add(1) },
+		Plan:  func() *decide.Plan { return r.plan },
 	}}
 }
 
@@ -435,4 +440,106 @@ func TestErasureNeedsAKey(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	})
+}
+
+// A digest that waits for its period is passed on to another delivery that it tells of.
+func TestErasurePassesDigestsOn(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		ctx := context.Background()
+		deliveryOf := func(ev *event.Event) state.Delivery {
+			return state.Delivery{
+				ID: state.JoinDeliveryID(ev.ID, "crmaaaaaaaaaa"), Tenant: "acme", EventID: ev.ID, Origin: state.Origin{Kind: state.Rule, Name: "r"},
+				Step: "crm", Destination: "crm", Connector: "webhook",
+			}
+		}
+		digest := r.accept(of(jo, "", ""), state.Waiting, jo)
+		own := r.accept(of(jo, "", ""), state.Skipped, jo)
+		other := r.accept(of("ann@example.com", "", ""), state.Skipped, "ann")
+		period := decide.Period{From: time.Now().Truncate(time.Hour), Per: time.Hour}
+		waits := deliveryOf(digest)
+		waits.State, waits.Reason, waits.Due = state.Waiting, decide.DigestWaits, time.Now().Add(30*time.Minute).Truncate(time.Millisecond)
+		_, err := r.store.Schedule(ctx, "acme", []state.Delivery{waits})
+		r.ok(err)
+		owed := decide.Owed{Delivery: waits}
+		keys := []state.OnceKey{{Key: owed.DigestOfKey(), Owner: period.String()}}
+		for i, ev := range []*event.Event{digest, own, other} {
+			keys = append(keys, state.OnceKey{Key: owed.MemberKeys(period)[i], Owner: deliveryOf(ev).ID})
+		}
+		_, err = r.store.Once(ctx, "acme", keys, time.Hour)
+		r.ok(err)
+
+		if e := r.erase(jo); e.State != "done" {
+			t.Fatalf("%+v", e)
+		}
+		d, err := r.store.Delivery(ctx, "acme", deliveryOf(other).ID)
+		r.ok(err)
+		if d.State != state.Waiting || d.Reason != decide.DigestWaits || !d.Due.Equal(waits.Due) {
+			t.Errorf("%s, due %s: %s", d.State, d.Due, d.Reason)
+		}
+		if d, err = r.store.Delivery(ctx, "acme", deliveryOf(own).ID); err != nil || d.State != state.Skipped {
+			t.Errorf("%+v, %v", d, err)
+		}
+	})
+}
+
+// While a product does not answer, an erasure says what it waits for, and goes on however often it is begun.
+func TestErasureAwaitsProducts(t *testing.T) {
+	t.Parallel()
+	r := &rig{t: t}
+	var err error
+	r.store, err = embedded.Open(embedded.Options{Dir: t.TempDir()})
+	r.ok(err)
+	t.Cleanup(func() { _ = r.store.Close() })
+	r.plan = decide.New(&config.Config{Destinations: []*config.Destination{{
+		Item: config.Item{Tenant: "acme", Name: "crm"}, Product: "hubspot", Enabled: true, Alone: forgetting{},
+	}}})
+	var id string
+	for range 12 {
+		e, jobs, stop := r.jobs(context.Background(), r.store)
+		if id == "" {
+			spec, err := e.Spec(context.Background(), "acme", jo, true)
+			r.ok(err)
+			j, err := jobs.Create(context.Background(), "acme", Kind, spec, audit.By{Name: "test"})
+			r.ok(err)
+			id = j.ID
+		}
+		waits := ""
+		for deadline := time.Now().Add(10 * time.Second); waits == "" && time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+			j, err := jobs.Get(context.Background(), "acme", id)
+			r.ok(err)
+			if j.State.Ended() {
+				stop()
+				t.Fatalf("it ended: %s", j.Fault)
+			}
+			waits = j.Waits
+		}
+		stop()
+		if waits != "crm is being asked to erase the person" {
+			t.Fatalf("it waits: %q", waits)
+		}
+	}
+}
+
+// forgetting is a product that can erase a person.
+type forgetting struct{ connectors.Connector }
+
+func (forgetting) CanForget() error { return nil }
+
+func (forgetting) Forget(*event.Event) (*connectors.Request, error) {
+	return nil, connectors.Skip("not here")
+}
+
+// A product's answer that names the person is not quoted in the receipt.
+func TestAnswerThatNamesThePerson(t *testing.T) {
+	t.Parallel()
+	f := &finder{s: &search{Names: []string{jo}}}
+	for reason, want := range map[string]string{
+		"404: no such contact":             "refused: 404: no such contact",
+		"404: no contact Jo@Example.com":   "refused: its answer, which names the person, is erased",
+		"404: no contact jo%40example.com": "refused: its answer, which names the person, is erased",
+	} {
+		if got := f.ended(&state.Delivery{State: state.Dead, Log: []state.Attempt{{Reason: reason}}}); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
 }

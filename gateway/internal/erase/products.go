@@ -139,7 +139,6 @@ type asked struct {
 // awaitProducts waits until every product has answered, and then erases what it was asked with. Waiting deliveries end by the bounds of
 // their destinations, at the latest when retention ends them.
 func (w *work) awaitProducts(ctx context.Context) (wait time.Duration, done bool, err error) {
-	w.run.Waits = ""
 	for i := range w.r.Products {
 		w.r.Products[i].Answers = nil
 	}
@@ -153,8 +152,7 @@ func (w *work) awaitProducts(ctx context.Context) (wait time.Duration, done bool
 				return 0, false, fmt.Errorf("products: %w", err)
 			}
 			if err == nil && record.Outcome == nil {
-				w.run.Waits = a.Destination + " is being asked to erase the person"
-				return productsFor, false, nil
+				return w.waits(ctx, a.Destination+" is being asked to erase the person", productsFor)
 			}
 			w.answer(a, "it was removed before it could be asked")
 			continue
@@ -163,10 +161,10 @@ func (w *work) awaitProducts(ctx context.Context) (wait time.Duration, done bool
 			return 0, false, fmt.Errorf("products: %w", err)
 		}
 		if d.State == state.Waiting {
-			w.run.Waits = a.Destination + " has not answered: " + d.Reason
-			return productsFor, false, nil
+			// Its reason may name the person.
+			return w.waits(ctx, a.Destination+" has not answered: see the delivery "+a.Delivery, productsFor)
 		}
-		w.answer(a, ended(d))
+		w.answer(a, w.ended(d))
 	}
 	for some := range slices.Chunk(ids, state.MaxErase) {
 		results, err := w.Store.Erase(ctx, w.tenant, some)
@@ -174,14 +172,23 @@ func (w *work) awaitProducts(ctx context.Context) (wait time.Duration, done bool
 			return 0, false, fmt.Errorf("erase what products were asked with: %w", err)
 		}
 		for i := range results {
-			if results[i].Busy != "" {
-				return busyFor, false, nil
+			if busy := results[i].Busy; busy != "" {
+				return w.waits(ctx, "what products were asked with cannot be erased yet: "+busy, busyFor)
 			}
 		}
 	}
 	w.s.Events = append(w.s.Events, ids...) // so that their bytes leave the disk too
-	w.p.Answered = true
+	w.p.Answered, w.run.Waits = true, ""
 	return 0, false, w.save(ctx)
+}
+
+// waits says why the job waits, which is stored when it begins to, and each time that it is begun again: that counts as progress.
+func (w *work) waits(ctx context.Context, why string, wait time.Duration) (time.Duration, bool, error) {
+	if w.run.Waits == why {
+		return wait, false, nil
+	}
+	w.run.Waits = why
+	return wait, false, w.save(ctx)
 }
 
 func (w *work) answer(a asked, text string) {
@@ -193,7 +200,7 @@ func (w *work) answer(a asked, text string) {
 }
 
 // ended says how a product's erasure ended.
-func ended(d *state.Delivery) string {
+func (f *finder) ended(d *state.Delivery) string {
 	text := map[state.DeliveryState]string{
 		state.Delivered: "erased", state.Skipped: "nothing to erase", state.Dead: "refused", state.Dropped: "given up",
 	}[d.State]
@@ -201,7 +208,11 @@ func ended(d *state.Delivery) string {
 	if n := len(d.Log); reason == "" && n > 0 {
 		reason = d.Log[n-1].Reason
 	}
-	if reason != "" {
+	switch {
+	case reason == "":
+	case f.names().in(reason):
+		text += ": its answer, which names the person, is erased"
+	default:
 		text += ": " + reason
 	}
 	return text

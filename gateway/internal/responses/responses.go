@@ -61,28 +61,45 @@ func Of(ctx context.Context, store Reader, ev *event.Event) (*Kept, error) {
 	}
 }
 
-// maxSameID is how many responses with one id are shown.
-const maxSameID = 10
+const (
+	// maxSameID is how many responses with one id are shown.
+	maxSameID = 10
+	// sameIDPages bounds the pages in which they are looked for.
+	sameIDPages = 13
+)
 
-// WithID reads the responses with an id, of one source and survey if they are given: the one that moved last first, and at most ten.
+// WithID reads the responses with an id, of one source and survey if they are given: the one that moved last first, and at most ten, or
+// as many as response.MaxBytes hold.
 func WithID(ctx context.Context, store Reader, tenant, id, source, survey string) (all []*Kept, err error) {
-	page, err := store.Events(ctx, tenant, state.EventQuery{Response: id, Source: source, Survey: survey, Limit: 200})
-	if err != nil {
-		return nil, fmt.Errorf("responses %s: %w", id, err)
-	}
-	seen := map[string]bool{}
-	for _, r := range page.Items {
-		key := r.Event.ResponseKey()
-		if key == "" || seen[key] || !response.Belongs(r.Event.Type) || len(all) == maxSameID {
-			continue
-		}
-		seen[key] = true
-		kept, err := Of(ctx, store, r.Event)
+	q := state.EventQuery{Response: id, Source: source, Survey: survey, Limit: pageOf}
+	seen, bytes := map[string]bool{}, 0
+	for range sameIDPages {
+		page, err := store.Events(ctx, tenant, q)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("responses %s: %w", id, err)
 		}
-		if len(kept.Records) > 0 {
-			all = append(all, kept)
+		for _, r := range page.Items {
+			key := r.Event.ResponseKey()
+			if key == "" || seen[key] || !response.Belongs(r.Event.Type) {
+				continue
+			}
+			if len(all) == maxSameID || bytes > response.MaxBytes {
+				return all, nil
+			}
+			seen[key] = true
+			kept, err := Of(ctx, store, r.Event)
+			if err != nil {
+				return nil, err
+			}
+			for _, r := range kept.Records {
+				bytes += r.Event.Size()
+			}
+			if len(kept.Records) > 0 {
+				all = append(all, kept)
+			}
+		}
+		if q.Cursor = page.Next; page.Next == "" {
+			break
 		}
 	}
 	return all, nil
