@@ -74,7 +74,7 @@ func quietReason(r *config.Rule) string {
 	return "quiet hours (" + r.Guard.Quiet.String() + ")"
 }
 
-// Look is what a deferred rule finds in the response of one of its deliveries. One of Wait, Skip and Event is set.
+// Look is what a deferred rule finds in the response of one of its deliveries. One of Wait, Skip, Dead and Event is set.
 type Look struct {
 	// Wait is until when the delivery waits; zero: it does not. Reason is why.
 	Wait   time.Time
@@ -117,7 +117,7 @@ func (o *Owed) Look(ev *event.Event, all []Known, kept bool, now time.Time) (loo
 		return o.Guarded(Look{Event: ev}, now), nil
 	}
 	if !slices.ContainsFunc(all, func(k Known) bool { return k.Event.ID == ev.ID }) {
-		// It has no response id, or retention has reached it: then it is older than all that are listed.
+		// It has no response id, or it is older than all that are listed: retention has reached it, or there are too many.
 		all = slices.Insert(all, 0, Known{Event: ev, Outcome: &state.Outcome{}})
 	}
 	events := make([]*event.Event, len(all))

@@ -20,11 +20,11 @@ import (
 // Given returns the events of an inline test that is in surveygate's own format: one, or those of a list, received one second after
 // the other, the last of them now. Events of a list belong to one response, unless they name their own.
 func Given(r *config.Rule, t config.Test, now time.Time) ([]*event.Event, error) {
-	bodies := []json.RawMessage{t.Given}
-	if given := bytes.TrimSpace(t.Given); len(given) > 0 && given[0] == '[' {
-		if err := json.Unmarshal(given, &bodies); err != nil {
-			return nil, fmt.Errorf("given: %w", err)
-		}
+	var bodies []json.RawMessage // which must not be those of the test when they are decoded: decoding writes over them
+	if given := bytes.TrimSpace(t.Given); len(given) == 0 || given[0] != '[' {
+		bodies = append(bodies, t.Given)
+	} else if err := json.Unmarshal(given, &bodies); err != nil {
+		return nil, fmt.Errorf("given: %w", err)
 	}
 	events := make([]*event.Event, len(bodies))
 	for i, body := range bodies {

@@ -74,8 +74,8 @@ func skips(j *job, ev *event.Event) (is bool) {
 	return err != nil
 }
 
-// reserveOne reserves one of some keys for a delivery, or finds the one that is reserved for it, or for what it stands for; false: others have all of them. With a
-// ttl of 0 it reserves nothing. Without keys it is true.
+// reserveOne reserves one of some keys for a delivery, or finds the one that is reserved for it, or for what it stands for; false: others
+// have all of them. With a ttl of 0 it reserves nothing. Without keys it is true. It reads all keys, which become free in any order.
 func (l *Loop) reserveOne(ctx context.Context, j *job, keys []string, ttl time.Duration) (bool, error) {
 	if len(keys) == 0 {
 		return true, nil
@@ -104,6 +104,43 @@ func (l *Loop) reserveOne(ctx context.Context, j *job, keys []string, ttl time.D
 	return false, nil
 }
 
+// memberStride is how far apart the keys are that reserveMember reads first.
+const memberStride = 32
+
+// reserveMember reserves the first free one of many keys, which are reserved in their order and become free together; none if all
+// are reserved. It reads few of them, so that a rule that exceeds its limit all the time keeps the store free for others. A delivery that
+// asks again, after a crash, may get a second one.
+func (l *Loop) reserveMember(ctx context.Context, j *job, keys []string, ttl time.Duration) error {
+	var some []string
+	for i := 0; i < len(keys); i += memberStride {
+		some = append(some, keys[i])
+	}
+	owners, err := l.owners(ctx, j, some, 0)
+	if err != nil {
+		return err
+	}
+	from := slices.Index(owners, "")
+	if from < 0 {
+		from = len(owners)
+	}
+	from = max(from-1, 0) * memberStride // the last one that is reserved
+	for part := range slices.Chunk(keys[from:], memberStride) {
+		if owners, err = l.owners(ctx, j, part, 0); err != nil {
+			return err
+		}
+		for i, key := range part {
+			if owners[i] != "" {
+				continue
+			}
+			got, err := l.owners(ctx, j, []string{key}, ttl)
+			if err != nil || got[0] == j.delivery.ID {
+				return err
+			} // else another one has reserved it meanwhile
+		}
+	}
+	return nil
+}
+
 // owners returns for which deliveries keys are reserved.
 func (l *Loop) owners(ctx context.Context, j *job, keys []string, ttl time.Duration) ([]string, error) {
 	asked := make([]state.OnceKey, len(keys))
@@ -126,7 +163,7 @@ func (l *Loop) joinDigest(ctx context.Context, j *job, owed *decide.Owed, period
 			return found, err
 		}
 	}
-	if _, err = l.reserveOne(ctx, j, owed.MemberKeys(period), kept); err != nil {
+	if err = l.reserveMember(ctx, j, owed.MemberKeys(period), kept); err != nil {
 		return found, err
 	}
 	switch now := l.Clock.Now(); {
