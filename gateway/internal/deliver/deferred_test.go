@@ -3,6 +3,7 @@ package deliver
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -351,5 +352,75 @@ func TestSettleReplicas(t *testing.T) {
 	}
 	if got := worlds[0].count(func(seen) bool { return true }) + worlds[1].count(func(seen) bool { return true }); got != n {
 		t.Errorf("%d requests for %d responses", got, n)
+	}
+}
+
+// Whatever the order in which the events of a response come, the last one tells alone, and what it tells is what all of them say.
+func TestSettleOrders(t *testing.T) {
+	t.Parallel()
+	events := []string{partial, complete, updated}
+	got := make(chan *event.Event, 16)
+	c := settling(t, 300*time.Millisecond, "", "", all()...)
+	c.Rules[0].Steps[0].Build["default"] = &product{build: func(ev *event.Event) error { got <- ev; return nil }}
+	b := begin(t, c, nil)
+	last := map[string][]string{} // by the id of the last event, the order
+	for i, order := range [][]int{{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}} {
+		var bodies []string
+		for _, n := range order {
+			bodies = append(bodies, events[n])
+		}
+		ids := b.tell("api", of(fmt.Sprintf("r%d", i), append(bodies, bodies[1])...)...) // one of them twice: a duplicate
+		last[ids[2]] = bodies
+		for _, id := range ids[:2] {
+			b.untilState(id, "crm", state.Skipped)
+		}
+		b.untilState(ids[2], "crm", state.Delivered)
+	}
+	for range last {
+		ev := <-got
+		bodies := last[ev.ID]
+		if bodies == nil {
+			t.Fatalf("told by %s", ev.ID)
+		}
+		delete(last, ev.ID)
+		score := 3.0
+		if slices.Index(bodies, updated) > slices.Index(bodies, partial) {
+			score = 9
+		}
+		r := ev.Data().Response
+		if r.Score.NPS == nil || *r.Score.NPS != score || ev.Data().Respondent.Email == "" || *r.Events != 3 || r.Status != event.Completed || *r.Version != 2 {
+			t.Errorf("after %q: %s", bodies, ev.DataJSON())
+		}
+	}
+	if len(got) > 0 || len(last) > 0 {
+		t.Errorf("%d more, %d missing", len(got), len(last))
+	}
+}
+
+// The responses of two tenants with one id are two.
+func TestSettleTenants(t *testing.T) {
+	t.Parallel()
+	c := settling(t, 200*time.Millisecond, "", "nps_score <= 6 and has(email)", all()...)
+	other := settling(t, 200*time.Millisecond, "", "nps_score <= 6 and has(email)", all()...)
+	d, r := other.Destinations[0], other.Rules[0]
+	d.Tenant, r.Tenant, r.Match.Tenant = "acme", "acme", "acme"
+	r.Steps[0].Build = map[string]connectors.Connector{"acme": &product{}}
+	c.Destinations, c.Rules = append(c.Destinations, d), append(c.Rules, r)
+	b := begin(t, c, nil)
+	own := b.tell("api", of("r1", partial)...)
+	ev, err := event.ParseOne([]byte(fmt.Sprintf(complete, "r1")), event.Defaults{Tenant: "acme", Source: "api", Received: b.clock.Now(), Verified: "token"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.store.Append(t.Context(), []*event.Event{ev}); err != nil {
+		t.Fatal(err)
+	}
+	b.untilState(own[0], "crm", state.Skipped)
+	b.until("the other tenant's has ended", func() bool {
+		page, err := b.store.Deliveries(t.Context(), "acme", state.DeliveryQuery{State: state.Skipped})
+		return err == nil && len(page.Items) == 1
+	})
+	if n := b.requests(); n != 0 {
+		t.Errorf("%d requests", n)
 	}
 }

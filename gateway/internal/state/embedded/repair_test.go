@@ -248,7 +248,7 @@ func TestRepairDamaged(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, false},
-	} {
+	}[:statetest.Few(5, 2)] {
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
 			dir := filepath.Join(t.TempDir(), "store")

@@ -15,6 +15,7 @@ import (
 
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/state/statetest"
 	"github.com/surveygate/surveygate/rules/event"
 )
 
@@ -240,7 +241,7 @@ func TestPendingIsRightAfterErasingAndALostGroup(t *testing.T) {
 func TestErasingAmongRetention(t *testing.T) {
 	t.Parallel()
 	srv := start(t)
-	for seed := range uint64(6) {
+	for seed := range uint64(statetest.Few(3, 1)) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			random := rand.New(rand.NewPCG(seed, 7))
