@@ -16,6 +16,7 @@ type Overlay struct {
 	answers []Answer        // in the order of their first appearance; one without a value was cleared
 	at      map[string]int  // the index in answers, by answerKey
 	cleared map[string]bool // paths of the fields that were cleared, and not filled since
+	named   bool            // one of the events has a name, whose parts are one value, also if they were cleared since
 }
 
 // NewOverlay returns the content of one event.
@@ -36,6 +37,7 @@ func NewOverlay(ev *Event) *Overlay {
 		}
 	}
 	o.data.Response.Answers, o.data.Response.Cleared = nil, nil
+	o.named = o.data.Respondent.Name != "" || o.data.Respondent.FirstName != "" || o.data.Respondent.LastName != ""
 	o.data.Respondent.Params = overlayObject(nil, o.data.Respondent.Params)
 	for i := range leaves {
 		if l := &leaves[i]; l.whole && l.text != nil {
@@ -104,7 +106,7 @@ func (o *Overlay) answer(a Answer) {
 
 // Over puts a newer overlay over this one, which it changes and returns. The newer one must not be used any more.
 func (o *Overlay) Over(newer *Overlay) *Overlay {
-	named := newer.data.Respondent.Name != "" || newer.data.Respondent.FirstName != "" || newer.data.Respondent.LastName != ""
+	o.named = o.named || newer.named
 	for i := range leaves {
 		l := &leaves[i]
 		if l.special != 0 || l.whole {
@@ -114,7 +116,7 @@ func (o *Overlay) Over(newer *Overlay) *Overlay {
 		switch {
 		case l.Path == Shortcuts["params"]:
 			o.data.Respondent.Params = overlayObject(o.data.Respondent.Params, newer.data.Respondent.Params)
-		case isName && named, filled(l, &newer.data), newer.cleared[l.Path]: // the parts of a name are one value
+		case isName && newer.named, filled(l, &newer.data), newer.cleared[l.Path]: // the parts of a name are one value
 			copyLeaf(l, &o.data, &newer.data)
 		default:
 			continue
