@@ -376,7 +376,7 @@ func TestSettleOrders(t *testing.T) {
 		}
 		b.untilState(ids[2], "crm", state.Delivered)
 	}
-	for range last {
+	for range len(last) {
 		ev := <-got
 		bodies := last[ev.ID]
 		if bodies == nil {
