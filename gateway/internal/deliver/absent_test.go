@@ -19,8 +19,7 @@ type shifted struct {
 	by atomic.Int64
 }
 
-func (s *shifted) Now() time.Time          { return s.Clock.Now().Add(time.Duration(s.by.Load())) }
-func (s *shifted) advance(d time.Duration) { s.by.Add(int64(d)) }
+func (s *shifted) Now() time.Time { return s.Clock.Now().Add(time.Duration(s.by.Load())) }
 
 // without are configurations that lack the step that owes something: with its destination, or beside it.
 func without() map[string]*config.Config {
@@ -67,18 +66,18 @@ func TestUnconfiguredWaitsAnHour(t *testing.T) {
 			t.Parallel()
 			b, moves, id := mute(t)
 			b.reload(after)
-			moves.advance(time.Hour)
+			b.advance(moves, time.Hour)
 			d := b.untilReason(id, "crm", decide.Absent)
 			if wait := d.Due.Sub(moves.Now()); d.State != state.Waiting || wait < 50*time.Minute || wait > time.Hour {
 				t.Errorf("it is %s for %s", d.State, wait)
 			}
-			moves.advance(55 * time.Minute)
+			b.advance(moves, 55*time.Minute)
 			b.close()
 			b.open()
 			if d := b.delivery(id, "crm"); d.State != state.Waiting || d.Reason != decide.Absent {
 				t.Errorf("after a restart it is %s: %s", d.State, d.Reason)
 			}
-			moves.advance(10 * time.Minute)
+			b.advance(moves, 10*time.Minute)
 			if d := b.untilState(id, "crm", state.Dead); d.Reason != reasonGone || d.Attempts != 1 {
 				t.Errorf("dead: %q after %d attempts", d.Reason, d.Attempts)
 			}
@@ -95,7 +94,7 @@ func TestUnconfiguredComesBack(t *testing.T) {
 				t.Parallel()
 				b, moves, id := mute(t)
 				b.reload(after)
-				moves.advance(time.Hour)
+				b.advance(moves, time.Hour)
 				b.untilReason(id, "crm", decide.Absent)
 				again := destinations(destination("crm", time.Hour))
 				if restart {
@@ -140,7 +139,7 @@ func TestUnconfiguredInPart(t *testing.T) {
 	b.until("all wait", func() bool { return b.loop.Claimed() == 0 && waits("crm")() && waits("chat")() })
 	status.Store(200)
 	b.reload(&config.Config{Generation: "empty"})
-	moves.advance(2 * time.Hour)
+	b.advance(moves, 2*time.Hour)
 	for _, id := range ids {
 		b.untilReason(id, "crm", decide.Absent)
 		b.untilReason(id, "chat", decide.Absent)
@@ -170,7 +169,7 @@ func TestStepThatMoved(t *testing.T) {
 	rule.Steps[0].Destination = "crm2"
 	moved.Rules = []*config.Rule{rule}
 	b.reload(moved)
-	moves.advance(time.Hour)
+	b.advance(moves, time.Hour)
 	if d := b.untilState(id, "crm", state.Delivered); d.Destination != "crm2" {
 		t.Errorf("it went to %s", d.Destination)
 	}
@@ -198,10 +197,10 @@ func TestUnconfiguredOnAnOlderReplica(t *testing.T) {
 	}
 	b.plan.Store(decide.New(without()["destination only"]))
 	b.open()
-	moves.advance(time.Hour)
+	b.advance(moves, time.Hour)
 	b.untilReason(id, "crm", decide.Absent)
 	newest.Store(false)
-	moves.advance(time.Hour)
+	b.advance(moves, time.Hour)
 	<-asked
 	<-asked
 	newest.Store(true)

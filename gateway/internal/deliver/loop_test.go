@@ -113,8 +113,61 @@ type bench struct {
 	sender Sender
 	// wrap stands between the loop and the store; nil is nothing.
 	wrap func(state.Store) state.Store
-	stop func()
-	n    int
+	// due is asked for due deliveries before the store is.
+	due     dueGate
+	running bool
+	stop    func()
+	n       int
+}
+
+// dueGate is between the loop and the due-queue. While it is shut, nothing is due.
+type dueGate struct {
+	asked atomic.Int64
+
+	mu   sync.RWMutex // held while the store is asked
+	shut bool
+}
+
+// gated is a store whose due-queue is behind a gate.
+type gated struct {
+	state.Store
+	gate *dueGate
+}
+
+func (g *gated) ClaimDue(ctx context.Context, q state.ClaimDue) ([]state.Due, time.Time, error) {
+	g.gate.asked.Add(1)
+	g.gate.mu.RLock()
+	defer g.gate.mu.RUnlock()
+	if g.gate.shut {
+		return nil, time.Time{}, nil
+	}
+	return g.Store.ClaimDue(ctx, q)
+}
+
+// betweenRounds makes a change to the plan or the clock that no round of the due-queue sees half of: a round reads both, and asks
+// the store later. What began before the change gets nothing from the due-queue any more.
+func (b *bench) betweenRounds(change func()) {
+	b.t.Helper()
+	b.due.mu.Lock()
+	b.due.shut = true
+	change()
+	b.due.mu.Unlock()
+	if b.running {
+		end := b.due.asked.Load() + 2 // the second one from here began after the change
+		b.until("the due-queue is asked again", func() bool { b.loop.wakeDue(); return b.due.asked.Load() >= end })
+	}
+	b.due.mu.Lock()
+	b.due.shut = false
+	b.due.mu.Unlock()
+	if b.loop != nil {
+		b.loop.wakeDue()
+	}
+}
+
+// advance moves the machine's clock on.
+func (b *bench) advance(moves *shifted, by time.Duration) {
+	b.t.Helper()
+	b.betweenRounds(func() { moves.by.Add(int64(by)) })
 }
 
 type nothing struct{}
@@ -190,6 +243,7 @@ func (b *bench) make() {
 	if b.wrap != nil {
 		store = b.wrap(store)
 	}
+	store = &gated{store, &b.due}
 	sender := b.sender
 	if sender == nil {
 		sender = b.world
@@ -214,7 +268,9 @@ func (b *bench) run() {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- b.loop.Run(ctx) }()
+	b.running = true
 	b.stop = func() {
+		b.running = false
 		cancel()
 		if err := <-ended; err != nil {
 			b.t.Error(err)
@@ -236,7 +292,7 @@ func (b *bench) close() {
 // reload makes a configuration the running one.
 func (b *bench) reload(c *config.Config) {
 	b.t.Helper()
-	b.plan.Store(decide.New(c))
+	b.betweenRounds(func() { b.plan.Store(decide.New(c)) })
 	if err := b.loop.Reloaded(b.t.Context()); err != nil {
 		b.t.Error(err)
 	}

@@ -60,7 +60,7 @@ func (b *bench) change(overlays ...*config.TenantConfig) {
 	for _, o := range overlays {
 		tenants = append(tenants, o.Tenant)
 	}
-	b.plan.Store(b.plan.Load().With(overlays...))
+	b.betweenRounds(func() { b.plan.Store(b.plan.Load().With(overlays...)) })
 	if err := b.loop.Changed(b.t.Context(), tenants...); err != nil {
 		b.t.Error(err)
 	}
@@ -169,7 +169,7 @@ func TestBrokenDestinationWaits(t *testing.T) {
 		owed := b.accept(1)[0]
 		b.untilReason(owed, "crm", decide.BrokenDestination)
 		b.untilState(owed, "other", state.Delivered) // whose destination is well
-		moves.advance(2 * time.Hour)
+		b.advance(moves, 2*time.Hour)
 		b.untilRounds(c, 5)
 		b.close()
 		b.open()
@@ -201,7 +201,7 @@ func TestBrokenDestinationIsBounded(t *testing.T) {
 		b.open()
 		id := b.accept(1)[0]
 		b.untilReason(id, "crm", decide.BrokenDestination)
-		moves.advance(3 * time.Hour)
+		b.advance(moves, 3*time.Hour)
 		retention := state.Retention{
 			Events: state.Bound{Age: 100 * time.Hour, Bytes: 1 << 30}, Dedupe: state.Bound{Age: 100 * time.Hour, Bytes: 1 << 30},
 			Dead: state.Bound{Age: 100 * time.Hour, Bytes: 1 << 30}, History: state.HistoryBound{Age: 100 * time.Hour, PerDestination: 1000},
@@ -236,7 +236,7 @@ func TestBrokenRuleWaits(t *testing.T) {
 	faulty.Rules, faulty.Documents[1].State = nil, config.Broken
 	b.change(faulty)
 	for range 3 { // however long the fault lasts
-		moves.advance(time.Hour)
+		b.advance(moves, time.Hour)
 		b.until("it waits for its rule", func() bool {
 			d := b.delivery(id, "crm")
 			return d.Reason == decide.BrokenRule && !d.Leased && d.Due.After(moves.Now())
@@ -289,7 +289,7 @@ func TestStepOfDocument(t *testing.T) {
 		}
 		b.change(overlayOf("default", destination("crm2"))) // it lacks both, and has no document of them
 		before := c.rounds.Load()
-		moves.advance(time.Hour)
+		b.advance(moves, time.Hour)
 		waits("crm", decide.Newer)
 		waits("chat", decide.Absent)
 		rounds := int(c.rounds.Load() - before)
@@ -324,7 +324,7 @@ func TestStepOfDocument(t *testing.T) {
 			changed.Documents[i].Version = version
 		}
 		b.change(changed)
-		moves.advance(2 * time.Hour)
+		b.advance(moves, 2*time.Hour)
 		for _, id := range ids {
 			if d := b.untilState(id, "chat", state.Dead); d.Reason != reasonGone {
 				t.Errorf("dead: %q", d.Reason)
@@ -361,7 +361,7 @@ func TestDestinationOfDocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.change(&config.TenantConfig{Tenant: "default"})
-	moves.advance(time.Hour)
+	b.advance(moves, time.Hour)
 	b.untilReason(id, "crm", decide.Newer)
 	b.change(with())
 	if d := b.untilState(id, "crm", state.Delivered); d.Attempts != 2 {
