@@ -23,12 +23,10 @@ func digestOf(b *bench, bodies ...string) string {
 // A digest tells of others too: what becomes of its own response meanwhile does not end it.
 func TestDigestOfMovedResponse(t *testing.T) {
 	t.Parallel()
-	p := &digesting{}
 	deferredOnEachEngine(t, func() *config.Config {
 		c := settling(t, 10*time.Millisecond, "", "nps_score <= 6", all()...)
 		c.Rules[0].Guard.AtMost = config.AtMost{Per: 3 * time.Second, Count: 1, Digest: true}
-		p = &digesting{}
-		c.Rules[0].Steps[0].Build["default"] = p
+		c.Rules[0].Steps[0].Build["default"] = &digesting{}
 		return c
 	}, nil, func(t *testing.T, b *bench) {
 		b.until("a period begins", func() bool { return time.Now().UnixMilli()%3000 < 100 })
