@@ -41,7 +41,7 @@ var floors = [][]string{
 	{"gateway/internal/live", "gateway/internal/renormalise"},
 	{"gateway/internal/explain"},
 	{"gateway/internal/accept", "gateway/internal/try"},
-	{"gateway/internal/deliver", "gateway/internal/stream"},
+	{"gateway/internal/deliver", "gateway/internal/stream", "gateway/internal/tail"},
 	{"gateway/internal/act"},
 	{"gateway/internal/deletion", "gateway/internal/erase", "gateway/internal/replay"},
 	{"gateway/internal/web/answer", "gateway/internal/web/chart", "gateway/internal/web/listener"},
