@@ -106,12 +106,12 @@ func TestReadmeYAML(t *testing.T) {
 				t.Errorf("%s:%d: the block does not load:\n%v", path, b.line, err)
 				continue
 			}
-			results, err := offline.Test(options)
+			run, err := offline.Test(offline.TestOptions{Options: options})
 			if err != nil {
 				return err
 			}
-			tested += len(results)
-			for _, r := range results {
+			tested += len(run.Results)
+			for _, r := range run.Results {
 				if !r.Passed {
 					t.Errorf("%s:%d: a test of rule %s in the block expects %v, and %v is sent: %v", path, b.line, r.Rule, r.Want, r.Got, r.Why)
 				}
