@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -167,6 +168,29 @@ func TestRuleTestsAsJSON(t *testing.T) {
 	if p := c.Each[0].Parts[3]; p.Text != "has(feedback)" || p.From != 44 || !p.True || !p.False {
 		t.Errorf("%+v", c.Each[0])
 	}
+}
+
+// The page of the rule language shows what the command prints for its transcripts.
+func TestRuleTestsOfThePage(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	transcripts, page := 0, ""
+	for _, b := range blocks(t, "../../rules/README.md") {
+		switch {
+		case b.language == "yaml" && transcripts == 0:
+			page = b.text
+		case b.language == "txtar":
+			transcripts++
+			put(t, dir, fmt.Sprintf("%d.txtar", transcripts), b.text)
+		case b.language == "text" && transcripts > 0:
+			put(t, dir, "surveygate.yaml", page)
+			if out, errs, code := invoke(t, dir, nil, "test", "--coverage"); out != b.text || code != 0 {
+				t.Errorf("exit %d\n%s%s", code, cmp.Diff(b.text, out), errs)
+			}
+			return
+		}
+	}
+	t.Error("the page shows no output of the command")
 }
 
 var separator = regexp.MustCompile(`(?m)^──── \d\d:\d\d:\d\d  (\S+) changed$`)

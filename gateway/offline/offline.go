@@ -1,6 +1,6 @@
 // Package offline contains operations that need no running gateway:
 //
-//   - on a configuration: Check, Live, Test (tests of rules), Explain (an event from a file)
+//   - on a configuration: Check, Live, Test (tests of rules, and transcripts of events), Explain (an event from a file)
 //   - on a request of a platform: TestSource, FieldsOf
 //   - on a data folder: CheckStore, RepairStore
 //   - samples of platforms and new secrets
