@@ -83,7 +83,7 @@ webhook crm: no test matches it
 			put(t, dir, "surveygate.yaml", strings.Replace(testedConfig, "<= 6", "<= 2", 1))
 			put(t, dir, "tests/wrong.txtar", "\n-- event.jsn --\n{}\n")
 		}, prints: `surveygate.yaml:10:9: unhappy: expected [alarms], got []
-    no match: its condition is false
+    no match: its condition is false: ` + "`nps_score <= 2`" + `, nps_score is 3
 tests/low.txtar:4: - is expected, + would be sent
     - -- rule unhappy: alarms --
     - POST [secret]
@@ -92,7 +92,8 @@ tests/low.txtar:4: - is expected, + would be sent
     -   "text": "Jo gave 3"
     - }
     + -- steps --
-    rule unhappy: no match: its condition is false
+    rule unhappy: no match: its condition is false: ` + "`nps_score <= 2`" + `, nps_score
+      is 3
 tests/wrong.txtar:2:1: ` + "`event.jsn`" + ` is not a part of a transcript
     the parts are ` + "`tenant`, `event.json`, `source NAME`, and then `steps`, or\n      `rule NAME: STEP` and `webhook NAME`" + `
 3 tests, 3 failed

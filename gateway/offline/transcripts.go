@@ -28,9 +28,6 @@ const testsFolder = "tests"
 // transcriptsFrom is when the first event of a transcript is received: always at the same time, so that its requests are always the same.
 var transcriptsFrom = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// maxEvents bounds the events of one transcript.
-const maxEvents = 50
-
 // transcripts plays the transcripts beside the configuration and in its folder of tests.
 func (t *tester) transcripts(configured string) ([]TestResult, error) {
 	folder := configured
@@ -202,8 +199,8 @@ func (t *tester) events(script *transcript.Transcript) ([]*event.Event, error) {
 	switch n := len(events); {
 	case n == 0:
 		return nil, script.Fault(script.Given[0].Line, "no event is made of what is given", "give a body that reports a response")
-	case n > maxEvents:
-		return nil, script.Fault(script.Given[0].Line, fmt.Sprintf("%d events are given; at most %d are allowed", n, maxEvents), "leave some of them out")
+	case n > transcript.MaxEvents:
+		return nil, script.Fault(script.Given[0].Line, fmt.Sprintf("%d events are given; at most %d are allowed", n, transcript.MaxEvents), "leave some of them out")
 	}
 	return events, nil
 }

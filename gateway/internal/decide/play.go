@@ -3,12 +3,15 @@ package decide
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/rules"
 	"github.com/surveygate/surveygate/rules/event"
+	"github.com/surveygate/surveygate/rules/expression"
 )
 
 // Played is what rules and webhooks would send for events of a test. Nothing is sent.
@@ -165,7 +168,7 @@ func (p *Played) NotSentBy(about func(state.Origin) bool) (all []string) {
 		whys := p.whys[i]
 		for _, e := range p.plan.Explain(ev) {
 			if origin := OriginOf(e.Configured); !e.Matched {
-				whys = append(whys, unsent{origin, "no match: " + e.Why})
+				whys = append(whys, unsent{origin, "no match: " + e.Why + because(e.Parts)})
 			}
 		}
 		for _, w := range whys {
@@ -183,6 +186,34 @@ func (p *Played) NotSentBy(about func(state.Origin) bool) (all []string) {
 		}
 	}
 	return all
+}
+
+// maxBecause is the number of parts of a condition that are named.
+const maxBecause = 3
+
+// because names the parts that make a condition false, with the values that they read; empty for one that is not false.
+func because(parts []rules.Part) string {
+	if len(parts) == 0 || parts[0].Value != expression.False.String() {
+		return ""
+	}
+	var all []string
+	for i := range parts {
+		if !parts[i].Decided || parts[i].Operand {
+			continue
+		}
+		if len(all) == maxBecause {
+			all = append(all, "…")
+			break
+		}
+		text := "`" + strings.Join(strings.Fields(parts[i].Text), " ") + "`"
+		for j := i + 1; j < len(parts) && parts[j].Depth > parts[i].Depth; j++ {
+			if parts[j].Depth == parts[i].Depth+1 {
+				text += ", " + parts[j].Text + " is " + parts[j].Value
+			}
+		}
+		all = append(all, text)
+	}
+	return ": " + strings.Join(all, "; ")
 }
 
 // playWhole looks at the response for a deferred rule: at once, for one that need not wait, and else when all events have come and

@@ -86,6 +86,9 @@ func SplitStep(name string) (kind, owner string, ok bool) {
 
 var byteOrderMark = []byte("\uFEFF")
 
+// MaxEvents bounds the events of one transcript.
+const MaxEvents = 50
+
 // Parse reads a transcript. Lines may end with CR LF, and the text may begin with a byte order mark. The error is of type document.Faults.
 func Parse(file string, text []byte) (*Transcript, error) {
 	t := &Transcript{File: file}
@@ -102,7 +105,7 @@ func Parse(file string, text []byte) (*Transcript, error) {
 	archive := txtar.Parse(text)
 	t.Comment = string(bytes.TrimSpace(archive.Comment))
 	line := 1 + bytes.Count(archive.Comment, []byte("\n"))
-	t.head = archive.Comment
+	t.head = slices.Clone(archive.Comment)
 	for _, part := range archive.Files {
 		if err := t.add(part, line); err != nil {
 			return nil, err
@@ -131,7 +134,7 @@ func (t *Transcript) add(part txtar.File, line int) error {
 		if t.IsExpected {
 			return t.Fault(line, fmt.Sprintf("`%s` stands after what is expected", part.Name), "move it up: what is given comes first")
 		}
-		t.head = append(slices.Clip(t.head), txtar.Format(&txtar.Archive{Files: []txtar.File{part}})...)
+		t.head = append(t.head, txtar.Format(&txtar.Archive{Files: []txtar.File{part}})...)
 	}
 	switch {
 	case part.Name == tenantPart:
@@ -146,6 +149,9 @@ func (t *Transcript) add(part txtar.File, line int) error {
 	case part.Name == eventPart, isSource:
 		if len(bytes.TrimSpace(part.Data)) == 0 {
 			return t.Fault(line, fmt.Sprintf("`%s` is empty", part.Name), howTo)
+		}
+		if len(t.Given) == MaxEvents {
+			return t.Fault(line, fmt.Sprintf("there are more than %d events", MaxEvents), "leave some of them out")
 		}
 		t.Given = append(t.Given, Given{Source: strings.TrimSpace(source), Body: part.Data, Line: line})
 		if !isSource {
@@ -206,11 +212,14 @@ func (t *Transcript) Fault(line int, message, remedy string) error {
 // trimmed returns a text without empty lines at its end.
 func trimmed(text string) string { return strings.TrimRight(text, "\n") }
 
+// lineEnds makes all line ends alike.
+var lineEnds = strings.NewReplacer("\r\n", "\n", "\r", "\n")
+
 // NewStep returns a step that is sent, in the form in which Parse returns it when it was written. A line that would begin another part
 // gets a space before it.
 func NewStep(name string, request []byte) Step {
 	var b strings.Builder
-	for line := range strings.Lines(strings.ReplaceAll(string(request), "\r\n", "\n")) {
+	for line := range strings.Lines(lineEnds.Replace(string(request))) {
 		if len(txtar.Parse([]byte(line)).Files) > 0 {
 			b.WriteByte(' ')
 		}
