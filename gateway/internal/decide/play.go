@@ -205,13 +205,13 @@ func because(parts []rules.Part) string {
 			all = append(all, "…")
 			break
 		}
-		text := "`" + strings.Join(strings.Fields(parts[i].Text), " ") + "`"
+		about := []string{"`" + strings.Join(strings.Fields(parts[i].Text), " ") + "`"}
 		for j := i + 1; j < len(parts) && parts[j].Depth > parts[i].Depth; j++ {
 			if parts[j].Depth == parts[i].Depth+1 {
-				text += ", " + parts[j].Text + " is " + parts[j].Value
+				about = append(about, parts[j].Text+" is "+parts[j].Value)
 			}
 		}
-		all = append(all, text)
+		all = append(all, strings.Join(about, ", "))
 	}
 	return ": " + strings.Join(all, "; ")
 }
