@@ -136,7 +136,7 @@ func (g *globals) watchTests(ctx context.Context, f ruleTests) error {
 				return nil
 			case now := <-tick.C:
 				if changed = tested.Changed(); changed != "" {
-					g.printf("\n──── %s  %s changed\n", now.Format(time.TimeOnly), changed)
+					g.printf("──── %s  %s changed\n", now.Format(time.TimeOnly), changed)
 				}
 			}
 		}
