@@ -26,9 +26,22 @@ type Options struct {
 
 // load reads the configuration. With allowUnset, environment variables may be unset.
 func (o Options) load(allowUnset bool) (*config.Config, error) {
+	options := o.options()
+	options.AllowUnset = allowUnset
+	return config.Load(options)
+}
+
+// check reads the configuration with all warnings about it.
+func (o Options) check() (*config.Config, error) {
+	options := o.options()
+	options.Lint = true
+	return config.Load(options)
+}
+
+func (o Options) options() config.Options {
 	env := o.Env
 	if env == nil {
 		env = os.LookupEnv //nolint:forbidigo // exported API: the process's environment is the default
 	}
-	return config.Load(config.Options{Path: o.Config, Env: env, AllowUnset: allowUnset, Redis: o.Redis})
+	return config.Options{Path: o.Config, Env: env, Redis: o.Redis}
 }

@@ -45,7 +45,7 @@ func (c *Condition) Prove(budget int) (found []Finding, left int) {
 	k := prover{p, &budget}
 	switch {
 	case k.never(root):
-		found = []Finding{k.whyNever(root, "the condition is never met: correct it, or remove what it belongs to")}
+		found = []Finding{k.whyNever(root, "correct it: the condition is never met")}
 	case !p.possible(&budget, goal{root, onlyFalse | onlyOpen}):
 		found = []Finding{k.finding(AlwaysTrue, root, "this condition is true for every event", "remove it: without a condition, every event of these types matches")}
 	default:
