@@ -26,7 +26,7 @@ func (g *globals) check() *cobra.Command {
 	var base, redis, code string
 	var live, strict bool
 	cmd := &cobra.Command{
-		Use: "check [--strict] [--live [CONNECTION...]] | check --explain CODE",
+		Use: "check [--live [CONNECTION...]]",
 		Example: `  surveygate check
   surveygate check --url https://hooks.example.com
   surveygate check --strict                # for CI

@@ -162,3 +162,29 @@ func TestEveryWarningHasACode(t *testing.T) {
 		t.Error(errors.Join(err, c.Warnings))
 	}
 }
+
+// Stored documents are checked for what their own text shows, and not for what only all rules and sources show.
+func TestWarningsOfDocuments(t *testing.T) {
+	t.Parallel()
+	base := loadText(t, overlayBase)
+	o := config.Overlay(base, "acme", documents(
+		doc("connection/alone", `{"slack": {"webhook": "https://hooks.slack.com/services/T/B/alone"}}`),
+		doc("rule/dead", `{"when": "nps_score > 8 and nps_score < 3", "send": ["files"]}`),
+		doc("rule/same", `{"when": "ces_score > 3", "send": ["files"]}`),
+		doc("rule/same-again", `{"when": "ces_score > 3", "send": ["files"]}`),
+		doc("webhook/score", `{"url": "https://hook.example.com/in", "signature": "none", "events": ["response.completed"], "when": "nps_score >= 0"}`),
+	))
+	var got []string
+	for _, d := range o.Documents {
+		for _, w := range append(slices.Clone(d.Faults), d.Warnings...) {
+			got = append(got, d.Name+" "+w.Code+" "+w.Message)
+		}
+	}
+	want := []string{
+		"rule/dead SG1101 `nps_score > 8` and `nps_score < 3` are never both true",
+		"webhook/score SG1104 `nps_score` is always >= 0",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

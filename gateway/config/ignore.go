@@ -30,8 +30,8 @@ var ignoreComment = regexp.MustCompile(`^\s*surveygate:\s*ignore\b`)
 
 // ignoresIn returns what the comments of a file ignore, and the faults of those that are not understood. An item is the first and last
 // line of an object, to all of which a comment above it applies.
-func ignoresIn(root *document.Node, items map[int]int) (all []*ignored, faults document.Faults) {
-	for _, c := range root.Comments(ignoreMark) {
+func ignoresIn(root *document.Node, comments []document.Comment, items map[int]int) (all []*ignored, faults document.Faults) {
+	for _, c := range comments {
 		begin := ignoreComment.FindStringIndex(c.Text)
 		if begin == nil {
 			continue
@@ -97,6 +97,10 @@ func (l *loader) ignore() {
 		if f.Node == nil {
 			continue
 		}
+		comments := f.Node.Comments(ignoreMark)
+		if len(comments) == 0 {
+			continue
+		}
 		items := map[int]int{}
 		for _, w := range l.written {
 			if w.node.At.File == f.Node.At.File {
@@ -105,7 +109,7 @@ func (l *loader) ignore() {
 				items[first] = max(items[first], last)
 			}
 		}
-		all, faults := ignoresIn(f.Node, items)
+		all, faults := ignoresIn(f.Node, comments, items)
 		var mine, others document.Faults
 		for _, w := range l.config.Warnings {
 			if w.File == f.Node.At.File {
