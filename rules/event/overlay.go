@@ -188,7 +188,9 @@ const (
 )
 
 // Statuses returns all of them.
-func Statuses() []string { return []string{Started, Partial, Completed, Disqualified, Overquota, Deleted} }
+func Statuses() []string {
+	return []string{Started, Partial, Completed, Disqualified, Overquota, Deleted}
+}
 
 // Whole is what is known of a response as a whole, beside its content.
 type Whole struct {

@@ -73,7 +73,9 @@ func (c Check) Text() string {
 		part("Stored as "+c.Document.Name+" of a tenant", c.Document.Spec)
 	}
 	part("Without the warning", c.Mended)
-	fmt.Fprintf(&b, "\nTo keep it as it is: # surveygate: ignore %s\n", c.Code)
+	if !slices.ContainsFunc(ofConfigurations, func(of Check) bool { return of.Code == c.Code }) { // these are about comments, or on no line
+		fmt.Fprintf(&b, "\nTo keep it as it is: # surveygate: ignore %s\n", c.Code)
+	}
 	return b.String()
 }
 
