@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -22,23 +23,34 @@ var engineText = map[config.Engine]string{
 }
 
 func (g *globals) check() *cobra.Command {
-	var base, redis string
-	var live bool
+	var base, redis, code string
+	var live, strict bool
 	cmd := &cobra.Command{
 		Use: "check [--live [CONNECTION...]]",
 		Example: `  surveygate check
   surveygate check --url https://hooks.example.com
+  surveygate check --strict                # for CI
+  surveygate check --explain SG1101
   surveygate check --live crm`,
 		Short: "Check the configuration, and print the URLs to paste",
 		Long: `Check the configuration, and print the URLs to paste, path tokens included.
+
+Faults prevent a start: exit code 2. Warnings are about what is valid and probably not meant, such as a condition that is never true, a
+connection that no rule uses, or a rule that repeats another. Each has a code, which --explain explains. With --strict, warnings end
+with exit code 1. A comment silences a warning, on its line, on the line above, or above the rule or connection:
+
+  # surveygate: ignore SG1301 because the console makes rules for it
 
 With --live, also check each connection, or the named ones, with harmless requests to its product: whether it accepts the
 credentials, and has what the rules need (scopes, properties, audiences, fields). A connection whose access token is fetched with a
 refresh token is checked by the running gateway (--data or --server), as its running configuration has it: only the gateway may use
 the token. With --server, the token of the API needs the scope write.
-Exit code 1 means that something is missing or unreachable.`,
+Exit code 1 then means that something is missing or unreachable.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, names []string) error {
+			if code != "" {
+				return g.explainCheck(code)
+			}
 			if len(names) > 0 && !live {
 				return &exit{exitUsage, errors.New("names of connections need --live: surveygate check --live " + strings.Join(names, " "))}
 			}
@@ -54,6 +66,9 @@ Exit code 1 means that something is missing or unreachable.`,
 				return &exit{exitUsage, err}
 			}
 			fault := error(nil)
+			if strict && len(report.Warnings) > 0 {
+				fault = &exit{code: exitFailed}
+			}
 			if live {
 				if report.Connections, err = offline.Live(cmd.Context(), o, g.tenant, names); err != nil {
 					if _, unknown := errors.AsType[*offline.UnknownError](err); unknown {
@@ -80,10 +95,17 @@ Exit code 1 means that something is missing or unreachable.`,
 			for _, w := range report.Warnings {
 				g.printf("warning: %s\n", w)
 			}
-			g.printf("%d %s, %d %s, %d %s: no faults\n",
+			if len(report.Warnings) > 0 {
+				g.printf("`surveygate check --explain %s` tells more\n", report.Warnings[0].Code)
+			}
+			warned := ""
+			if n := len(report.Warnings); n > 0 {
+				warned = fmt.Sprintf(", %d %s", n, plural(n, "warning"))
+			}
+			g.printf("%d %s, %d %s, %d %s: no faults%s\n",
 				len(report.Sources), plural(len(report.Sources), "source"),
 				report.Destinations, plural(report.Destinations, "destination"),
-				report.Rules, plural(report.Rules, "rule"))
+				report.Rules, plural(report.Rules, "rule"), warned)
 			g.printf("state: %s\n", engineText[report.Engine])
 			g.printf("console: %s\n", cmp.Or(report.Console, "off, and so is the portal"))
 			for _, s := range report.Sources {
@@ -96,9 +118,24 @@ Exit code 1 means that something is missing or unreachable.`,
 		},
 	}
 	redisFlag(cmd, &redis)
+	cmd.Flags().BoolVar(&strict, "strict", false, "exit with code 1 if there are warnings")
+	cmd.Flags().StringVar(&code, "explain", "", "explain the warning with a code, such as SG1101, and check nothing")
 	cmd.Flags().BoolVar(&live, "live", false, "also ask the products whether the connections work")
 	cmd.Flags().StringVar(&base, "url", "", "the gateway's public URL, for the URLs to paste (default: its listen address)")
 	return cmd
+}
+
+// explainCheck prints what a code of a warning means.
+func (g *globals) explainCheck(code string) error {
+	c, ok := offline.ExplainCheck(code)
+	if !ok {
+		return &exit{exitNothing, fmt.Errorf("there is no warning `%s`; the codes are explained in %s", code, offline.ChecksPage)}
+	}
+	if g.json {
+		return g.print(c)
+	}
+	g.printf("%s", c.Text())
+	return nil
 }
 
 // checkRunning returns the running gateway's result for a connection that only the gateway can check. If no gateway is running, it

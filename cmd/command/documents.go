@@ -205,6 +205,9 @@ func (g *globals) remarks(before string, d *client.Document) {
 	for i, all := range [][]client.SettingProblem{d.Problems, d.Warnings} {
 		for _, p := range all {
 			text := p.Msg
+			if p.Code != "" {
+				text += " [" + p.Code + "]"
+			}
 			if p.Remedy != "" {
 				text += "; " + p.Remedy
 			}

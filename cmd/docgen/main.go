@@ -112,5 +112,5 @@ func derive(root string) ([]file, error) {
 		return nil, err
 	}
 	api, err := description(src, more[0].text)
-	return append(append(files, all, names(known), api), more...), err
+	return append(append(files, all, names(known), checked(), api), more...), err
 }

@@ -21,7 +21,7 @@ const module = "github.com/surveygate/surveygate/"
 // floors are all packages of the module in the order of their imports, lowest first: a package imports only packages of
 // lower floors, and so do its tests. connectors/* is every product; the products share a floor, so none imports another.
 var floors = [][]string{
-	{"rules/jsonpath", "configs", "connectors/declared", "connectors/connectortest/contract", "connectors/connectortest/credentials"},
+	{"rules/jsonpath", "configs", "gateway/config/checks", "connectors/declared", "connectors/connectortest/contract", "connectors/connectortest/credentials"},
 	{"rules/event"},
 	{"rules/expression", "rules/response"},
 	{"rules", "connectors"},

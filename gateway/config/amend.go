@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/config/checks"
 	"github.com/surveygate/surveygate/rules/event"
 )
 
@@ -24,7 +25,7 @@ func (l *loader) amends(r *Rule, step *Step, set *stepSettings) {
 	r.Match.Deferred = r.Match.Events
 	changes := []string{event.TypeResponseUpdated, event.TypeResponsePartial, event.TypeAnswerUpserted, event.TypeResponseReviewed}
 	if step.Amend && !slices.ContainsFunc(changes, r.Match.AcceptsType) {
-		l.warning(set.amend.Fault(fmt.Sprintf("`amend` of `%s` hears of no change: the rule's events are only those of the first answer", step.Name), "add events: [response.completed, response.updated]"))
+		l.warning(checks.NoChange, set.amend.Fault(fmt.Sprintf("`amend` of `%s` hears of no change: the rule's events are only those of the first answer", step.Name), "add events: [response.completed, response.updated]"))
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/config/checks"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/rules"
@@ -259,7 +260,7 @@ func (o *overlay) buildStep(doc *compiling, d *destination, everywhere ruleStep)
 		return
 	}
 	for _, f := range faults {
-		o.warning(d.key.Fault(fmt.Sprintf("the rule `%s` of the files (%s) cannot use it: %s", everywhere.rule.Name, step.At, f.Message), f.Remedy))
+		o.warning(checks.RuleOfFiles, d.key.Fault(fmt.Sprintf("the rule `%s` of the files (%s) cannot use it: %s", everywhere.rule.Name, step.At, f.Message), f.Remedy))
 	}
 }
 
@@ -272,12 +273,12 @@ func (o *overlay) warnOfTokens() {
 	for _, d := range o.config.Destinations {
 		of.Destinations = []*Destination{d}
 		if fault := of.MissingKey(); fault != nil {
-			o.warning(*fault)
+			o.warning(checks.NoKey, *fault)
 		}
 	}
 	of.Destinations = slices.Concat(o.base.fetching(), o.config.Destinations)
 	for _, fault := range of.SharedTokens() {
-		o.warning(fault)
+		o.warning(checks.SharedToken, fault)
 	}
 }
 

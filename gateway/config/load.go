@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/surveygate/surveygate/gateway/config/checks"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/gateway/internal/files"
@@ -47,6 +48,9 @@ type Options struct {
 	Now time.Time
 	// Files reads all files of the configuration and remembers which they were, even if Load fails; nil creates a new reader.
 	Files *files.Reader
+	// Lint also looks for what takes long, or needs all files: rules that repeat others, conditions that are never true, connections
+	// that no rule uses, comments that ignore nothing. Only who shows warnings needs it.
+	Lint bool
 }
 
 // input is one file as read. name is for faults; key does not depend on where the folder is.
@@ -140,9 +144,13 @@ func load(o Options, read func(path string) ([]byte, error), inputs []input) (*C
 	l.checkConsole()
 	l.streams()
 	l.warn()
+	if o.Lint {
+		l.lint()
+	}
 	if len(l.faults) > 0 {
 		return nil, l.faults.Sorted()
 	}
+	l.ignore()
 	l.config.Warnings = l.config.Warnings.Sorted()
 	l.spell()
 	l.config.Kept = keep(l.config, l.digest())
@@ -191,6 +199,7 @@ type loader struct {
 	rules        map[string]map[string]*document.Node // names, by rule and tenant
 	webhooks     []*destination
 	written      []written           // what the files define
+	lintings     []linting           // rules and subscriptions, for lint
 	origins      map[string]*origins // by tenant; see originsOf
 
 	// base is what the files define in the tenant whose stored documents are loaded; nil when files are loaded.
@@ -224,7 +233,8 @@ func (l *loader) bind(n *document.Node, into any, options document.Options) {
 	l.fault(document.Bind(n, into, options)...)
 }
 
-func (l *loader) warning(f document.Fault) {
+func (l *loader) warning(code checks.Code, f document.Fault) {
+	f.Code = string(code)
 	l.config.Warnings = append(l.config.Warnings, f)
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/config/checks"
 	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/rules/event"
 	"github.com/surveygate/surveygate/rules/expression"
@@ -122,7 +123,8 @@ func (l *loader) tenants(r *Rule) []string {
 
 // warnOfRule warns about comparisons that can never be true, and about steps that need a consent that no source provides.
 func (l *loader) warnOfRule(r *Rule, s *ruleSettings) {
-	l.warnOfComparisons(r, s.Node.Key("when"), s.When.Comparisons())
+	l.warnOfCondition(r, s.Node.Key("when"), s.When)
+	l.prove(s.Node.Key("settle").Key("until"), s.Settle.Until)
 	for i := range s.Send {
 		l.warnOfWords(r, s.Send[i].settings)
 	}
@@ -133,6 +135,16 @@ func (l *loader) warnOfRule(r *Rule, s *ruleSettings) {
 	}
 	if !r.Match.Disabled {
 		l.warnOfConsent(r, s)
+	}
+}
+
+// warnOfCondition warns about comparisons that can never be true, and about a condition that is never or always true. Where a word is
+// the reason, that is said alone.
+func (l *loader) warnOfCondition(r *Rule, at *document.Node, c *expression.Condition) {
+	before := len(l.config.Warnings)
+	l.warnOfComparisons(r, at, c.Comparisons())
+	if len(l.config.Warnings) == before {
+		l.prove(at, c)
 	}
 }
 
@@ -164,7 +176,7 @@ func (l *loader) warnOfConsent(r *Rule, s *ruleSettings) {
 			if at < 0 {
 				continue
 			}
-			l.warning(s.Send[at].key.Fault(
+			l.warning(checks.NoConsent, s.Send[at].key.Fault(
 				fmt.Sprintf("`%s` skips every event: it needs consent, and events of %s never carry it", step.Name, strings.Join(names, ", ")),
 				"name the question that asks for consent, on the source: roles: {QUESTION: consent}; or write consent: assume, if consent is given elsewhere"))
 		}
@@ -217,7 +229,7 @@ func (l *loader) warnOfComparisons(r *Rule, n *document.Node, all []expression.C
 		}
 		f := n.FaultAt(c.Offset, c.Length, message, remedy)
 		f.Page = expression.DocsURL
-		l.warning(f)
+		l.warning(checks.NeverWord, f)
 	}
 }
 
@@ -240,6 +252,10 @@ func (l *loader) wordsOf(r *Rule, name string) (words []string, closed bool) {
 		return event.Weekdays, true
 	case "type":
 		return l.typesOf(r)
+	case "response.status":
+		if len(r.Match.Deferred) > 0 { // otherwise warnOfWhole says more
+			return event.Statuses(), true
+		}
 	case "tenant":
 		anywhere := slices.ContainsFunc(l.config.Tokens, func(t *Token) bool { return t.Tenant == AnyTenant })
 		return l.tenants(r), r.Tenant != AnyTenant || !anywhere

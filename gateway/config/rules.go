@@ -120,6 +120,7 @@ func (l *loader) addRules(f *fileSettings) {
 		l.guardrails(r, s)
 		l.tests(r, s)
 		l.warnOfRule(r, s)
+		l.lintings = append(l.lintings, linting{r, key, s.Node.Key("when"), s})
 		l.config.Rules = append(l.config.Rules, r)
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/connectors/webhook"
+	"github.com/surveygate/surveygate/gateway/config/checks"
 	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/rules"
 	"github.com/surveygate/surveygate/rules/event"
@@ -100,7 +101,7 @@ func (l *loader) deferIncomplete(r *Rule, c connectors.Connector, at *document.N
 		return
 	}
 	if !r.Match.AcceptsType(partial) {
-		l.warning(at.Fault("`incomplete_delay` has no effect without `response.partial`", "add response.partial to events:"))
+		l.warning(checks.NoIncomplete, at.Fault("`incomplete_delay` has no effect without `response.partial`", "add response.partial to events:"))
 		return
 	}
 	r.IncompleteDelay = w.IncompleteDelay
@@ -130,7 +131,7 @@ func (l *loader) warnOfWhole(r *rules.Rule, at *document.Node) {
 	}
 	for _, path := range r.When.Paths() {
 		if event.IsOfWhole(path) {
-			l.warning(at.Fault(fmt.Sprintf("`%s` is known of a response as a whole, and this is asked of each event", path), "add settle: and a time, such as 2m"))
+			l.warning(checks.OfWhole, at.Fault(fmt.Sprintf("`%s` is known of a response as a whole, and this is asked of each event", path), "add settle: and a time, such as 2m"))
 			return
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/surveygate/surveygate/gateway/config/checks"
 	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/gateway/internal/source"
 	"github.com/surveygate/surveygate/gateway/signature"
@@ -65,7 +66,7 @@ func (l *loader) addSources(f *fileSettings) {
 		}
 		if !e.Node.HasUnset() {
 			for _, p := range receiver.Warnings() {
-				l.warning(at(e, p.Setting).Fault(p.Message, p.Remedy))
+				l.warning(codeOf(p, settings), at(e, p.Setting).Fault(p.Message, p.Remedy))
 			}
 		}
 		made := &Source{
@@ -169,4 +170,17 @@ func (l *loader) named(key *document.Node, what string) {
 	if !validName(key.Text) {
 		l.fault(key.Fault(fmt.Sprintf("`%s` is not a %s's name", key.Text, what), nameRule))
 	}
+}
+
+// codeOf returns the code of a warning about a source.
+func codeOf(p source.Problem, settings source.Settings) checks.Code {
+	switch {
+	case p.Setting == "accept_test":
+		return checks.AcceptsTests
+	case p.Setting == "profile":
+		return checks.OtherResponses
+	case len(settings.Secrets) == 0:
+		return checks.Unproved
+	}
+	return checks.UnusedSecrets
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/surveygate/surveygate/connectors"
+	"github.com/surveygate/surveygate/gateway/config/checks"
 	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/gateway/internal/outbound"
 )
@@ -58,7 +59,7 @@ func (l *loader) tls(d *destination, n *document.Node, connector connectors.Conn
 	}
 	d.TLS = own
 	if until := own.Expires(); !until.IsZero() && until.Sub(l.options.Now) < expiresSoon {
-		l.warning(n.Key("cert").Fault(fmt.Sprintf("the certificate of `%s` expires on %s", d.Name, until.Format(time.DateOnly)), "replace it before then: an expired certificate prevents start and reload"))
+		l.warning(checks.CertificateExpires, n.Key("cert").Fault(fmt.Sprintf("the certificate of `%s` expires on %s", d.Name, until.Format(time.DateOnly)), "replace it before then: an expired certificate prevents start and reload"))
 	}
 	// A client certificate is a credential like a token: a pause for refused credentials ends when it changes.
 	d.Credentials = append(d.Credentials, connectors.NewSecret(own.Fingerprint()))

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/surveygate/surveygate/connectors/webhook"
+	"github.com/surveygate/surveygate/gateway/config/checks"
 	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/gateway/internal/source"
 	"github.com/surveygate/surveygate/gateway/signature"
@@ -14,14 +15,14 @@ import (
 // warn adds warnings about settings that are valid but may surprise.
 func (l *loader) warn() {
 	if c := l.config; len(c.Sources)+len(c.Destinations)+len(c.Rules)+len(c.Tokens) == 0 && len(l.faults) == 0 {
-		l.warning(document.At(l.options.Path, "the configuration is empty: no platform can send, and nothing is delivered", "`surveygate demo` shows a working configuration and saves it"))
+		l.warning(checks.Empty, document.At(l.options.Path, "the configuration is empty: no platform can send, and nothing is delivered", "`surveygate demo` shows a working configuration and saves it"))
 	}
 	if fault := l.config.MissingKey(); fault != nil && !l.options.AllowUnset {
-		l.warning(*fault)
+		l.warning(checks.NoKey, *fault)
 	}
 	if !l.options.AllowUnset {
 		for _, fault := range l.config.SharedTokens() {
-			l.warning(fault)
+			l.warning(checks.SharedToken, fault)
 		}
 	}
 	for _, d := range l.webhooks {
@@ -51,7 +52,7 @@ func (l *loader) warnOfWebhook(d *destination) {
 		}
 	}
 	if len(loose) > 0 {
-		l.warning(d.key.Fault(
+		l.warning(checks.NotCompact, d.key.Fault(
 			fmt.Sprintf("receivers that use PollQR's sample code to verify may refuse raw bodies of %s, whose JSON may not be compact", strings.Join(loose, ", ")),
 			"write body: event for such receivers"))
 	}
@@ -70,7 +71,7 @@ func (l *loader) warnOfSecrets(d *destination, w *webhook.Connector) {
 	if secrets := d.subscription.Node.Key("secrets"); secrets != nil && len(secrets.Items) > 1 {
 		at = secrets.Items[1]
 	}
-	l.warning(at.Fault(
+	l.warning(checks.SecondSecret, at.Fault(
 		fmt.Sprintf("the second secret is not used: a signature of style `%s` is made with the first secret alone", style),
 		"to rotate: let the receiver accept the old and the new secret, then replace the old one here"))
 }
@@ -92,7 +93,7 @@ func (l *loader) warnOfUncut(d *destination, w *webhook.Connector) {
 		}
 	}
 	report := func(setting string, sources []string) {
-		l.warning(d.key.Fault(fmt.Sprintf("`%s: false` has no effect on raw bodies of %s", setting, strings.Join(sources, ", ")), "write body: event"))
+		l.warning(checks.Uncut, d.key.Fault(fmt.Sprintf("`%s: false` has no effect on raw bodies of %s", setting, strings.Join(sources, ", ")), "write body: event"))
 	}
 	if !w.SendAnswers && len(answers) > 0 {
 		report("send_answers", answers)

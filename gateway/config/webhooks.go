@@ -7,6 +7,7 @@ import (
 
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/connectors/webhook"
+	"github.com/surveygate/surveygate/gateway/config/checks"
 	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/rules"
 )
@@ -67,9 +68,9 @@ func (l *loader) subscription(d *destination) {
 		} else if zone := s.Node.Named("timezone"); zone != nil {
 			l.fault(zone.Fault("`timezone` without `events` has no effect", "add events: [response.completed], or move it to the rule that names this webhook"))
 		} else if wait := s.Node.Named("incomplete_delay"); wait != nil && sendsIncomplete(d) {
-			l.warning(wait.Fault("`incomplete_delay` without `events` has no effect", "add events: [response.completed, response.partial], or write settle: and the time in the rule that names this webhook"))
+			l.warning(checks.NoIncomplete, wait.Fault("`incomplete_delay` without `events` has no effect", "add events: [response.completed, response.partial], or write settle: and the time in the rule that names this webhook"))
 		} else if !d.named {
-			l.warning(d.key.Fault(fmt.Sprintf("the webhook `%s` receives nothing: it has no events, and no rule names it", d.Name), "add events: [response.completed]"))
+			l.warning(checks.DeafWebhook, d.key.Fault(fmt.Sprintf("the webhook `%s` receives nothing: it has no events, and no rule names it", d.Name), "add events: [response.completed]"))
 		}
 		return
 	case at.Kind == document.List && len(at.Items) == 0:
@@ -93,8 +94,9 @@ func (l *loader) subscription(d *destination) {
 	r.Steps[0].Build[d.Tenant] = r.inZone(d.alone)
 	l.deferIncomplete(r, d.bound, s.Node.Key("incomplete_delay"))
 	l.warnOfWhole(r.Match, s.Node.Key("when"))
-	l.warnOfComparisons(r, s.Node.Key("when"), s.When.Comparisons())
+	l.warnOfCondition(r, s.Node.Key("when"), s.When)
 	l.warnOfWords(r, d.settings)
+	l.lintings = append(l.lintings, linting{r, d.key, s.Node.Key("when"), nil})
 	l.config.Rules = append(l.config.Rules, r)
 }
 
@@ -115,7 +117,7 @@ func (l *loader) incomplete(d *destination, events []string) []string {
 	case w.SendIncomplete && slices.Contains(events, completed) && !(&rules.Rule{Events: events}).AcceptsType(partial):
 		return append(slices.Clone(events), partial)
 	case !w.SendIncomplete && slices.Contains(events, partial):
-		l.warning(d.subscription.Node.Key("events").Fault("`response.partial` is subscribed to but never sent", "add send_incomplete: true"))
+		l.warning(checks.UnsentPartial, d.subscription.Node.Key("events").Fault("`response.partial` is subscribed to but never sent", "add send_incomplete: true"))
 	}
 	return events
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/config/checks"
 	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/rules"
 )
@@ -45,7 +46,7 @@ type Report struct {
 // caller can read the file anyway. base is the gateway's public URL, such as https://surveys.example.com; empty uses
 // `public_url`, else its listen address.
 func Check(o Options, base string) (*Report, error) {
-	c, err := o.load(false)
+	c, err := o.check()
 	if err != nil {
 		return nil, err
 	}
@@ -67,6 +68,14 @@ func Check(o Options, base string) (*Report, error) {
 		r.Console = base + "/console/"
 	}
 	return r, nil
+}
+
+// ChecksPage explains all warnings.
+const ChecksPage = checks.Page
+
+// ExplainCheck returns what a code of a warning means; false if there is no such code.
+func ExplainCheck(code string) (checks.Check, bool) {
+	return checks.Find(strings.ToUpper(code))
 }
 
 // rulesOf counts the rules of a configuration. Subscriptions of webhooks are rules internally and are not counted.

@@ -30,9 +30,22 @@ func (o Options) load(allowUnset bool) (*config.Config, error) { return o.read(a
 
 // read is load through a reader that remembers the files; nil remembers none.
 func (o Options) read(allowUnset bool, from *files.Reader) (*config.Config, error) {
+	options := o.options()
+	options.AllowUnset, options.Files = allowUnset, from
+	return config.Load(options)
+}
+
+// check reads the configuration with all warnings about it.
+func (o Options) check() (*config.Config, error) {
+	options := o.options()
+	options.Lint = true
+	return config.Load(options)
+}
+
+func (o Options) options() config.Options {
 	env := o.Env
 	if env == nil {
 		env = os.LookupEnv //nolint:forbidigo // exported API: the process's environment is the default
 	}
-	return config.Load(config.Options{Path: o.Config, Env: env, AllowUnset: allowUnset, Redis: o.Redis, Files: from})
+	return config.Options{Path: o.Config, Env: env, Redis: o.Redis}
 }

@@ -187,6 +187,11 @@ const (
 	Deleted      = "deleted"
 )
 
+// Statuses returns all of them.
+func Statuses() []string {
+	return []string{Started, Partial, Completed, Disqualified, Overquota, Deleted}
+}
+
 // Whole is what is known of a response as a whole, beside its content.
 type Whole struct {
 	// Type is the type of the event that stands for it.

@@ -29,7 +29,9 @@ type Fault struct {
 	// Length is how many characters the caret underlines.
 	Length  int    `json:"length,omitempty"`
 	Message string `json:"message"`
-	Remedy  string `json:"remedy,omitempty"`
+	// Code names the kind of a warning, such as SG1101; empty for what makes a configuration invalid.
+	Code   string `json:"code,omitempty"`
+	Remedy string `json:"remedy,omitempty"`
 	// Page is a documentation page about the problem; may be empty.
 	Page string `json:"page,omitempty"`
 	// Loc is the path of the value within a stored document: keys (string) and places in lists (int), such as "send", 0, "crm".
@@ -109,6 +111,9 @@ func (f Fault) Detached() Fault {
 func (f Fault) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s", f.Position, f.Message)
+	if f.Code != "" {
+		fmt.Fprintf(&b, " [%s]", f.Code)
+	}
 	if f.Line == 0 || f.file == nil && f.excerpt == nil {
 		if f.Remedy != "" {
 			b.WriteString("\n    " + f.Remedy)

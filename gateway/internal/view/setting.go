@@ -103,6 +103,8 @@ type SettingProblem struct {
 	Loc []string `json:"loc,omitempty"`
 	// Remedy is what to do.
 	Remedy string `json:"remedy,omitempty"`
+	// Code names the kind of a warning, such as SG1101; faults have none.
+	Code string `json:"code,omitempty"`
 }
 
 const (
@@ -153,7 +155,7 @@ func NewSettingProblems(faults document.Faults) []SettingProblem {
 func newSettingProblems(faults document.Faults) []SettingProblem {
 	all := make([]SettingProblem, len(faults))
 	for i, f := range faults {
-		all[i] = SettingProblem{Msg: f.Message, Loc: LocOf(f), Remedy: f.Remedy}
+		all[i] = SettingProblem{Msg: f.Message, Loc: LocOf(f), Remedy: f.Remedy, Code: f.Code}
 	}
 	return all
 }

@@ -87,7 +87,9 @@ func (p *parsed) refused(details []view.Detail, prefix ...string) []string {
 func (p *parsed) problems(problems []view.SettingProblem) []string {
 	var all document.Faults
 	for _, each := range problems {
-		all = append(all, p.node.FaultOf(each.Loc, nil, each.Msg, each.Remedy))
+		f := p.node.FaultOf(each.Loc, nil, each.Msg, each.Remedy)
+		f.Code = each.Code
+		all = append(all, f)
 	}
 	return texts(all)
 }
