@@ -132,8 +132,8 @@ func (r *replaying) showCount(c *client.ReplayCount) {
 }
 
 // terminal returns the terminal that the output goes to, where a line can be replaced; nil: it goes elsewhere.
-func (r *replaying) terminal() *os.File {
-	shown, ok := r.out.(visible)
+func (g *globals) terminal() *os.File {
+	shown, ok := g.out.(visible)
 	if !ok {
 		return nil
 	}

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -154,14 +155,15 @@ func (c *Client) Do(ctx context.Context, call Call) error {
 		return fmt.Errorf("%s: %w", c.where, err)
 	}
 	if res.StatusCode >= 400 {
+		after := retryAfter(res.Header.Get("Retry-After"))
 		refusal := &APIError{}
 		if json.Unmarshal(text, refusal) != nil || len(refusal.Detail) == 0 {
 			if call.Into != nil && json.Unmarshal(text, call.Into) == nil {
-				return &APIError{Status: res.StatusCode}
+				return &APIError{Status: res.StatusCode, After: after}
 			}
 			refusal.Detail = []Detail{{Msg: strings.TrimSpace(string(text))}}
 		}
-		refusal.Status = res.StatusCode
+		refusal.Status, refusal.After = res.StatusCode, after
 		return refusal
 	}
 	if call.Status != nil {
@@ -178,6 +180,15 @@ func (c *Client) Do(ctx context.Context, call Call) error {
 		return fmt.Errorf("%s: the answer is not what this version understands: %w", c.where, err)
 	}
 	return nil
+}
+
+// retryAfter reads the header Retry-After, which the gateway writes in seconds; 0: it is absent.
+func retryAfter(text string) time.Duration {
+	seconds, err := strconv.Atoi(text)
+	if err != nil || seconds < 0 || seconds > int(24*time.Hour/time.Second) {
+		return 0
+	}
+	return time.Duration(seconds) * time.Second
 }
 
 // Close closes idle connections.
