@@ -150,6 +150,7 @@ func New(stdout, stderr io.Writer) *cobra.Command {
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd() // cobra would add both itself, and would let them accept any arguments
 	known(root)
+	g.completing(root)
 	narrow(root)
 	root.SetUsageTemplate(strings.NewReplacer(
 		"FlagUsages", fmt.Sprint("FlagUsagesWrapped ", width), " for more information about a command.", " to read about one.",
@@ -194,6 +195,8 @@ func help() *cobra.Command {
 		Use:   "help [COMMAND...]",
 		Short: "Show the help of a command",
 		Args:  cobra.ArbitraryArgs,
+
+		ValidArgsFunction: commandNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			found, rest, err := cmd.Root().Find(args)
 			if err == nil && len(rest) > 0 {

@@ -86,7 +86,9 @@ an id, gets a number. --seed makes the ids of an earlier run again: its events a
 	f.IntVar(&r.count, "count", 0, "publish so many")
 	f.StringArrayVar(&r.vary, "vary", nil, "field that gets another value each time; repeat it for others")
 	f.StringVar(&r.seed, "seed", "", "text that the ids are made from (default: a new one)")
-	_ = cmd.RegisterFlagCompletionFunc("sample", cobra.FixedCompletions(offline.Samples(), cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("sample", func(_ *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
+		return beginning(offline.Samples(), begun), cobra.ShellCompDirectiveNoFileComp
+	})
 	return cmd
 }
 

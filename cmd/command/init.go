@@ -50,8 +50,8 @@ On a terminal, what is not given by flags is asked for. Then the file is checked
 	f.StringVar(&s.to, "to", "", "where events go: a product, such as slack, or webhook")
 	f.StringVar(&s.out, "out", "", "the file to write (default: that of --config)")
 	_ = cmd.RegisterFlagCompletionFunc("source", cobra.FixedCompletions(platformNames(), cobra.ShellCompDirectiveNoFileComp))
-	_ = cmd.RegisterFlagCompletionFunc("to", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return offline.StarterDestinations(), cobra.ShellCompDirectiveNoFileComp
+	_ = cmd.RegisterFlagCompletionFunc("to", func(_ *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
+		return beginning(offline.StarterDestinations(), begun), cobra.ShellCompDirectiveNoFileComp
 	})
 	return cmd
 }

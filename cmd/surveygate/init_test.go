@@ -54,8 +54,8 @@ func TestInit(t *testing.T) {
 		"init --source pollqr --to slak":           "did you mean `slack`?",
 		"init --source pollqr --to slack --out /x": "/x",
 	} {
-		if strings.HasSuffix(args, "/x") {
-			args = strings.TrimSuffix(args, "/x") + filepath.Join(dir, "no", "folder.yaml")
+		if before, missing := strings.CutSuffix(args, "/x"); missing {
+			args = before + filepath.Join(dir, "no", "folder.yaml")
 			says = "no such file or directory"
 		}
 		if out, errs, code := invoke(t, dir, nil, strings.Fields(args)...); code != 2 || !strings.Contains(errs, says) {
