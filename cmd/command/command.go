@@ -149,6 +149,13 @@ func New(stdout, stderr io.Writer) *cobra.Command {
 	root.SetHelpCommand(help())
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd() // cobra would add both itself, and would let them accept any arguments
+	for _, c := range root.Commands() {
+		for _, shell := range c.Commands() {
+			if c.Name() == "completion" {
+				shell.Example = "  surveygate completion " + shell.Name()
+			}
+		}
+	}
 	known(root)
 	g.completing(root)
 	narrow(root)
@@ -194,7 +201,9 @@ func help() *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND...]",
 		Short: "Show the help of a command",
-		Args:  cobra.ArbitraryArgs,
+
+		Example: "  surveygate help destinations pause",
+		Args:    cobra.ArbitraryArgs,
 
 		ValidArgsFunction: commandNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
