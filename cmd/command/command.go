@@ -145,7 +145,7 @@ func New(stdout, stderr io.Writer) *cobra.Command {
 		g.events(), g.explain(), g.deliveries(), g.dead(), g.destinations(), g.replay(), g.try(), g.emit(), g.listen(), g.audit(), g.erase())
 	grouped(root, "set", "Settings by API:", g.tenants(), g.tokens(), g.webhook(), g.documents(client.ConnectionKind), g.source(),
 		g.documents(client.RuleKind), g.settings())
-	root.AddCommand(g.version())
+	root.AddCommand(g.version(), g.man())
 	root.SetHelpCommand(help())
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd() // cobra would add both itself, and would let them accept any arguments

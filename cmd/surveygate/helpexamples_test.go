@@ -18,7 +18,7 @@ import (
 func asked(t *testing.T, text string) (calls [][]string) {
 	t.Helper()
 	dir := t.TempDir()
-	for _, word := range strings.Fields(text) { // files that examples read
+	for word := range strings.FieldsSeq(text) { // files that examples read
 		if _, after, found := strings.Cut(text, "< "+word); found && (after == "" || strings.ContainsAny(after[:1], " \n")) {
 			if err := os.WriteFile(filepath.Join(dir, filepath.Base(word)), nil, 0o600); err != nil {
 				t.Fatal(err)
@@ -30,7 +30,11 @@ func asked(t *testing.T, text string) (calls [][]string) {
 		t.Fatal(err)
 	}
 	heard := filepath.Join(dir, "heard")
-	cmd := exec.CommandContext(t.Context(), bash, "--norc", "-c", `surveygate() { printf '%s\0' "$@" $'\n' >> "$HEARD"; }; set -e -o pipefail
+	cmd := exec.CommandContext(t.Context(), bash, "--norc", "-c", `set -e -o pipefail
+surveygate() {
+	while read -r _; do :; done # what writes to it must not find the pipe closed
+	printf '%s\0' "$@" $'\n' >> "$HEARD"
+}
 `+text)
 	cmd.Dir, cmd.Env = dir, []string{"PATH=", "HEARD=" + heard}
 	var out bytes.Buffer
