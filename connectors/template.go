@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/surveygate/surveygate/rules/event"
 	"github.com/surveygate/surveygate/rules/expression"
@@ -151,6 +152,15 @@ func (u URL) Sample() Secret {
 	return u.text
 }
 
+// InZone sets the time zone of the holes.
+func (u *URL) InZone(zone *time.Location) {
+	if u.template != nil {
+		own := *u.template
+		own.text = expression.InZone(own.text, zone)
+		u.template = &own
+	}
+}
+
 // Fill returns the address for an event. The result is a secret if u is one. The error is a Skip if a hole of the path is empty.
 func (u URL) Fill(ev *event.Event) (URL, error) {
 	if u.template == nil {
@@ -196,6 +206,9 @@ func (h *HeaderValue) UnmarshalReference(written, text string) error {
 	*h = HeaderValue{Secret: NewSecret(text)}
 	return nil
 }
+
+// InZone sets the time zone of the holes.
+func (h *HeaderValue) InZone(zone *time.Location) { h.text = expression.InZone(h.text, zone) }
 
 // HasHoles reports whether the value has holes, so that it may differ for each event.
 func (h HeaderValue) HasHoles() bool { return h.text != nil }

@@ -219,7 +219,7 @@ func pause(ctx context.Context, until time.Time) bool {
 
 // progress shows a line on a terminal, and replaces it every second until stop is called.
 func (r *repeating) progress(began time.Time) (stop func()) {
-	terminal := r.terminal()
+	terminal := terminalOf(r.out)
 	if terminal == nil || r.json {
 		return func() {}
 	}

@@ -92,7 +92,7 @@ func (r *replaying) filter(b *byFilter) error {
 	if err != nil {
 		return err
 	}
-	terminal := r.terminal()
+	terminal := terminalOf(r.out)
 	if r.json {
 		terminal = nil
 	}
@@ -129,22 +129,6 @@ func (r *replaying) showCount(c *client.ReplayCount) {
 	if !c.SearchedBackTo.IsZero() {
 		r.printf("  counted back to %s only; the replay goes on to the oldest\n", c.SearchedBackTo)
 	}
-}
-
-// terminal returns the terminal that the output goes to, where a line can be replaced; nil: it goes elsewhere.
-func (g *globals) terminal() *os.File {
-	shown, ok := g.out.(visible)
-	if !ok {
-		return nil
-	}
-	f, ok := shown.to.(*os.File)
-	if !ok {
-		return nil
-	}
-	if info, err := f.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
-		return nil
-	}
-	return f
 }
 
 // clearLine returns to the beginning of a terminal's line and clears it.

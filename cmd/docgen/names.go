@@ -18,6 +18,9 @@ func names(platforms []config.Platform) file {
 		if n.Path != "" {
 			shown, path = shown+" or `"+n.Path+"`", n.Path
 		}
+		if n.Alias != "" {
+			shown += " or `" + n.Alias + "`"
+		}
 		kind := n.Kind.Words()
 		if n.Open {
 			kind += " of free names"
@@ -30,7 +33,9 @@ func names(platforms []config.Platform) file {
 }
 
 // byGateway are names that the gateway fills itself, for every platform.
-var byGateway = []string{"type", "source", "tenant", "time", "response.completed", "warnings"}
+var byGateway = []string{
+	"type", "source", "tenant", "time", "received", event.NameHour, event.NameWeekday, event.NameAge, "response.completed", event.NameComplete, "warnings",
+}
 
 // fewMissing is how many platforms may be missing for a list of those to be shorter than one of the others.
 const fewMissing = 4
@@ -40,8 +45,11 @@ func filledBy(path string, platforms []config.Platform) string {
 	if slices.Contains(byGateway, path) {
 		return "the gateway, for every platform"
 	}
-	if path == "nps_group" {
+	switch path {
+	case "nps_group":
 		path = event.Shortcuts["nps_score"]
+	case event.NameRate:
+		path = "response.answers"
 	}
 	parts := []string{path}
 	switch path { // the gateway makes whole names of their parts, and parts of whole names

@@ -30,7 +30,7 @@ var floors = [][]string{
 
 	{"gateway/internal/clock", "gateway/internal/redact", "gateway/internal/document", "gateway/internal/redis", "gateway/internal/socket", "gateway/internal/crashpoint", "gateway/internal/tenantmap"},
 	{"gateway/internal/leaktest", "gateway/redistest", "gateway/internal/redact/redacttest", "gateway/browser"},
-	{"gateway/signature", "gateway/internal/files", "gateway/internal/repeats"},
+	{"gateway/signature", "gateway/internal/files", "gateway/internal/repeats", "gateway/internal/transcript"},
 	{"gateway/internal/source", "gateway/internal/state", "gateway/internal/outbound"},
 	{"gateway/internal/state/statetest", "gateway/internal/vault", "gateway/internal/responses"},
 	{"gateway/config"},
@@ -41,7 +41,7 @@ var floors = [][]string{
 	{"gateway/internal/live", "gateway/internal/renormalise"},
 	{"gateway/internal/explain"},
 	{"gateway/internal/accept", "gateway/internal/try"},
-	{"gateway/internal/deliver", "gateway/internal/stream"},
+	{"gateway/internal/deliver", "gateway/internal/stream", "gateway/internal/tail"},
 	{"gateway/internal/act"},
 	{"gateway/internal/deletion", "gateway/internal/erase", "gateway/internal/replay"},
 	{"gateway/internal/web/answer", "gateway/internal/web/chart", "gateway/internal/web/listener"},

@@ -70,7 +70,7 @@ func TestReadmeYAML(t *testing.T) {
 		name, value, _ := strings.Cut(pair, "=")
 		env[name] = value
 	}
-	played, tested := 0, 0
+	played, tested, transcripts := 0, 0, 0
 	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -81,7 +81,8 @@ func TestReadmeYAML(t *testing.T) {
 		if filepath.Ext(path) != ".md" {
 			return nil
 		}
-		for _, b := range blocks(t, path) {
+		all := blocks(t, path)
+		for i, b := range all {
 			if b.language != "yaml" {
 				continue
 			}
@@ -89,6 +90,14 @@ func TestReadmeYAML(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "surveygate.yaml")
 			if err := os.WriteFile(file, []byte(b.text), 0o600); err != nil {
 				return err
+			}
+			for j := i + 1; j < len(all) && all[j].language != "yaml"; j++ { // transcripts are of the block before them
+				if all[j].language == "txtar" {
+					transcripts++
+					if err := os.WriteFile(filepath.Join(filepath.Dir(file), fmt.Sprintf("%d.txtar", j)), []byte(all[j].text), 0o600); err != nil {
+						return err
+					}
+				}
 			}
 			lookup := func(name string) (string, bool) {
 				v, ok := env[name]
@@ -106,14 +115,14 @@ func TestReadmeYAML(t *testing.T) {
 				t.Errorf("%s:%d: the block does not load:\n%v", path, b.line, err)
 				continue
 			}
-			results, err := offline.Test(options)
+			run, err := offline.Test(offline.TestOptions{Options: options})
 			if err != nil {
 				return err
 			}
-			tested += len(results)
-			for _, r := range results {
+			tested += len(run.Results)
+			for _, r := range run.Results {
 				if !r.Passed {
-					t.Errorf("%s:%d: a test of rule %s in the block expects %v, and %v is sent: %v", path, b.line, r.Rule, r.Want, r.Got, r.Why)
+					t.Errorf("%s:%d: a test of rule %s in the block expects %v, and %v is sent: %v\n%s%s", path, b.line, r.Rule, r.Want, r.Got, r.Why, r.Error, r.Diff)
 				}
 			}
 		}
@@ -122,8 +131,8 @@ func TestReadmeYAML(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if played < 2 || tested < 2 {
-		t.Fatalf("only %d blocks and %d tests were found", played, tested)
+	if played < 2 || tested < 2 || transcripts < 2 {
+		t.Fatalf("only %d blocks, %d tests and %d transcripts were found", played, tested, transcripts)
 	}
 }
 

@@ -2,11 +2,14 @@ package all_test
 
 import (
 	"net/http"
+	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/surveygate/surveygate/connectors"
 	_ "github.com/surveygate/surveygate/connectors/all"
 	"github.com/surveygate/surveygate/connectors/connectortest"
+	"github.com/surveygate/surveygate/rules/expression"
 )
 
 func TestEveryConnector(t *testing.T) {
@@ -60,5 +63,44 @@ func TestEveryChainIsComparable(t *testing.T) {
 	}
 	if chains == 0 {
 		t.Error("no connector is Chained, so this test checks nothing")
+	}
+}
+
+// Every expression of a connector is in an exported field, or in a type that sets the time zone of its own: see expression.InZone.
+func TestEveryExpressionHasAZone(t *testing.T) {
+	t.Parallel()
+	expressions := []reflect.Type{reflect.TypeFor[expression.Condition](), reflect.TypeFor[expression.Value](), reflect.TypeFor[expression.Text](), reflect.TypeFor[expression.Values]()}
+	found := 0
+	var look func(at string, of reflect.Type, hidden bool, within []reflect.Type)
+	look = func(at string, of reflect.Type, hidden bool, within []reflect.Type) {
+		switch {
+		case slices.Contains(expressions, of):
+			if found++; hidden {
+				t.Errorf("%s is an expression that is not exported: its type needs InZone", at)
+			}
+			return
+		case slices.Contains(within, of):
+			return
+		}
+		within = append(slices.Clip(within), of)
+		switch of.Kind() {
+		case reflect.Pointer, reflect.Slice, reflect.Map, reflect.Array:
+			look(at, of.Elem(), hidden, within)
+		case reflect.Struct:
+			if reflect.PointerTo(of).Implements(reflect.TypeFor[expression.Zoned]()) {
+				found++
+				return
+			}
+			for f := range of.Fields() {
+				look(at+"."+f.Name, f.Type, hidden || !f.IsExported(), within)
+			}
+		}
+	}
+	for _, name := range connectors.Names() {
+		c, _ := connectors.New(name)
+		look(name, reflect.TypeOf(c), false, nil)
+	}
+	if found < 20 {
+		t.Errorf("only %d expressions were found", found)
 	}
 }

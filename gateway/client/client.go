@@ -106,48 +106,17 @@ type Call struct {
 // Do makes one request. An answer with a status of 400 or more is an *APIError; if its body has no details but fits Into, it is decoded
 // there too.
 func (c *Client) Do(ctx context.Context, call Call) error {
-	query := url.Values{}
-	maps.Copy(query, call.Query)
-	if c.tenant != "" {
-		query.Set("tenant", c.tenant)
-	}
-	target := c.base + call.Path
-	if len(query) > 0 {
-		target += "?" + query.Encode()
-	}
-	req, err := http.NewRequestWithContext(ctx, call.Method, target, bytes.NewReader(call.Body))
+	req, err := c.request(ctx, &call)
 	if err != nil {
 		return err
-	}
-	if call.ContentType != "" {
-		req.Header.Set("Content-Type", call.ContentType)
-	}
-	for name, value := range call.Header {
-		req.Header.Set(name, value)
-	}
-	if !c.token.IsZero() {
-		req.Header.Set("Authorization", "Bearer "+c.token.Expose())
 	}
 	caller := *c.http
 	if call.Wait > 0 {
 		caller.Timeout = call.Wait
 	}
 	res, err := caller.Do(req)
-	if err != nil && ctx.Err() != nil && req.Method != http.MethodGet {
-		return fmt.Errorf("%s: %w before the answer came (%w): what was asked may be done all the same; look before you repeat it", c.where, ErrInterrupted, context.Cause(ctx))
-	}
 	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-			remedy := "start one with `surveygate run`, or name its folder with --data"
-			if !c.token.IsZero() {
-				remedy = "is --server its address?"
-			}
-			return fmt.Errorf("%w: %s\n%s", ErrNotRunning, c.where, remedy)
-		}
-		if _, unreached := errors.AsType[*net.OpError](err); !unreached && errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-			return fmt.Errorf("%s: the gateway there gave no answer within %s", c.where, caller.Timeout)
-		}
-		return fmt.Errorf("%s: %w", c.where, err)
+		return c.unanswered(req, caller.Timeout, err)
 	}
 	defer func() { _ = res.Body.Close() }()
 	text, err := io.ReadAll(io.LimitReader(res.Body, 64<<20))
@@ -155,16 +124,9 @@ func (c *Client) Do(ctx context.Context, call Call) error {
 		return fmt.Errorf("%s: %w", c.where, err)
 	}
 	if res.StatusCode >= 400 {
-		after := retryAfter(res.Header.Get("Retry-After"))
-		refusal := &APIError{}
-		if json.Unmarshal(text, refusal) != nil || len(refusal.Detail) == 0 {
-			if call.Into != nil && json.Unmarshal(text, call.Into) == nil {
-				return &APIError{Status: res.StatusCode, After: after}
-			}
-			refusal.Detail = []Detail{{Msg: strings.TrimSpace(string(text))}}
-		}
-		refusal.Status, refusal.After = res.StatusCode, after
-		return refusal
+		err := refusalOf(res.StatusCode, text, call.Into)
+		err.After = retryAfter(res.Header.Get("Retry-After"))
+		return err
 	}
 	if call.Status != nil {
 		*call.Status = res.StatusCode
@@ -189,6 +151,65 @@ func retryAfter(text string) time.Duration {
 		return 0
 	}
 	return time.Duration(seconds) * time.Second
+}
+
+// request makes the request of a call.
+func (c *Client) request(ctx context.Context, call *Call) (*http.Request, error) {
+	query := url.Values{}
+	maps.Copy(query, call.Query)
+	if c.tenant != "" {
+		query.Set("tenant", c.tenant)
+	}
+	target := c.base + call.Path
+	if len(query) > 0 {
+		target += "?" + query.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, call.Method, target, bytes.NewReader(call.Body))
+	if err != nil {
+		return nil, err
+	}
+	if call.ContentType != "" {
+		req.Header.Set("Content-Type", call.ContentType)
+	}
+	for name, value := range call.Header {
+		req.Header.Set(name, value)
+	}
+	if !c.token.IsZero() {
+		req.Header.Set("Authorization", "Bearer "+c.token.Expose())
+	}
+	return req, nil
+}
+
+// unanswered explains why a request has no answer.
+func (c *Client) unanswered(req *http.Request, waited time.Duration, err error) error {
+	ctx := req.Context()
+	if ctx.Err() != nil && req.Method != http.MethodGet {
+		return fmt.Errorf("%s: %w before the answer came (%w): what was asked may be done all the same; look before you repeat it", c.where, ErrInterrupted, context.Cause(ctx))
+	}
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		remedy := "start one with `surveygate run`, or name its folder with --data"
+		if !c.token.IsZero() {
+			remedy = "is --server its address?"
+		}
+		return fmt.Errorf("%w: %s\n%s", ErrNotRunning, c.where, remedy)
+	}
+	if _, unreached := errors.AsType[*net.OpError](err); !unreached && errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return fmt.Errorf("%s: the gateway there gave no answer within %s", c.where, waited)
+	}
+	return fmt.Errorf("%s: %w", c.where, err)
+}
+
+// refusalOf returns the error of an answer with a status of 400 or more. A body that has no details but fits into is decoded there.
+func refusalOf(status int, text []byte, into any) *APIError {
+	refusal := &APIError{}
+	if json.Unmarshal(text, refusal) != nil || len(refusal.Detail) == 0 {
+		if into != nil && json.Unmarshal(text, into) == nil {
+			return &APIError{Status: status}
+		}
+		refusal.Detail = []Detail{{Msg: strings.TrimSpace(string(text))}}
+	}
+	refusal.Status = status
+	return refusal
 }
 
 // Close closes idle connections.

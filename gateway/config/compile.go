@@ -251,7 +251,7 @@ func (o *overlay) buildStep(doc *compiling, d *destination, everywhere ruleStep)
 	}
 	before := len(o.faults)
 	set := &stepSettings{name: name, key: document.Title(step.At.File, name), settings: step.settings.Detached()}
-	c := o.step(d, step.Connector(d.Destination), set)
+	c := o.step(everywhere.rule, d, step.Connector(d.Destination), set)
 	faults := o.faults[before:]
 	o.faults = o.faults[:before]
 	if c != nil {

@@ -201,6 +201,8 @@ type Rule struct {
 	// IncompleteDelay is how long after the start of a response a webhook tells what there is of it; 0: as its events come. See
 	// IsUnfinished.
 	IncompleteDelay time.Duration
+	// Zone is the time zone of its clock; nil is UTC.
+	Zone *time.Location
 	// Guard limits when and how often it sends.
 	Guard Guard
 	// Once reports `once: response`.

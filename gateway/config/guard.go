@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -113,7 +114,7 @@ type quietSettings struct {
 	From dayTime `yaml:"from"`
 	// To is when they end, such as `"08:00"`.
 	To dayTime `yaml:"to"`
-	// Timezone is that of the hours, such as `Europe/Istanbul`; without it, UTC.
+	// Timezone is that of the hours, such as `Europe/Istanbul`; without it, the rule's, or else UTC.
 	Timezone zone `yaml:"timezone,omitempty"`
 }
 
@@ -170,7 +171,7 @@ func (l *loader) guardrails(r *Rule, s *ruleSettings) {
 	if at := s.Node.Key("quiet"); at != nil && at.Kind == document.Mapping && !at.HasUnset() && !l.hasFault(at) {
 		g.Quiet = Quiet{From: int(s.Quiet.From), To: int(s.Quiet.To), Zone: s.Quiet.Timezone.Location}
 		if g.Quiet.Zone == nil {
-			g.Quiet.Zone = time.UTC
+			g.Quiet.Zone = cmp.Or(r.Zone, time.UTC)
 		}
 		if g.Quiet.From == g.Quiet.To {
 			l.fault(at.Fault("the quiet hours end when they begin", `write quiet: {from: "22:00", to: "08:00"}`))

@@ -55,6 +55,7 @@ type keptRule struct {
 	Settle          int64      `json:"settle,omitempty"`
 	Until           string     `json:"until,omitempty"`
 	IncompleteDelay int64      `json:"incomplete_delay,omitempty"`
+	Zone            string     `json:"zone,omitempty"`
 	Disabled        bool       `json:"disabled,omitempty"`
 	Steps           []keptStep `json:"steps"`
 }
@@ -132,6 +133,9 @@ func keep(c *Config, digest string) []byte {
 		kept.Settle, kept.IncompleteDelay = r.Settle.For.Nanoseconds(), r.IncompleteDelay.Nanoseconds()
 		if !r.Settle.Until.IsZero() {
 			kept.Until = r.Settle.Until.String()
+		}
+		if r.Zone != nil {
+			kept.Zone = r.Zone.String()
 		}
 		for _, s := range r.Steps {
 			kept.Steps = append(kept.Steps, keptStep{s.Name, s.Destination, s.Action})
@@ -236,6 +240,13 @@ func (k *keptRule) load(owner, tenant string, products map[string]string) (*Rule
 			return nil, err
 		}
 		r.Settle.Until = until
+	}
+	if k.Zone != "" {
+		var z zone
+		if err := z.UnmarshalText([]byte(k.Zone)); err != nil {
+			return nil, err
+		}
+		r.setZone(z)
 	}
 	for _, s := range k.Steps {
 		step := &Step{Name: s.Name, Destination: s.Destination, Action: s.Action, Build: map[string]connectors.Connector{}}

@@ -236,6 +236,8 @@ func (l *loader) wordsOf(r *Rule, name string) (words []string, closed bool) {
 	switch name {
 	case "nps_group":
 		return event.NPSGroups, true
+	case event.NameWeekday:
+		return event.Weekdays, true
 	case "type":
 		return l.typesOf(r)
 	case "tenant":

@@ -101,6 +101,7 @@ func (l *loader) addRules(f *fileSettings) {
 			}
 		}
 		l.settle(r, s.Settle, s.Delay, s.Node.Key("settle"))
+		r.setZone(s.Timezone)
 		l.warnOfWhole(r.Match, s.Node.Key("when"))
 		if s.Delay > maxDelay {
 			l.fault(s.Node.Key("delay").Fault("`delay` is longer than 7d", "write at most 7d: a waiting delivery keeps its event in the store"))
@@ -182,7 +183,7 @@ func (l *loader) steps(r *Rule, s *ruleSettings) {
 				step.Build[d.Tenant] = nil // its settings are judged when the destination is mended
 				continue
 			}
-			c := l.step(d, step.Connector(d.Destination), set)
+			c := l.step(r, d, step.Connector(d.Destination), set)
 			if c == nil {
 				l.conceal(d, step, set)
 				continue
@@ -247,7 +248,15 @@ var webhookStepSettings = []string{"body", "headers"}
 
 // step builds a step's connector: the product's defaults, overridden by the connection, then by the step. It returns nil if
 // there are faults.
-func (l *loader) step(d *destination, connector string, set *stepSettings) connectors.Connector {
+func (l *loader) step(r *Rule, d *destination, connector string, set *stepSettings) connectors.Connector {
+	c := l.bindStep(d, connector, set)
+	if c == nil {
+		return nil
+	}
+	return r.inZone(c)
+}
+
+func (l *loader) bindStep(d *destination, connector string, set *stepSettings) connectors.Connector {
 	if d.Product == "" {
 		return nil // the connection's fault is reported already
 	}

@@ -247,6 +247,9 @@ type webhookSettings struct {
 	// Settle waits until the response has come to rest, as it does in a rule.
 	Settle settleSettings `yaml:"settle,omitempty"`
 
+	// Timezone is that of `received.hour` and `received.weekday`, such as `Europe/Istanbul`; without it, UTC.
+	Timezone zone `yaml:"timezone,omitempty"`
+
 	deliverySettings `yaml:",inline"`
 
 	Connector document.Map[*document.Node] `yaml:",inline"`
@@ -273,6 +276,10 @@ type ruleSettings struct {
 	// Settle waits until the response has come to rest: the time without another event of it that the rule gets, such as `2m`, or
 	// `{for, until}`. The condition is then asked of the response as it stands, and the newest event alone is sent, with all that is known.
 	Settle settleSettings `yaml:"settle,omitempty"`
+
+	// Timezone is that of `received.hour` and `received.weekday`, and of `quiet` without its own, such as `Europe/Istanbul`; without
+	// it, UTC.
+	Timezone zone `yaml:"timezone,omitempty"`
 
 	// Quiet are hours of the day in which nothing is sent; what is owed waits for their end.
 	Quiet quietSettings `yaml:"quiet,omitempty"`

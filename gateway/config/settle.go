@@ -71,6 +71,24 @@ func (l *loader) settle(r *Rule, s settleSettings, delay time.Duration, at *docu
 	}
 }
 
+// setZone sets the time zone of the rule, and that of its conditions. Those of its steps follow where they are built.
+func (r *Rule) setZone(z zone) {
+	if z.Location == nil {
+		return
+	}
+	r.Zone = z.Location
+	r.Match.When = expression.InZone(r.Match.When, r.Zone)
+	r.Settle.Until = expression.InZone(r.Settle.Until, r.Zone)
+}
+
+// inZone returns the connector of a step with the rule's time zone.
+func (r *Rule) inZone(c connectors.Connector) connectors.Connector {
+	if r.Zone == nil {
+		return c
+	}
+	return expression.InZone(c, r.Zone)
+}
+
 // unfinished are the types of events of a response that may still be completed.
 var unfinished = []string{event.TypeResponseStarted, partial, event.TypeAnswerUpserted}
 

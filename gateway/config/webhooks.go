@@ -64,6 +64,8 @@ func (l *loader) subscription(d *destination) {
 			l.fault(when.Fault("`when` without `events` has no effect", "add events: [response.completed], or move the condition to the rule that names this webhook"))
 		} else if settle := s.Node.Named("settle"); settle != nil {
 			l.fault(settle.Fault("`settle` without `events` has no effect", "add events: [response.completed], or move it to the rule that names this webhook"))
+		} else if zone := s.Node.Named("timezone"); zone != nil {
+			l.fault(zone.Fault("`timezone` without `events` has no effect", "add events: [response.completed], or move it to the rule that names this webhook"))
 		} else if wait := s.Node.Named("incomplete_delay"); wait != nil && sendsIncomplete(d) {
 			l.warning(wait.Fault("`incomplete_delay` without `events` has no effect", "add events: [response.completed, response.partial], or write settle: and the time in the rule that names this webhook"))
 		} else if !d.named {
@@ -87,6 +89,8 @@ func (l *loader) subscription(d *destination) {
 		}},
 	}
 	l.settle(r, s.Settle, d.Delay, s.Node.Key("settle"))
+	r.setZone(s.Timezone)
+	r.Steps[0].Build[d.Tenant] = r.inZone(d.alone)
 	l.deferIncomplete(r, d.bound, s.Node.Key("incomplete_delay"))
 	l.warnOfWhole(r.Match, s.Node.Key("when"))
 	l.warnOfComparisons(r, s.Node.Key("when"), s.When.Comparisons())

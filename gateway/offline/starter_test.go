@@ -32,14 +32,14 @@ func TestStarters(t *testing.T) {
 				if err := os.WriteFile(file, []byte(s.Text), 0o600); err != nil {
 					t.Fatal(err)
 				}
-				results, err := offline.Test(offline.Options{Config: file, Env: func(string) (string, bool) { return "", false }})
+				tested, err := offline.Test(offline.TestOptions{Options: offline.Options{Config: file, Env: func(string) (string, bool) { return "", false }}})
 				if err != nil {
 					t.Fatalf("%v\n%s", err, s.Text)
 				}
-				if len(results) == 0 {
+				if len(tested.Results) == 0 {
 					t.Error("it has no test")
 				}
-				for _, r := range results {
+				for _, r := range tested.Results {
 					if !r.Passed {
 						t.Errorf("%s: expected %v, got %v: %v\n%s", r.At, r.Want, r.Got, r.Why, s.Text)
 					}

@@ -59,10 +59,11 @@ rules:
 			t.Fatal(err)
 		}
 	}
-	results, err := Test(Options{Config: dir, Env: func(string) (string, bool) { return "", false }})
+	tested, err := Test(TestOptions{Options: Options{Config: dir, Env: func(string) (string, bool) { return "", false }}})
 	if err != nil {
 		t.Fatal(err)
 	}
+	results := tested.Results
 	got := map[string][]bool{}
 	for _, r := range results {
 		got[r.Rule] = append(got[r.Rule], r.Passed)
@@ -110,10 +111,11 @@ rules:
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	results, err := Test(Options{Config: file})
+	tested, err := Test(TestOptions{Options: Options{Config: file}})
 	if err != nil {
 		t.Fatal(err)
 	}
+	results := tested.Results
 	if len(results) != 5 {
 		t.Errorf("%d tests", len(results))
 	}

@@ -80,14 +80,19 @@ func (t *CatalogueEntry) has(name GlossaryEntry) bool {
 	if path == "" {
 		path = name.Name
 	}
-	if name.Name == group { // it is made of a score
+	switch name.Name { // what they are made of
+	case group:
 		path = pathNPS
+	case NameRate:
+		path = pathAnswers
+	case NameComplete:
+		path = pathCompleted
 	}
 	if IsOfWhole(path) {
 		return false
 	}
-	first, _, below := strings.Cut(path, ".")
-	return !below && slices.Contains(DerivedNames, path) || slices.Contains(groups[t.about], first)
+	first, _, _ := strings.Cut(path, ".")
+	return slices.Contains(DerivedNames, path) || slices.Contains(groups[t.about], first)
 }
 
 // Fields returns the names of the rule language that events of the type may have a value for, in the order of Glossary.

@@ -329,6 +329,9 @@ func TestResolve(t *testing.T) {
 		}
 	}
 	for _, name := range Names() {
+		if alias, ok := Aliases[name]; ok {
+			name = alias
+		}
 		if _, ok := Resolve(name); !ok && !slices.Contains(DerivedNames, name) {
 			t.Errorf("the name %q leads nowhere", name)
 		}

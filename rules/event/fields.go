@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Kind is the type of a field's value.
@@ -46,9 +47,62 @@ var Shortcuts = map[string]string{
 	"params":     "respondent.params",
 }
 
-// DerivedNames are the names of the rule language that are not paths in the data: attributes of the header, and nps_group, which
-// is computed.
-var DerivedNames = []string{"type", "source", "tenant", "time", "nps_group"}
+// Aliases maps further words of the rule language to names of the data. Unlike Shortcuts, they are valid in expressions only.
+var Aliases = map[string]string{
+	"ces": "ces_score",
+}
+
+// DerivedNames are the names of the rule language that are not paths in the data: attributes of the header, and what is computed.
+// DerivedKind returns the kind of each.
+var DerivedNames = []string{
+	"type", "source", "tenant", "time", "received", NameHour, NameWeekday, NameAge, "nps_group", NameComplete, NameRate,
+}
+
+// Names that are computed from the time of receipt, and from the answers.
+const (
+	NameHour    = "received.hour"
+	NameWeekday = "received.weekday"
+	NameAge     = "age_days"
+	NameRate    = "completion_rate"
+	// NameComplete is response.completed, or what follows from the type: see IsComplete.
+	NameComplete = "is_complete"
+)
+
+// Weekdays are the values of received.weekday, from Sunday as in time.Weekday.
+var Weekdays = []string{"sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"}
+
+// DerivedKind returns the kind of one of DerivedNames.
+func DerivedKind(name string) Kind {
+	switch name {
+	case NameHour, NameAge, NameRate:
+		return Number
+	case NameComplete:
+		return Bool
+	}
+	return String
+}
+
+// IsComplete returns what an event's type says of whether the respondent reached the end; nil if it says nothing of it.
+func IsComplete(eventType string) *bool {
+	complete := false
+	switch eventType {
+	case TypeResponseCompleted, TypeResponseUpdated:
+		complete = true
+	case TypeResponseStarted, TypeResponsePartial:
+	default:
+		return nil
+	}
+	return &complete
+}
+
+// AgeDays returns how many full days passed between the time at which an event happened and its receipt: 0 if the platform's time is
+// the later one. ok is false if one of them is unknown.
+func (h *Header) AgeDays() (days int, ok bool) {
+	if h.Time.IsZero() || h.Received.IsZero() {
+		return 0, false
+	}
+	return max(int(h.Received.Sub(h.Time)/(24*time.Hour)), 0), true
+}
 
 // node is one known field or group of the data.
 type node struct {
@@ -234,13 +288,16 @@ func lookup(name string) (path string, kind Kind, ok bool) {
 	return path, at.Kind, true
 }
 
-// Names returns all complete names of the rule language, sorted: Shortcuts, the paths of Fields, and DerivedNames.
+// Names returns all complete names of the rule language, sorted: Shortcuts, Aliases, the paths of Fields, and DerivedNames.
 func Names() []string { return slices.Clone(names) }
 
 var names = func() []string {
 	all := slices.Clone(DerivedNames)
 	for short := range Shortcuts {
 		all = append(all, short)
+	}
+	for alias := range Aliases {
+		all = append(all, alias)
 	}
 	for _, f := range Fields() {
 		all = append(all, f.Path)

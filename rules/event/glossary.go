@@ -6,7 +6,9 @@ type GlossaryEntry struct {
 	Name string
 	// Path is its path in the event's data; empty if that is the same as Name.
 	Path string
-	Kind Kind
+	// Alias is a further word for it; empty: there is none.
+	Alias string
+	Kind  Kind
 	// Open is set if further keys may follow the name, which the platform or the publisher chooses: params.plan.
 	Open bool
 	// About describes the value in one sentence.
@@ -20,10 +22,17 @@ func Glossary() []GlossaryEntry {
 	for name, path := range Shortcuts {
 		short[path] = name
 	}
+	alias := map[string]string{}
+	for word, name := range Aliases {
+		alias[name] = word
+	}
 	var all []GlossaryEntry
+	derived := func(name string) {
+		all = append(all, GlossaryEntry{Name: name, Kind: DerivedKind(name), About: about[name]})
+	}
 	for _, name := range DerivedNames {
-		if name != group {
-			all = append(all, GlossaryEntry{Name: name, Kind: String, About: about[name]})
+		if name != group && name != NameComplete && name != NameRate {
+			derived(name)
 		}
 	}
 	for i := range leaves {
@@ -32,16 +41,27 @@ func Glossary() []GlossaryEntry {
 		if name, ok := short[l.Path]; ok {
 			n.Name, n.Path = name, l.Path
 		}
+		n.Alias = alias[n.Name]
 		all = append(all, n)
-		if l.Path == pathNPS {
-			all = append(all, GlossaryEntry{Name: group, Kind: String, About: about[group]})
+		switch l.Path {
+		case pathNPS:
+			derived(group)
+		case pathCompleted:
+			derived(NameComplete)
+		case pathAnswers:
+			derived(NameRate)
 		}
 	}
 	return all
 }
 
-// group is the derived name that is not an attribute of the header.
+// group is the derived name that is made of a score.
 const group = "nps_group"
+
+const (
+	pathAnswers   = "response.answers"
+	pathCompleted = "response.completed"
+)
 
 // GroupNames returns the paths of groups, which contain other names.
 func GroupNames() []string {
@@ -76,6 +96,12 @@ var about = map[string]string{
 	"source":     "The name of the source that the event came through; `api` for what a token publishes.",
 	"tenant":     "The tenant that owns the event; `default` without one.",
 	"time":       "When it happened, as `2026-01-02T03:04:05Z` (UTC).",
+	"received":   "When the gateway received it (UTC), in the same form.",
+	NameHour:     "The hour of the receipt, 0 to 23, in the `timezone` of the rule; in UTC without one.",
+	NameWeekday:  "The day of the receipt in the same zone: `monday` to `sunday`.",
+	NameAge:      "How many full days old the event was when it was received: 0 for one that was sent at once, or without a time.",
+	NameComplete: "Whether the respondent reached the end: `response.completed`, or if that is absent what the event's type says.",
+	NameRate:     "How many percent of the questions in the event were answered, 0 to 100. A platform that sends no unanswered questions always gives 100.",
 	group:        "The group of the NPS score: `detractor` (0 to 6), `passive` (7 and 8) or `promoter` (9 and 10).",
 	"account.id": "The platform's id of the account or workspace.",
 

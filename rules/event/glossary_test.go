@@ -15,6 +15,9 @@ func TestGlossaryHoldsEveryName(t *testing.T) {
 		if n.Path != "" {
 			told = append(told, n.Path)
 		}
+		if n.Alias != "" {
+			told = append(told, n.Alias)
+		}
 		if !strings.HasSuffix(n.About, ".") || strings.Contains(n.About, "\n") {
 			t.Errorf("%s: %q is no sentence", n.Name, n.About)
 		}

@@ -89,7 +89,7 @@ func (p *program) nameOf(n *node) string {
 	switch s := p.scope.slots[n.slot]; s.how {
 	case fromGroup:
 		return "nps_group"
-	case fromHeader, fromData:
+	case fromHeader, fromData, fromClock:
 		return s.path
 	}
 	return ""

@@ -1,6 +1,7 @@
 package expression
 
 import (
+	"cmp"
 	"math"
 	"strings"
 )
@@ -101,7 +102,7 @@ func (f *frame) operand(n *node) *value {
 	case opSlot:
 		v := f.value(n.slot)
 		if f.trace != nil && v.kind == absent {
-			f.trace.addMissing(f.prog.source(n))
+			f.trace.addMissing(cmp.Or(n.key, f.prog.source(n)))
 		}
 		return v
 	case opLiteral:
@@ -283,7 +284,7 @@ func (f *frame) compute(n *node, a, b *value) value {
 }
 
 func (f *frame) call(n *node) value {
-	base := len(f.args)
+	base, mark := len(f.args), f.traceMark()
 	defer func() { clear(f.args[base:]); f.args = f.args[:base] }()
 	for i, arg := range n.args {
 		v := f.operand(arg)
@@ -293,8 +294,9 @@ func (f *frame) call(n *node) value {
 		f.args = append(f.args, *v)
 	}
 	out := n.fn.run(f, f.args[base:])
-	if out.kind == absent && n.fn.name == "number" {
-		f.fault(n, "the text is no number")
+	if out.kind == absent && n.fn.why != "" && f.err == nil {
+		f.fault(n, n.fn.why)
 	}
+	f.dropMissing(mark, out.kind != absent)
 	return out
 }

@@ -31,7 +31,7 @@ func TestFaults(t *testing.T) {
 		// Times.
 		{"time < now()", "now", "`now` is not a function of the rule language", noClock},
 		{"time < now() - 48", "now", "`now` is not a function of the rule language", noClock},
-		{"response.duration_s > 2d", "2d", "`2d` is not a number", noClock},
+		{"response.duration_s > 2d", "2d", "`2d` is not a number", durationHint},
 		{"nps_score > 1x", "1x", "`1x` is not a number", ""},
 		// Several texts at once.
 		{`feedback contains any ["a", "b"]`, "any", "`contains` asks for one text", `ask for each: any(["a", "b"], feedback contains #)`},
@@ -75,7 +75,7 @@ func TestFaults(t *testing.T) {
 		{"tolower(email) == 'x'", "tolower", "`tolower` is not a function of the rule language", "did you mean lower(feedback)?"},
 		{"now() > 3", "now", "`now` is not a function of the rule language", noClock},
 		{"email('x') == 'x'", "email", "`email` is not a function of the rule language", "email is a field: write it without brackets"},
-		{"sum(params.list) > 3", "sum", "`sum` is not a function of the rule language", "there are: all answer answered any count filter first has last len lower map none number one raw split trim upper"},
+		{"sum(params.list) > 3", "sum", "`sum` is not a function of the rule language", "there are: " + strings.Join(Functions(), " ")},
 		{"feedback.contains('x')", "feedback.contains('x')", "values have no methods", "write feedback contains 'x'"},
 		{"answer(4) == 1", "4", "`answer` wants a fixed text in quotes", "write answer('4')"},
 		{"answered(why)", "why", "`answered` wants a fixed text in quotes", "write answered('why')"},

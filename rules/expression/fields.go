@@ -6,17 +6,23 @@ import (
 
 // field describes one name of the language.
 type field struct {
-	path   string // in the event's data; for an attribute, its name
-	kinds  kinds
-	open   bool // it may have any keys
-	header bool // an attribute, not data
+	path    string // in the event's data; for an attribute, its name
+	kinds   kinds
+	open    bool // it may have any keys
+	derived bool // an attribute or a computed value, not data
 }
 
 func (f field) slot() slot {
 	switch {
 	case f.path == "nps_group":
 		return slot{how: fromGroup, path: event.Shortcuts["nps_score"]}
-	case f.header:
+	case f.path == event.NameHour, f.path == event.NameWeekday:
+		return slot{how: fromClock, path: f.path}
+	case f.path == event.NameRate:
+		return slot{how: fromRate, path: f.path}
+	case f.path == event.NameComplete:
+		return slot{how: fromType, path: f.path}
+	case f.derived:
 		return slot{how: fromHeader, path: f.path}
 	}
 	return slot{how: fromData, path: f.path}
@@ -32,7 +38,10 @@ var fields = func() map[string]field {
 		all[short] = all[path]
 	}
 	for _, name := range event.DerivedNames {
-		all[name] = field{path: name, kinds: texts, header: true}
+		all[name] = field{path: name, kinds: kindsOf(event.DerivedKind(name)), derived: true}
+	}
+	for alias, name := range event.Aliases {
+		all[alias] = all[name]
 	}
 	return all
 }()

@@ -24,12 +24,16 @@ const (
 	fromGroup                // nps_group, of a slot with the score
 	fromAnswer               // an answer by its key
 	fromRaw                  // a gjson path of the raw body
+	fromClock                // the hour or the weekday of the receipt
+	fromRate                 // completion_rate
+	fromType                 // is_complete, of a slot with response.completed, or of the type
 )
 
 // slot is one value of the event that an expression reads.
 type slot struct {
 	how  origin
 	path string
+	zone *time.Location // of fromClock; nil is UTC
 }
 
 // scope holds the event values that several expressions share. It is built while they are compiled, and then sealed.
@@ -38,8 +42,10 @@ type scope struct {
 	index   map[slot]int32
 	paths   jsonpath.Paths
 	byPath  []int32 // the slot of this scope for each slot of paths
-	answers int32   // the slot of response.answers if answer() is used, or -1
+	answers int32   // the slot of response.answers if answer() or completion_rate is used, or -1
+	cleared int32   // the slot of response.cleared if completion_rate is used, or -1
 	score   int32   // the slot of the score if nps_group is used, or -1
+	ended   int32   // the slot of response.completed if is_complete is used, or -1
 	frames  sync.Pool
 }
 
@@ -59,13 +65,18 @@ func (s *scope) slot(want slot) int32 {
 
 // seal ends the building of the scope.
 func (s *scope) seal() {
-	s.answers, s.score = -1, -1
+	s.answers, s.cleared, s.score, s.ended = -1, -1, -1, -1
 	for _, one := range slices.Clone(s.slots) {
 		switch one.how {
 		case fromAnswer:
 			s.answers = s.slot(slot{how: fromData, path: "response.answers"})
 		case fromGroup:
 			s.score = s.slot(slot{how: fromData, path: one.path})
+		case fromType:
+			s.ended = s.slot(slot{how: fromData, path: "response.completed"})
+		case fromRate:
+			s.answers = s.slot(slot{how: fromData, path: "response.answers"})
+			s.cleared = s.slot(slot{how: fromData, path: "response.cleared"})
 		}
 	}
 	for i, one := range s.slots {
@@ -204,6 +215,16 @@ func (f *frame) load(at int32) {
 		f.vals[at] = f.answer(one.path)
 	case fromRaw:
 		f.vals[at] = f.fromBody(one.path)
+	case fromClock:
+		f.vals[at] = clockOf(f.ev, one)
+	case fromRate:
+		f.vals[at] = f.completionRate()
+	case fromType:
+		if f.vals[at] = f.vals[f.scope.ended]; f.vals[at].kind == absent {
+			if complete := event.IsComplete(f.ev.Type); complete != nil {
+				f.vals[at] = truthValue(truthOf(*complete))
+			}
+		}
 	}
 	if f.err != nil { // the evaluation was stopped: other expressions must read the value again
 		f.vals[at], f.loaded[at] = value{}, false
@@ -220,8 +241,12 @@ func header(ev *event.Event, name string) value {
 	case "tenant":
 		s = ev.Tenant
 	case "time":
-		if !ev.Time.IsZero() {
-			s = ev.Time.UTC().Format(time.RFC3339Nano)
+		s = timeText(ev.Time)
+	case "received":
+		s = timeText(ev.Received)
+	case event.NameAge:
+		if days, ok := ev.AgeDays(); ok {
+			return numberValue(float64(days))
 		}
 	}
 	if s == "" {

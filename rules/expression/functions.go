@@ -21,6 +21,8 @@ type function struct {
 	takes    []kinds // the allowed kinds of each argument
 	gives    kinds
 	run      func(f *frame, args []value) value
+	// why says why a call has no value although its arguments have; it is then a fault. Empty: that is no fault.
+	why string
 }
 
 var functions = map[string]*function{}
@@ -34,7 +36,9 @@ func init() {
 		{name: "split", use: `split(feedback, " ")`, min: 2, max: 3, takes: []kinds{texts, texts, numbers}, gives: lists, run: runSplit},
 		{name: "first", use: `first(answer("4"))`, min: 1, max: 1, takes: []kinds{lists}, gives: anything, run: func(f *frame, a []value) value { return f.item(&a[0], 0) }},
 		{name: "last", use: `last(answer("4"))`, min: 1, max: 1, takes: []kinds{lists}, gives: anything, run: func(f *frame, a []value) value { return f.item(&a[0], -1) }},
-		{name: "number", use: `number(answer("4"))`, min: 1, max: 1, takes: []kinds{texts | numbers}, gives: numbers, run: runNumber},
+		{name: "number", use: `number(answer("4"))`, min: 1, max: 1, takes: []kinds{texts | numbers}, gives: numbers, run: runNumber, why: "the text is no number"},
+		{name: "between", use: "between(nps_score, 7, 8)", min: 3, max: 3, takes: []kinds{ordered, ordered, ordered}, gives: booleans, run: runBetween, why: "it compares a number with a text"},
+		{name: "contains_any", use: `contains_any(feedback, ["slow", "late"])`, min: 2, max: 2, takes: []kinds{texts | lists, lists}, gives: booleans, run: runContainsAny},
 	} {
 		functions[fn.name] = fn
 	}
@@ -46,7 +50,8 @@ var formOf = map[string]string{
 	"all": "all(response.answers, .value != 1)", "any": "any(response.answers, .value == 1)",
 	"none": "none(response.answers, .value == 1)", "one": "one(response.answers, .value == 1)",
 	"filter": "filter(response.answers, .value == 1)", "map": "map(response.answers, .value)",
-	"count": "count(response.answers, .value == 1)",
+	"count": "count(response.answers, .value == 1)", "any_answer": `any_answer("refund")`,
+	"duration": `duration("36h")`, "csat_percent": "csat_percent(5)",
 }
 
 func isFunction(name string) bool { return functionForm(name) != "" }
@@ -75,7 +80,7 @@ func (c *compiler) builtin(n *ast.BuiltinNode) *node {
 	if code, ok := quantifiers[n.Name]; ok {
 		return c.quantify(n, code)
 	}
-	return c.function(n, n.Name, n.Arguments)
+	return c.named(n, n.Name, n.Arguments)
 }
 
 func (c *compiler) call(n *ast.CallNode) *node {
@@ -96,7 +101,20 @@ func (c *compiler) call(n *ast.CallNode) *node {
 	case "answer", "answered", "raw":
 		return c.lookup(n, callee.Value)
 	}
-	return c.function(n, callee.Value, n.Arguments)
+	return c.named(n, callee.Value, n.Arguments)
+}
+
+// named compiles a call of a function that takes values.
+func (c *compiler) named(n ast.Node, name string, arguments []ast.Node) *node {
+	switch name {
+	case "duration":
+		return c.duration(n, arguments)
+	case "csat_percent":
+		return c.percent(n, arguments)
+	case "any_answer":
+		return c.anyAnswer(n, arguments)
+	}
+	return c.function(n, name, arguments)
 }
 
 func methodRemedy(c *compiler, name string, object ast.Node, args []ast.Node) string {
@@ -141,6 +159,12 @@ func (c *compiler) function(n ast.Node, name string, arguments []ast.Node) *node
 		arg := c.node(argument)
 		c.need(argument, arg, fn.takes[i], fmt.Sprintf("`%s` wants %s", name, fn.takes[i]))
 		out.args = append(out.args, arg)
+	}
+	switch name {
+	case "between":
+		c.canOrder(n, arguments, out.args)
+	case "contains_any":
+		c.canContain(arguments, out.args)
 	}
 	return out
 }

@@ -14,7 +14,7 @@ import (
 // synonyms maps words that people write to the names of the event that they mean.
 var synonyms = map[string]string{ //nolint:gosec // words
 	"nps": "nps_score", "score": "nps_score or csat_score", "rating": "csat_score or nps_score", "stars": "csat_score",
-	"csat": "csat_score", "ces": "ces_score", "group": "nps_group", "segment": "nps_group", "detractor": `nps_group == "detractor"`,
+	"csat": "csat_score", "group": "nps_group", "segment": "nps_group", "detractor": `nps_group == "detractor"`,
 	"promoter": `nps_group == "promoter"`, "passive": `nps_group == "passive"`,
 	"platform": "source", "provider": "source", "vendor": "source",
 	"event": "type", "event_type": "type", "event.type": "type", "kind": "type",
@@ -52,13 +52,16 @@ func nearest(name string) string {
 	return ""
 }
 
-// noClock is the remedy for functions of the time of day, which the language does not have: what a rule decides must be the
-// same at any time.
-const noClock = `a rule has no clock and no durations; times are texts: time >= "2026-01-31", seconds are response.duration_s, and delay: 48h waits before it sends`
+// noClock is the remedy for functions of the present time, which the language does not have: what a rule decides must be the same at
+// any time.
+const noClock = `a rule has no clock: age_days, received.hour and received.weekday are about the receipt; times are texts: time >= "2026-01-31", and delay: 48h waits before it sends`
+
+// durationHint is the remedy for a number with a unit.
+const durationHint = `write a duration as a function, which gives seconds: response.duration_s > duration("36h")`
 
 // clockFunctions are functions of other languages that return the current time, or make times and durations.
 var clockFunctions = map[string]bool{
-	"now": true, "today": true, "date": true, "duration": true, "timezone": true, "age": true, "days": true, "hours": true, "minutes": true, "ago": true,
+	"now": true, "today": true, "date": true, "timezone": true, "age": true, "days": true, "hours": true, "minutes": true, "ago": true,
 }
 
 // badNumber adds the fault for a number that cannot be parsed, usually one with a unit.
@@ -76,7 +79,7 @@ func (c *compiler) badNumber(from int) {
 	}
 	word, remedy := text[:end], ""
 	if unit := strings.TrimLeft(word, "0123456789."); len(unit) > 0 && strings.Trim(unit, "smhdwSMHDW") == "" {
-		remedy = noClock
+		remedy = durationHint
 	} else if strings.Contains(word, "_") {
 		remedy = "write it without _"
 	}

@@ -37,7 +37,11 @@ func (c *compiler) name(n ast.Node, path []string) *node {
 		case field.kinds == lists:
 			c.fault(n, fmt.Sprintf("`%s` is a list: it has no fields", prefix), fmt.Sprintf("ask its items: any(%s, .%s == …)", prefix, rest[0]))
 		default:
-			c.fault(n, fmt.Sprintf("`%s` is %s: it has no fields", prefix, field.kinds), "")
+			remedy := ""
+			if near := nearest(strings.Join(path, ".")); near != "" {
+				remedy = fmt.Sprintf("did you mean %s?", near)
+			}
+			c.fault(n, fmt.Sprintf("`%s` is %s: it has no fields", prefix, field.kinds), remedy)
 		}
 		return c.unclear()
 	}
@@ -52,7 +56,7 @@ func (c *compiler) unknown(n ast.Node, path []string) {
 	switch {
 	case absentWords[strings.ToLower(name)]:
 		remedy = "what is absent is unknown: ask has(x) or not has(x)"
-	case len(path) == 1 && isFunction(name):
+	case len(path) == 1 && isFunction(name) && synonyms[name] == "":
 		remedy = "it is a function: " + functionForm(name)
 	case len(path) == 2 && (path[0] == "answers" || path[0] == "answer"):
 		remedy = fmt.Sprintf("an answer is found by its question: answer(%q)", path[1])

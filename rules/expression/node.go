@@ -85,7 +85,7 @@ type node struct {
 	slot   int32
 	args   []*node
 	lit    value
-	key    string
+	key    string // of opMember; of an opSlot that a function reads by itself, the field's name
 	fn     *function
 	re     *regexp.Regexp
 	cost   int // instructions of re

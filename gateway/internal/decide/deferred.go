@@ -93,6 +93,8 @@ type Look struct {
 	Retract bool
 	// Note is kept as the reason of the delivery once it is delivered.
 	Note string
+	// Asked is the response as it stands, of which the condition was asked; nil: it was not asked, or of the event by itself.
+	Asked *event.Event
 }
 
 // Known is one event of a response as a deferred rule sees it.
@@ -165,12 +167,13 @@ func (o *Owed) Look(ev *event.Event, all []Known, kept bool, now time.Time) (loo
 			return Look{Wait: earlier(due, now.Add(r.Settle.For)), Reason: Settling}, nil
 		}
 	}
+	look.Asked = look.Event
 	why, failed := whyNot(r.Match.When, look.Event)
 	if failed {
-		return Look{Dead: why}, nil
+		return Look{Dead: why, Asked: look.Asked}, nil
 	}
 	if why != "" {
-		return o.retract(Look{Skip: NotMatched + why}, ev, all, before)
+		return o.retract(Look{Skip: NotMatched + why, Asked: look.Asked}, ev, all, before)
 	}
 	if before.receipt != "" {
 		look.Receipt, look.Note = before.receipt, Amended+before.ev.ID

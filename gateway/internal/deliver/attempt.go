@@ -147,6 +147,9 @@ func (l *Loop) conclude(t *attemptOutcome, j *job, v connectors.Verdict, began, 
 		l.Log.Warn("dead letter", "tenant", d.Tenant, "event", d.EventID, "destination", d.Destination,
 			"connector", d.Connector, "delivery", d.ID, "attempt", d.Attempts, "verdict", v.Kind, "status", t.status, "err", d.Reason)
 	}
+	if l.Attempted != nil {
+		l.Attempted(&d, j.event, v.Kind, t.status, took)
+	}
 	l.settle(j, d, free)
 }
 

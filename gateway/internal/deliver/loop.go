@@ -72,7 +72,7 @@ type Observer interface {
 	Batch(stage string, n int)
 }
 
-// Options are what a loop works with. All but Newest and Died are needed.
+// Options are what a loop works with. All but Newest, Died and Attempted are needed.
 type Options struct {
 	Store    state.Store
 	Sender   Sender
@@ -90,6 +90,9 @@ type Options struct {
 	// Died is called once a delivery has become a dead letter and that is committed, with the type of its event. It must not wait,
 	// and keeps none of its arguments; nil: nobody wants to know.
 	Died func(d *state.Delivery, eventType string)
+	// Attempted is called after each attempt for each delivery of it, with the delivery as it is then and the event, and the HTTP status, 0
+	// where there was none. It must not wait, and keeps none of its arguments; nil: nobody wants to know.
+	Attempted func(d *state.Delivery, ev *event.Event, verdict connectors.Kind, status int, took time.Duration)
 	// Drain bounds how long Run waits for running attempts once its context has ended.
 	Drain time.Duration
 }

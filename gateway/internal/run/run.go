@@ -30,6 +30,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/stats"
 	"github.com/surveygate/surveygate/gateway/internal/stream"
+	"github.com/surveygate/surveygate/gateway/internal/tail"
 	"github.com/surveygate/surveygate/gateway/internal/vault"
 	"github.com/surveygate/surveygate/gateway/internal/web"
 )
@@ -124,6 +125,7 @@ type gateway struct {
 	reloading   reloading
 	audit       *audit.Log
 	notices     *notice.Notifier
+	tail        *tail.Hub // tells who watches what happens
 }
 
 // grouped counts how many callers of the store shared a write.
@@ -251,9 +253,10 @@ func open(ctx context.Context, o Options) (_ *gateway, err error) {
 	g.counting.Store(g.stats)
 	g.notices = notice.New(notice.Options{Store: g.store, Plan: g.plan.Load, Clock: g.clock, Log: traffic, Holder: holder})
 	g.audit = &audit.Log{Store: g.store, Clock: g.clock, Added: g.notices.Changed}
+	g.tail = tail.New(g.clock)
 	g.loop = deliver.New(deliver.Options{
-		Store: g.store, Sender: g.sender, Plan: g.plan.Load, Clock: g.clock, Log: traffic, Observer: g.stats,
-		Jitter: mathrand.Float64, FingerprintKey: g.key, Drain: stopWithin, Newest: isNewest, Died: g.notices.Died,
+		Store: g.store, Sender: g.sender, Plan: g.plan.Load, Clock: g.clock, Log: traffic, Observer: observed{g.stats, g.tail},
+		Jitter: mathrand.Float64, FingerprintKey: g.key, Drain: stopWithin, Newest: isNewest, Died: g.notices.Died, Attempted: g.tail.Attempted,
 	})
 	host, _ := os.Hostname()
 	g.streams = stream.New(stream.Options{
@@ -272,7 +275,7 @@ func open(ctx context.Context, o Options) (_ *gateway, err error) {
 		replay.Kind: replayer.Work, replay.DropKind: replayer.Work, deletion.Kind: g.newDeleter().Work, erase.Kind: eraser.Work,
 	}})
 	g.web = web.New(web.Options{
-		Jobs: g.jobs, Replay: replayer, Erase: eraser,
+		Jobs: g.jobs, Replay: replayer, Erase: eraser, Tail: g.tail,
 		Store: g.store, Plan: g.plan.Load, PlanOf: g.planOf, Access: g.access, Console: c.Console, Tenants: g.register.Tenants, Stats: g.stats, Clock: g.clock, Log: traffic,
 		Bounds: web.Bounds{Connections: g.descriptors.incoming, Control: g.descriptors.control, Console: g.descriptors.console, Bodies: maxBodies()},
 		Vault:  g.vault, Sender: g.sender, Book: g.book, Problems: g.problems, Reload: g.requestReload, Due: g.loop.Wake, HoldsChanged: g.loop.HoldsChanged,

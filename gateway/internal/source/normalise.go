@@ -307,14 +307,7 @@ func (r *run) completed(typ string) {
 	if r.data.Response.Completed != nil {
 		return
 	}
-	switch typ {
-	case event.TypeResponseCompleted, event.TypeResponseUpdated:
-		yes := true
-		r.data.Response.Completed = &yes
-	case event.TypeResponseStarted, event.TypeResponsePartial:
-		no := false
-		r.data.Response.Completed = &no
-	}
+	r.data.Response.Completed = event.IsComplete(typ)
 }
 
 // nothing reports whether no field was found.

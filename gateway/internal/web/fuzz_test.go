@@ -67,7 +67,7 @@ func TestMalformedIsNever500(t *testing.T) {
 	}
 	odd := []string{"%00", "%ff", "..%2f..", "a%2fb", strings.Repeat("x", 3000), "dl_", "dl__", "dl_%00_a", "*", "'", "%"}
 	for _, route := range Routes() {
-		if route.Path == "/v1/live" { // its answer has no end
+		if route.Path == "/v1/live" || route.Path == "/v1/tail" { // their answers have no end
 			continue
 		}
 		for _, name := range odd {

@@ -206,17 +206,26 @@ func TestHealthIsOfTheTenant(t *testing.T) {
 // signalsOf opens the stream of a token; each line of data is sent to the channel as NAME DATA.
 func (r *rig) signalsOf(t *testing.T, query, token string) <-chan string {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://gateway/v1/live"+query, nil)
+	return r.stream(t, "/v1/live"+query, token, "")
+}
+
+// stream returns the messages of a stream, each with its name and its data. after is the id of the last one that was seen.
+func (r *rig) stream(t *testing.T, path, token, after string) <-chan string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://gateway"+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
+	if after != "" {
+		req.Header.Set("Last-Event-ID", after)
+	}
 	res, err := r.tcp.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if res.StatusCode != http.StatusOK {
-		t.Fatalf("live%s: %d", query, res.StatusCode)
+		t.Fatalf("%s: %d", path, res.StatusCode)
 	}
 	lines := make(chan string, 100)
 	ended := make(chan struct{})

@@ -40,6 +40,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/state/embedded"
 	"github.com/surveygate/surveygate/gateway/internal/stats"
+	"github.com/surveygate/surveygate/gateway/internal/tail"
 	"github.com/surveygate/surveygate/gateway/internal/vault"
 	"github.com/surveygate/surveygate/gateway/internal/web/route"
 	"github.com/surveygate/surveygate/gateway/internal/web/sse"
@@ -227,7 +228,7 @@ func (r *rig) start(t testing.TB) *rig {
 	worker.Go(func() { jobs.Run(running) })
 	t.Cleanup(func() { stop(); worker.Wait() })
 	r.app = New(Options{
-		Jobs: jobs, Replay: replayer, Erase: eraser,
+		Jobs: jobs, Replay: replayer, Erase: eraser, Tail: tail.New(clock.System()),
 		Store: r.store, Plan: r.plan.Load, Access: doors, Tenants: tenants, Rates: rates, Clock: r.clock, Bounds: r.bounds, Log: r.log,
 		PlanOf: func(context.Context, string, string) (*decide.Plan, error) { return nil, state.ErrNotFound },
 		Vault:  v, Sender: sender, Book: r.book,

@@ -351,6 +351,9 @@ func TestTenantsNeverMeet(t *testing.T) {
 			try(r, fill(t, r, v.names), base, mark)
 		}
 		for _, name := range append(slices.Clone(r.Query), "tenant") {
+			if streams(r) && name != "tenant" {
+				continue // an answer without an end; TestTail has what it holds
+			}
 			for _, value := range append(slices.Clone(known), "destination:vic-hook", "source:vic-forms", "rule:vic-asks") {
 				try(r, path+"?"+name+"="+url.QueryEscape(value), base, mark)
 			}

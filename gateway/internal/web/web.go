@@ -32,6 +32,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/stats"
+	"github.com/surveygate/surveygate/gateway/internal/tail"
 	"github.com/surveygate/surveygate/gateway/internal/vault"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/answer"
@@ -109,6 +110,8 @@ type Options struct {
 	Replay *replay.Replayer
 	// Erase counts and runs erasures of persons.
 	Erase *erase.Eraser
+	// Tail tells what happens.
+	Tail *tail.Hub
 	// Sender sends the requests that check connections.
 	Sender *outbound.Sender
 	// Problems returns what readiness warns of beside the problems of the store and of the connections; nil: none.
@@ -185,7 +188,7 @@ func New(o Options) *App {
 	routes = append(routes, observe.New(observe.Options{
 		Store: o.Store, Plan: o.Plan, Stats: o.Stats, Audit: o.Book.Audit, Clock: o.Clock, Log: o.Log,
 		Streams: func() *sse.Streams { return a.streams }, TokensChanged: o.Access.Changed,
-		EventsPerMinute: o.Tenants.EventsPerMinute, Since: o.Tenants.Since, Warnings: func() []string { return a.warnings(true) },
+		Tail: o.Tail, EventsPerMinute: o.Tenants.EventsPerMinute, Since: o.Tenants.Since, Warnings: func() []string { return a.warnings(true) },
 	}).Bound()...)
 	bounds := o.Bounds.orDefaults()
 	a.options.writeTimeout = cmp.Or(o.writeTimeout, writeTimeout)

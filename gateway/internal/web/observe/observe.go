@@ -13,6 +13,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/stats"
+	"github.com/surveygate/surveygate/gateway/internal/tail"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/gateway/internal/web/route"
 	"github.com/surveygate/surveygate/gateway/internal/web/sse"
@@ -27,6 +28,8 @@ type Options struct {
 	Audit *audit.Log
 	Clock clock.Clock
 	Log   *slog.Logger
+	// Tail tells what happens.
+	Tail *tail.Hub
 	// Streams returns the streams of the server.
 	Streams func() *sse.Streams
 	// Since is access.Tenants.Since.
@@ -78,6 +81,12 @@ func table() []row {
 			Method: fiber.MethodGet, Path: "/v1/live", Scope: access.Read, AllTenants: true,
 			Out:      route.Media{"text/event-stream": route.Text("")},
 			For:      "signals as server-sent events: `tick`, `hold` and `settings` say that there is something to read again",
+			Statuses: []int{fiber.StatusTooManyRequests, fiber.StatusServiceUnavailable},
+		}},
+		{(*Observer).tail, route.Route{
+			Method: fiber.MethodGet, Path: "/v1/tail", Scope: access.Read, Query: []string{"rule", "destination", "source", "failed"},
+			Out:      route.Media{"text/event-stream": view.TailLine{}},
+			For:      "events and deliveries as they happen, as server-sent events: each is one object, and those that are read too slowly are counted as missed; with Redis, those of the replica that answers",
 			Statuses: []int{fiber.StatusTooManyRequests, fiber.StatusServiceUnavailable},
 		}},
 		{(*Observer).audit, route.Route{

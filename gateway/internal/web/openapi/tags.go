@@ -32,6 +32,7 @@ var tags = []tag{
 	{"surveys", "Surveys with what was counted of their responses."},
 	{"me", "Who asks, and what that is allowed."},
 	{"live", "A stream of signals that say that there is something to read again."},
+	{"tail", "A stream of what is decided and delivered, as it happens."},
 	{"audit", "Who changed what, and did what by hand."},
 	{"erasures", "What a person wrote, erased, as jobs."},
 	{"jobs", "Deletions of tenants, which take longer than a request."},
