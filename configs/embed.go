@@ -12,3 +12,8 @@ var OpenAPI []byte
 //
 //go:embed sources/*.yaml
 var Sources embed.FS
+
+// Reference is a configuration with every setting, in comments. It is derived by `make docs`.
+//
+//go:embed surveygate.yaml
+var Reference string

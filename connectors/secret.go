@@ -69,6 +69,12 @@ func (s Secret) Region() string {
 	return found[1]
 }
 
+// IsUnset reports whether the secret is a ${…} without a value, as in a configuration whose rules are tested without their secrets.
+func (s Secret) IsUnset() bool {
+	text := s.reveal()
+	return strings.HasPrefix(text, "${") && strings.HasSuffix(text, "}")
+}
+
 // Host returns the host name of a secret that is an address, in lower case, or "" if it is none. The host is not secret: name
 // servers and proxies see it.
 func (s Secret) Host() string {

@@ -145,3 +145,13 @@ func TestAddressParts(t *testing.T) {
 		}
 	}
 }
+
+// A variable without a value stays as it was written.
+func TestSecretIsUnset(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{"${TOKEN}": true, "${file:/run/secrets/token}": true, "": false, "token": false, "${TOKEN": false, "x${TOKEN}": false} {
+		if got := connectors.NewSecret(text).IsUnset(); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}

@@ -140,16 +140,24 @@ func New(stdout, stderr io.Writer) *cobra.Command {
 	flags.StringVar(&g.token, "token", "", "bearer token for --server (or SURVEYGATE_TOKEN)")
 	flags.StringVar(&g.tenant, "tenant", environ("SURVEYGATE_TENANT"), "tenant (default: the one of the token, else the tenant default)")
 	flags.BoolVar(&g.json, "json", false, "print JSON")
-	grouped(root, "run", "Run a gateway:", g.demo(), g.check(), g.test(), g.fields(), g.run(), g.console(), g.reload(), g.secret(), g.store(), g.vault())
+	grouped(root, "run", "Run a gateway:", g.demo(), g.init(), g.check(), g.test(), g.fields(), g.run(), g.console(), g.reload(), g.secret(), g.store(), g.vault())
 	grouped(root, "look", "See what happened, and act on it:",
 		g.events(), g.tail(), g.explain(), g.deliveries(), g.dead(), g.destinations(), g.replay(), g.try(), g.emit(), g.listen(), g.audit(), g.erase())
 	grouped(root, "set", "Settings by API:", g.tenants(), g.tokens(), g.webhook(), g.documents(client.ConnectionKind), g.source(),
 		g.documents(client.RuleKind), g.settings())
-	root.AddCommand(g.version())
+	root.AddCommand(g.version(), g.man())
 	root.SetHelpCommand(help())
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd() // cobra would add both itself, and would let them accept any arguments
+	for _, c := range root.Commands() {
+		for _, shell := range c.Commands() {
+			if c.Name() == "completion" {
+				shell.Example = "  surveygate completion " + shell.Name()
+			}
+		}
+	}
 	known(root)
+	g.completing(root)
 	narrow(root)
 	root.SetUsageTemplate(strings.NewReplacer(
 		"FlagUsages", fmt.Sprint("FlagUsagesWrapped ", width), " for more information about a command.", " to read about one.",
@@ -193,7 +201,11 @@ func help() *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND...]",
 		Short: "Show the help of a command",
-		Args:  cobra.ArbitraryArgs,
+
+		Example: "  surveygate help destinations pause",
+		Args:    cobra.ArbitraryArgs,
+
+		ValidArgsFunction: commandNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			found, rest, err := cmd.Root().Find(args)
 			if err == nil && len(rest) > 0 {

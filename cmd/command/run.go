@@ -89,7 +89,7 @@ func tuneGC(e config.Engine) {
 // needConfig explains to new users what to do without a configuration.
 func (g *globals) needConfig() error {
 	if _, err := os.Stat(g.config); os.IsNotExist(err) {
-		return &exit{exitUsage, fmt.Errorf("there is no configuration at %s: `surveygate demo` shows a working one and saves it", g.config)}
+		return &exit{exitUsage, fmt.Errorf("there is no configuration at %s: `surveygate init` writes one,\nand `surveygate demo` shows a working one and saves it", g.config)}
 	}
 	return nil
 }

@@ -116,7 +116,7 @@ type member struct {
 
 // Build creates or changes the contact. Judge continues with the tags, which need a second request.
 func (c *Connector) Build(ev *event.Event) (*connectors.Request, error) {
-	if c.BaseURL == "" && c.APIKey.Region() == "" {
+	if c.BaseURL == "" && c.APIKey.Region() == "" && !c.APIKey.IsUnset() {
 		return nil, connectors.Unusable("the key names no data centre")
 	}
 	address := ev.Data().Respondent.Email

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -123,7 +124,9 @@ func (c *Client) Do(ctx context.Context, call Call) error {
 		return fmt.Errorf("%s: %w", c.where, err)
 	}
 	if res.StatusCode >= 400 {
-		return refusalOf(res.StatusCode, text, call.Into)
+		err := refusalOf(res.StatusCode, text, call.Into)
+		err.After = retryAfter(res.Header.Get("Retry-After"))
+		return err
 	}
 	if call.Status != nil {
 		*call.Status = res.StatusCode
@@ -139,6 +142,15 @@ func (c *Client) Do(ctx context.Context, call Call) error {
 		return fmt.Errorf("%s: the answer is not what this version understands: %w", c.where, err)
 	}
 	return nil
+}
+
+// retryAfter reads the header Retry-After, which the gateway writes in seconds; 0: it is absent.
+func retryAfter(text string) time.Duration {
+	seconds, err := strconv.Atoi(text)
+	if err != nil || seconds < 0 || seconds > int(24*time.Hour/time.Second) {
+		return 0
+	}
+	return time.Duration(seconds) * time.Second
 }
 
 // request makes the request of a call.
@@ -188,7 +200,7 @@ func (c *Client) unanswered(req *http.Request, waited time.Duration, err error) 
 }
 
 // refusalOf returns the error of an answer with a status of 400 or more. A body that has no details but fits into is decoded there.
-func refusalOf(status int, text []byte, into any) error {
+func refusalOf(status int, text []byte, into any) *APIError {
 	refusal := &APIError{}
 	if json.Unmarshal(text, refusal) != nil || len(refusal.Detail) == 0 {
 		if into != nil && json.Unmarshal(text, into) == nil {

@@ -92,7 +92,7 @@ func read(from *files.Reader, path string) ([]input, error) {
 	inFolder, isFolder, err := from.Folder(path, isOurs)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("%w: %s does not exist; `surveygate demo` shows a working one and saves it", ErrNone, path)
+		return nil, fmt.Errorf("%w: %s does not exist; `surveygate init` writes one, and `surveygate demo` shows a working one and saves it", ErrNone, path)
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", errRead, err)
 	case isFolder && len(inFolder) == 0:

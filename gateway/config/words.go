@@ -172,6 +172,9 @@ func (r *Rate) UnmarshalText(b []byte) error {
 	return nil
 }
 
+// PerSecond returns the rate as a number of events per second.
+func (r Rate) PerSecond() float64 { return float64(r.Events) / r.Per.Seconds() }
+
 // size is a number of bytes.
 type size int64
 

@@ -14,7 +14,7 @@ func Samples() []string { return source.Samples() }
 
 // Sample returns a platform's published body with new ids, so that each sample is a new event.
 func Sample(platform string) ([]byte, error) {
-	s, err := source.NewSample(platform, source.Variation{Seed: seed(), At: clock.System().Now()})
+	s, err := source.NewSample(platform, source.Variation{Seed: newSeed(), At: clock.System().Now()})
 	return s.Body, err
 }
 
@@ -37,7 +37,7 @@ func NewSignedSample(o Options, name string, score float64) (*SignedSample, erro
 			continue
 		}
 		platform := s.Receiver.Profile.Name
-		sample, err := source.NewSample(platform, source.Variation{Seed: seed(), At: now, Score: &score})
+		sample, err := source.NewSample(platform, source.Variation{Seed: newSeed(), At: now, Score: &score})
 		if err != nil {
 			return nil, err
 		}
@@ -54,7 +54,7 @@ func NewSignedSample(o Options, name string, score float64) (*SignedSample, erro
 	return nil, fmt.Errorf("there is no source `%s`", name)
 }
 
-func seed() string {
+func newSeed() string {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // never fails: it ends the program instead
 	return hex.EncodeToString(b[:])

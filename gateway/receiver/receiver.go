@@ -33,8 +33,13 @@ type Options struct {
 	Answer func(Received) int
 	// Body returns the body of the answer; nil answers without one.
 	Body func(Received) string
+	// Delay is how long each request waits for its answer. It ends early, without an answer, when Listen's context ends or the sender
+	// closes the connection.
+	Delay time.Duration
 	// Heard is called with every request, after the answer was written.
 	Heard func(Received)
+	// Clock is what Delay waits for; nil is the system's.
+	Clock clock.Clock
 }
 
 // Received is one request.
@@ -46,10 +51,12 @@ type Received struct {
 	Body   []byte      `json:"body"`
 	// ID is the webhook-id: the same on every attempt of one delivery.
 	ID string `json:"id,omitempty"`
+	// Attempt is which request of the delivery this is, from 1. Without an id, requests with the same path and body are one delivery.
+	Attempt int `json:"attempt"`
 	// Good reports whether the signature is valid; Fault is the reason if it is not.
 	Good  bool   `json:"signature_ok"`
 	Fault string `json:"fault,omitempty"`
-	// Status is the status of the answer.
+	// Status is the status of the answer; 0 if the sender closed the connection before it.
 	Status int `json:"status"`
 }
 
@@ -74,6 +81,10 @@ func Listen(ctx context.Context, o Options) (*Receiver, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Clock == nil {
+		o.Clock = clock.System()
+	}
+	counted := &attempts{}
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxReceived))
 		if err != nil {
@@ -81,7 +92,7 @@ func Listen(ctx context.Context, o Options) (*Receiver, error) {
 			return
 		}
 		got := Received{
-			At: clock.System().Now(), Method: r.Method, Path: r.URL.Path, Header: r.Header, Body: body,
+			At: o.Clock.Now(), Method: r.Method, Path: r.URL.Path, Header: r.Header, Body: body,
 			ID: r.Header.Get("webhook-id"), Good: true, Status: http.StatusOK,
 		}
 		if err := signature.Verify(style, secrets, r.Header.Get, body, got.At); err != nil {
@@ -90,8 +101,15 @@ func Listen(ctx context.Context, o Options) (*Receiver, error) {
 				got.Fault = refused.Reason
 			}
 		}
+		got.Attempt = counted.count(&got)
 		if o.Answer != nil {
 			got.Status = o.Answer(got)
+		}
+		if !o.wait(ctx, r.Context()) {
+			if got.Status = 0; o.Heard != nil && ctx.Err() == nil {
+				o.Heard(got)
+			}
+			panic(http.ErrAbortHandler) // a handler that returns answers 200
 		}
 		w.WriteHeader(got.Status)
 		if o.Body != nil {
@@ -107,6 +125,22 @@ func Listen(ctx context.Context, o Options) (*Receiver, error) {
 	}
 	go func() { r.served <- r.server.Serve(listener) }()
 	return r, nil
+}
+
+// wait waits for Delay. It returns false if the request or the receiver ended before.
+func (o *Options) wait(ctx, request context.Context) bool {
+	if o.Delay <= 0 {
+		return true
+	}
+	over, stop := o.Clock.After(o.Delay)
+	defer stop()
+	select {
+	case <-over:
+		return true
+	case <-request.Done():
+	case <-ctx.Done():
+	}
+	return false
 }
 
 // URL returns the server's URL, without a path.

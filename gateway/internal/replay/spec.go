@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/rules/event"
@@ -171,13 +172,11 @@ func parseRate(text string) (perSecond float64, written string, err error) {
 	if text == "" {
 		return DefaultRate, strconv.Itoa(DefaultRate) + "/s", nil
 	}
-	number, unit, ok := strings.Cut(text, "/")
-	n, err := strconv.Atoi(number)
-	per := map[string]float64{"s": 1, "m": 60, "h": 3600}[unit]
-	if !ok || err != nil || n < 1 || per == 0 {
+	var rate config.Rate
+	if rate.UnmarshalText([]byte(text)) != nil {
 		return 0, "", invalid("a rate is a number and a unit, such as 20/s, 600/m or 100/h", "rate")
 	}
-	if perSecond = float64(n) / per; perSecond > MaxRate {
+	if perSecond = rate.PerSecond(); perSecond > MaxRate {
 		return 0, "", invalid("at most "+strconv.Itoa(MaxRate)+"/s are replayed", "rate")
 	}
 	return perSecond, text, nil

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/surveygate/surveygate/gateway/internal/document"
 )
@@ -33,6 +34,8 @@ type Problem struct {
 	Status    int      `json:"status"`
 	Detail    []Detail `json:"detail"`
 	RequestID string   `json:"request_id"`
+	// After is how long the answer's Retry-After asks to wait; 0: it asks for nothing. A client reads it from the header.
+	After time.Duration `json:"-"`
 }
 
 // Detail is one fault. Loc leads to it: the name of a parameter, or a path into the body.
