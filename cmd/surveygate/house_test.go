@@ -219,6 +219,7 @@ func TestRequestsStartNoGoroutine(t *testing.T) {
 		"route/together.go", // catches what is raised
 		"route/once.go",     // renews a lease
 		"observe/live.go",   // one for all streams
+		"observe/tail.go",   // one for a stream, which outlives its request
 		"web.go", "listener/connections.go",
 	}
 	looked := 0

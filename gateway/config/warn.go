@@ -15,7 +15,7 @@ import (
 // warn adds warnings about settings that are valid but may surprise.
 func (l *loader) warn() {
 	if c := l.config; len(c.Sources)+len(c.Destinations)+len(c.Rules)+len(c.Tokens) == 0 && len(l.faults) == 0 {
-		l.warning(checks.Empty, document.At(l.options.Path, "the configuration is empty: no platform can send, and nothing is delivered", "`surveygate demo` shows a working configuration and saves it"))
+		l.warning(checks.Empty, document.At(l.options.Path, "the configuration is empty: no platform can send, and nothing is delivered", "`surveygate init` writes a first one, and `surveygate demo` shows one working"))
 	}
 	if fault := l.config.MissingKey(); fault != nil && !l.options.AllowUnset {
 		l.warning(checks.NoKey, *fault)

@@ -25,7 +25,7 @@ var ofConfigurations = []Check{
 	{
 		Code: Empty, Title: "The configuration is empty.",
 		Why: "The gateway starts, but no platform can send to it and it delivers nothing. Often the path of the file is not the one that was meant.",
-		Do:  "Check --config. `surveygate demo` shows a working configuration and saves it.",
+		Do:  "Check --config. `surveygate init` writes a first one, and `surveygate demo` shows one working.",
 		Example: `listen: 127.0.0.1:8080
 `,
 		Mended: `listen: 127.0.0.1:8080
