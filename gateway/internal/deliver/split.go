@@ -74,6 +74,11 @@ func (l *Loop) sendAgain(t *attemptOutcome, j *job, v connectors.Verdict, maxBat
 		r.attempts = append(r.attempts, t.record(j, v, j.current().Attempts+1, began, took))
 	}
 	l.Observer.Attempt(&j.delivery, v.Kind, t.reached(), took, began)
+	if l.Attempted != nil {
+		d := j.current()
+		d.State, d.Updated, d.Due = state.Waiting, end, end
+		l.Attempted(&d, j.event, v.Kind, t.status, took)
+	}
 }
 
 // reached returns how far the attempt came.

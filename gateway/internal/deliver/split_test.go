@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -54,6 +55,44 @@ func sentTogether(t *testing.T, m connectors.Connector, n int, rate config.Rate,
 		return l.pending == 0 && l.inFlight == 0
 	})
 	return jobs, c, b
+}
+
+// Each attempt of each delivery is told, also those of batches that are halved at once.
+func TestEveryAttemptIsTold(t *testing.T) {
+	t.Parallel()
+	b, c, l, manual := idle(t, &many{}, &config.Destination{Batch: config.Batch{Max: 4, Wait: 100 * time.Millisecond}, Retry: config.Retry{Waits: []time.Duration{time.Hour}}})
+	c.answer = refusing("e1")
+	var mu sync.Mutex
+	told := map[string][]int{} // attempts by event
+	b.loop.Attempted = func(d *state.Delivery, ev *event.Event, _ connectors.Kind, status int, _ time.Duration) {
+		mu.Lock()
+		defer mu.Unlock()
+		if ev.ID != d.EventID || status == 0 || d.Updated.IsZero() {
+			t.Errorf("%+v of event %s with status %d", d, ev.ID, status)
+		}
+		told[d.EventID] = append(told[d.EventID], d.Attempts)
+	}
+	jobs := b.owed(4)
+	for _, j := range jobs {
+		if reason := l.pushDue(j, manual.Now()); reason != "" {
+			t.Fatal(reason)
+		}
+	}
+	b.until("all have ended", func() bool {
+		manual.Advance(100 * time.Millisecond)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.pending == 0 && l.inFlight == 0
+	})
+	for _, j := range jobs {
+		want := make([]int, j.delivery.Attempts)
+		for i := range want {
+			want[i] = i + 1
+		}
+		if got := told[j.delivery.EventID]; !slices.Equal(got, want) || len(want) < 2 {
+			t.Errorf("of %s the attempts %v were told, want %v", j.delivery.EventID, got, want)
+		}
+	}
 }
 
 // A batch that is refused as a whole is halved until the event at fault is alone: it costs about 2·log2(100) requests instead of
