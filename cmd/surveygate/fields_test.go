@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -234,6 +237,28 @@ func containsInOrder(text string, words []string) bool {
 	return true
 }
 
+// untilInterrupted runs the binary until it has printed a line, and interrupts it.
+func untilInterrupted(t *testing.T, dir string, args []string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), binary, args...)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), exampleEnv...)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Errorf("surveygate %s: %q, %v", args, line, err)
+	}
+	_ = cmd.Process.Signal(os.Interrupt)
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("surveygate %s, interrupted: %v", args, err)
+	}
+}
+
 // Every command of the page of the rule language runs.
 func TestRulesPageCommands(t *testing.T) {
 	t.Parallel()
@@ -258,7 +283,12 @@ rules: [{name: r, when: nps_score <= 6, send: [alarms], tests: [{given: {nps_sco
 		}
 		for _, line := range commands(b.text) {
 			played++
-			if out, errs, code := invoke(t, dir, exampleEnv, strings.Fields(line)[1:]...); code != 0 {
+			args := strings.Fields(line)[1:]
+			if slices.Contains(args, "--watch") { // it has no end
+				untilInterrupted(t, dir, args)
+				continue
+			}
+			if out, errs, code := invoke(t, dir, exampleEnv, args...); code != 0 {
 				t.Errorf("%s: exit %d\n%s%s", line, code, out, errs)
 			}
 		}

@@ -24,6 +24,7 @@ func TestProductsAreKnownInTheirFoldersOnly(t *testing.T) {
 		"connectors/chat.go":                            "the hosts that are often pasted for another product; one that it leaves out costs nothing",
 		"cmd/command/demo.go":                           "the demo shows a chat",
 		"cmd/command/demo_parts.go":                     "the demo shows a chat",
+		"cmd/command/init.go":                           "the help shows how a product is named",
 		"cmd/docgen/reference.go":                       "a sample of a rule's steps",
 		"connectors/connectortest/contract/contract.go": "a document that says itself that it is incomplete",
 		"connectors/connectortest/contract/route.go":    "a document whose host is a placeholder",
