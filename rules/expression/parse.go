@@ -122,7 +122,7 @@ func (c *compiler) syntax(err error) {
 	case strings.HasPrefix(message, "unexpected token EOF"), strings.HasPrefix(message, "unexpected end"):
 		if open := c.open(); open >= 0 {
 			tok := c.src.tokens[open]
-			c.faultAt(tok.from, tok.to, fmt.Sprintf("`%s` is not closed", tok.Value), "")
+			c.faultAt(tok.from, tok.to, fmt.Sprintf("`%s` is not closed", tok.Value), unclosedRemedy)
 			return
 		}
 		rest := strings.TrimRightFunc(c.src.text, unicode.IsSpace)
