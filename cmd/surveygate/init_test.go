@@ -13,8 +13,10 @@ func TestInit(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	out, errs, code := invoke(t, dir, nil, "init", "--source", "pollqr", "--to", "webhook")
-	for _, says := range []string{"surveygate.yaml is written: no faults, 2 tests passed", "export POLLQR_SECRET=… HOOK_SECRET=…\n", "  surveygate check\n  surveygate run\n",
-		"  surveygate emit '{\"type\": \"response.completed\", \"nps_score\": 3,\n    \"email\": \"jo@example.com\", \"consent\": true}'\n  surveygate emit --sample pollqr\n"} {
+	for _, says := range []string{
+		"surveygate.yaml is written: no faults, 2 tests passed", "export POLLQR_SECRET=… HOOK_SECRET=…\n", "  surveygate check\n  surveygate run\n",
+		"  surveygate emit '{\"type\": \"response.completed\", \"nps_score\": 3,\n    \"email\": \"jo@example.com\", \"consent\": true}'\n  surveygate emit --sample pollqr\n",
+	} {
 		if !strings.Contains(out, says) {
 			t.Errorf("no %q in:\n%s", says, out)
 		}

@@ -72,7 +72,9 @@ func TestStarterAsksForConsent(t *testing.T) {
 	if asked := `#roles: {"QUESTION": consent}`; !strings.Contains(s.Text, asked) || s.Examples[0] != "roles" {
 		t.Fatalf("no %q in\n%s", asked, s.Text)
 	}
-	env := func(name string) (string, bool) { return "0123456789abcdef0123456789abcdef-us6", !strings.HasPrefix(name, "SURVEYGATE_") }
+	env := func(name string) (string, bool) {
+		return "0123456789abcdef0123456789abcdef-us6", !strings.HasPrefix(name, "SURVEYGATE_")
+	}
 	for text, want := range map[string]int{s.Text: 1, strings.Replace(s.Text, "#roles", "roles", 1): 0} {
 		file := filepath.Join(t.TempDir(), "surveygate.yaml")
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
