@@ -19,6 +19,7 @@ import (
 type starting struct {
 	*globals
 	source, to, out string
+	usual           string // the file that commands read without --config
 }
 
 // started is the output of `init --json`.
@@ -43,7 +44,10 @@ On a terminal, what is not given by flags is asked for. Then the file is checked
   surveygate init --source pollqr --to slack
   surveygate init --source typeform --to webhook --out typeform.yaml`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return s.run(cmd.InOrStdin()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s.usual = cmd.Flag("config").DefValue
+			return s.run(cmd.InOrStdin())
+		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&s.source, "source", "", "the platform that sends, such as pollqr")
@@ -163,6 +167,17 @@ func (s *starting) write(text string) error {
 	return errors.Join(err, file.Close())
 }
 
+// shellWord returns a name as a shell reads it as one word.
+func shellWord(name string) string {
+	if strings.Trim(name, wordBytes) == "" {
+		return name
+	}
+	return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
+}
+
+// wordBytes need no quotes in a shell.
+const wordBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:"
+
 // next prints what to do with the file.
 func (s *starting) next(starter *offline.Starter, tests int) {
 	s.say("%s is written: no faults, %d %s passed\n", s.out, tests, plural(tests, "test"))
@@ -172,9 +187,10 @@ func (s *starting) next(starter *offline.Starter, tests int) {
 	s.printf("\nThe next steps, the first with the secrets; the comments say where they are:\n")
 	s.printf("  export %s\n", strings.Join(starter.Variables, "=… ")+"=…")
 	with := ""
-	if s.out != s.config {
-		with = " --config " + s.out
+	if s.out != s.usual {
+		with = " --config " + shellWord(s.out)
 	}
 	s.printf("  surveygate check%s\n  surveygate run%s\n", with, with)
-	s.say("\nWhile it runs, in another terminal: surveygate emit --sample %s\n", s.source)
+	s.printf("\nWhile it runs, in another terminal: an event that the rule matches, and the\nplatform's sample. `surveygate tail` shows what becomes of them.\n")
+	s.printf("  surveygate emit '%s'\n  surveygate emit --sample %s\n", starter.Event, s.source)
 }

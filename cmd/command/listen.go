@@ -54,7 +54,7 @@ timeouts, --delay waits before each answer.`,
 			}
 			receiver, err := receiver.Listen(cmd.Context(), receiver.Options{
 				Listen: l.address, Style: l.style, Secrets: l.secrets, Answer: l.answerOf, Delay: l.delay,
-				Heard: func(r receiver.Received) { g.printReceived(r) },
+				Heard: func(r receiver.Received) { g.printReceived(r, l.style) },
 			})
 			if err != nil {
 				return &exit{exitUsage, err}
@@ -110,14 +110,17 @@ func (l *listening) answerOf(r receiver.Received) int {
 	return l.status
 }
 
-func (g *globals) printReceived(r receiver.Received) {
+func (g *globals) printReceived(r receiver.Received, style string) {
 	if g.json {
 		_ = g.print(r)
 		return
 	}
 	verdict := "signature ok"
-	if !r.Good {
+	switch {
+	case !r.Good:
 		verdict = "REFUSED: " + r.Fault
+	case style == "none":
+		verdict = "not verified"
 	}
 	answered := fmt.Sprintf("answered %d", r.Status)
 	if r.Status == 0 {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,6 +55,8 @@ any test that gets to it. Exit code 1 means that a test failed, or that the cove
 				return &exit{exitUsage, errors.New("--watch and --json exclude each other")}
 			case f.least < 0 || f.least > 100:
 				return &exit{exitUsage, errors.New("--min-coverage is a percentage from 0 to 100")}
+			case slices.Contains([]string{".yaml", ".yml", ".json", ".txtar"}, filepath.Ext(f.junit)):
+				return &exit{exitUsage, fmt.Errorf("--junit %s: a report would replace this file; write a name such as report.xml", f.junit)}
 			}
 			f.coverage = f.coverage || cmd.Flags().Changed("min-coverage")
 			if err := g.needConfig(); err != nil {

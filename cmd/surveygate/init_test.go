@@ -13,7 +13,10 @@ func TestInit(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	out, errs, code := invoke(t, dir, nil, "init", "--source", "pollqr", "--to", "webhook")
-	for _, says := range []string{"surveygate.yaml is written: no faults, 2 tests passed", "export POLLQR_SECRET=… HOOK_SECRET=…\n", "  surveygate check\n  surveygate run\n"} {
+	for _, says := range []string{
+		"surveygate.yaml is written: no faults, 2 tests passed", "export POLLQR_SECRET=… HOOK_SECRET=…\n", "  surveygate check\n  surveygate run\n",
+		"  surveygate emit '{\"type\": \"response.completed\", \"nps_score\": 3,\n    \"email\": \"jo@example.com\", \"consent\": true}'\n  surveygate emit --sample pollqr\n",
+	} {
 		if !strings.Contains(out, says) {
 			t.Errorf("no %q in:\n%s", says, out)
 		}
@@ -47,6 +50,15 @@ func TestInit(t *testing.T) {
 	}
 	if made.File != "other.yaml" || made.Tests != 1 || len(made.Variables) != 3 || made.Examples[0] != "domain" {
 		t.Errorf("%+v", made)
+	}
+	// The printed commands name the file, as a shell reads it.
+	for says, args := range map[string][]string{
+		"  surveygate run --config 'it'\\''s ours.yaml'\n": {"--out", "it's ours.yaml"},
+		"  surveygate run --config named.yaml\n":           {"--config", "named.yaml"},
+	} {
+		if out, errs, code := invoke(t, dir, nil, append([]string{"init", "--source", "pollqr", "--to", "slack"}, args...)...); code != 0 || !strings.Contains(out, says) {
+			t.Errorf("%q: exit %d, no %q in:\n%s%s", args, code, says, out, errs)
+		}
 	}
 	for args, says := range map[string]string{
 		"init":                                     "surveygate init --source pollqr --to slack",

@@ -76,7 +76,7 @@ webhooks:
 	for _, m := range attempted.FindAllStringSubmatch(failing.said(), -1) {
 		got = append(got, m[1]+": "+m[2])
 	}
-	want := []string{"signature ok  answered 503: attempt 1", "signature ok  answered 503: attempt 2", "signature ok  answered 200: attempt 3"}
+	want := []string{"not verified  answered 503: attempt 1", "not verified  answered 503: attempt 2", "not verified  answered 200: attempt 3"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q in:\n%s", got, want, failing.said())
 	}

@@ -78,6 +78,7 @@ webhook crm: no test matches it
 		{args: "test --min-coverage 101", code: 2, prints: "--min-coverage is a percentage from 0 to 100\n"},
 		{args: "test --watch --update", code: 2, prints: "--watch and --update exclude each other: read what changes before you accept it\n"},
 		{args: "test --watch --json", code: 2, prints: "--watch and --json exclude each other\n"},
+		{args: "test --junit surveygate.yaml", code: 2, prints: "--junit surveygate.yaml: a report would replace this file; write a name such as report.xml\n"},
 		{args: "test --junit no/such/folder.xml", code: 2, prints: "open no/such/folder.xml: no such file or directory\n"},
 		{args: "test", code: 1, before: func() {
 			put(t, dir, "surveygate.yaml", strings.Replace(testedConfig, "<= 6", "<= 2", 1))

@@ -101,6 +101,9 @@ func (c *Client) tailOnce(ctx context.Context, query url.Values, last *uint64, b
 	lines.Buffer(nil, maxTailLine)
 	for lines.Scan() {
 		began() // the first line is a comment, which the gateway writes once it listens
+		if id, ok := bytes.CutPrefix(lines.Bytes(), []byte("id: ")); ok && *last == 0 {
+			*last, _ = strconv.ParseUint(string(id), 10, 64) // where the stream begins, before any line
+		}
 		text, ok := bytes.CutPrefix(lines.Bytes(), []byte("data: "))
 		if !ok {
 			continue

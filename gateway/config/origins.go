@@ -257,8 +257,7 @@ func (l *loader) wordsOf(r *Rule, name string) (words []string, closed bool) {
 			return event.Statuses(), true
 		}
 	case "tenant":
-		anywhere := slices.ContainsFunc(l.config.Tokens, func(t *Token) bool { return t.Tenant == AnyTenant })
-		return l.tenants(r), r.Tenant != AnyTenant || !anywhere
+		return l.tenants(r), r.Tenant != AnyTenant // which tenants the API stores is not known
 	case "source":
 		return l.sourcesOf(r)
 	}
@@ -299,8 +298,10 @@ func (l *loader) sourcesOf(r *Rule) (names []string, closed bool) {
 		return nil, false
 	}
 	names = append(names, event.DefaultSource)
+	configured := l.base != nil
 	for _, tenant := range l.tenants(r) {
 		from := l.originsOf(tenant)
+		configured = configured || len(from.names) > 0
 		if from.free || slices.Contains(from.publishers, AnySource) {
 			return nil, false
 		}
@@ -308,5 +309,5 @@ func (l *loader) sourcesOf(r *Rule) (names []string, closed bool) {
 	}
 	slices.Sort(names)
 	names = slices.Compact(names)
-	return names, true
+	return names, configured // files without any leave the sources to the API
 }

@@ -171,6 +171,29 @@ connections: {alarms: {slack: {webhook: "${SLACK_WEBHOOK}"}}, theirs: {slack: {w
 	}
 }
 
+// Files without a source of the tenant leave its sources to the API, and a rule for every tenant also runs in tenants of the API: their
+// names are not known.
+func TestNamesOfTheAPIAreNotWarnedOf(t *testing.T) {
+	t.Parallel()
+	for when, tenant := range map[string]string{
+		`source == "shop"`:                "default",
+		`source in ["shop", "api"]`:       `"*"`,
+		`tenant == "acme"`:                `"*"`,
+		`tenant != "acme" and has(email)`: `"*"`,
+	} {
+		text := `webhooks: [{name: hook, url: "https://hook.example.com/in", signature: none}]
+sources: {elsewhere: {profile: pollqr, secrets: [s], tenant: other}}
+rules: [{name: r, tenant: ` + tenant + `, when: '` + when + `', send: [hook]}]
+`
+		if strings.Contains(tenant, "*") {
+			text = strings.ReplaceAll(text, "sources: {elsewhere: {profile: pollqr, secrets: [s], tenant: other}}\n", "")
+		}
+		if got := warnings(t, text); len(got) > 0 {
+			t.Errorf("%s: warned of %q", when, got)
+		}
+	}
+}
+
 // What stands for a variable that is not set is no misspelt word: `surveygate test` loads such a file.
 func TestUnsetWordsAreNotWarnedOf(t *testing.T) {
 	t.Parallel()

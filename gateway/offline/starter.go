@@ -11,6 +11,8 @@ import (
 
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/config/checks"
+	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/rules/event"
 )
 
@@ -19,6 +21,8 @@ type Starter struct {
 	Text string
 	// Variables are the environment variables that it needs, in their order.
 	Variables []string
+	// Event is an event that the rule matches.
+	Event string
 	// Examples are settings whose values are examples, to be replaced.
 	Examples []string
 }
@@ -59,15 +63,18 @@ func NewStarter(platform, destination string) (*Starter, error) {
 		}
 	}
 	s := starterOf(&platforms[at], destination, needed)
-	err := s.load()
+	loaded, err := s.load()
 	for i := 0; err != nil && i < len(others); i++ {
 		with := starterOf(&platforms[at], destination, append(slices.Clone(needed), others[i]))
-		if with.load() == nil {
-			s, err = with, nil
+		if c, fault := with.load(); fault == nil {
+			s, loaded, err = with, c, nil
 		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("a configuration of %s for %s: %w", platform, destination, err)
+	}
+	if slices.ContainsFunc(loaded.Warnings, func(f document.Fault) bool { return f.Code == string(checks.NoConsent) }) {
+		s.askConsent()
 	}
 	return s, nil
 }
@@ -81,17 +88,27 @@ func unknownName(what, name string, names []string) error {
 }
 
 // load reports the faults of the text, which is not in a file yet.
-func (s *Starter) load() error {
+func (s *Starter) load() (c *config.Config, err error) {
 	dir, err := os.MkdirTemp("", "surveygate-init-")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	file := filepath.Join(dir, "surveygate.yaml")
 	err = os.WriteFile(file, []byte(s.Text), 0o600)
 	if err == nil {
-		_, err = Options{Config: file, Env: func(string) (string, bool) { return "", false }}.load(true)
+		c, err = Options{Config: file, Env: func(string) (string, bool) { return "", false }}.load(true)
 	}
-	return errors.Join(err, os.RemoveAll(dir))
+	return c, errors.Join(err, os.RemoveAll(dir))
+}
+
+// askConsent adds to the source which setting says who has consented, because the destination skips everybody else.
+func (s *Starter) askConsent() {
+	const next = "\nconnections:\n"
+	var b strings.Builder
+	comment(&b, "    ", "The destination skips respondents without a consent. Put the question that asks for it in place of QUESTION, and remove the # before roles.")
+	b.WriteString("    #roles: {\"QUESTION\": consent}\n")
+	s.Text = strings.Replace(s.Text, next, b.String()+next, 1)
+	s.Examples = append([]string{"roles"}, s.Examples...)
 }
 
 // starterOf writes a starter with these settings of the destination.
@@ -155,6 +172,11 @@ func starterOf(p *config.Platform, destination string, settings []setting) *Star
 			"Then a condition is possible, such as when: nps_score <= 6. `surveygate fields` lists what conditions can use.")
 	}
 	fmt.Fprintf(&b, "    send: [%s]\n    tests:\n", name)
+	score := ""
+	if given != "" {
+		score = ` "nps_score": 3,`
+	}
+	s.Event = `{"type": "response.completed",` + score + "\n    " + `"email": "jo@example.com", "consent": true}`
 	person := "email: jo@example.com, consent: true, response: {id: r1}"
 	fmt.Fprintf(&b, "      - {given: {%s%s}, expect: [%s]}\n", given, person, name)
 	if given != "" {

@@ -62,6 +62,37 @@ func TestStarters(t *testing.T) {
 	}
 }
 
+// A starter names the setting without which its destination skips everybody; with it, check does not warn.
+func TestStarterAsksForConsent(t *testing.T) {
+	t.Parallel()
+	s, err := offline.NewStarter("pollqr", "mailchimp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if asked := `#roles: {"QUESTION": consent}`; !strings.Contains(s.Text, asked) || s.Examples[0] != "roles" {
+		t.Fatalf("no %q in\n%s", asked, s.Text)
+	}
+	env := func(name string) (string, bool) {
+		return "0123456789abcdef0123456789abcdef-us6", !strings.HasPrefix(name, "SURVEYGATE_")
+	}
+	for text, want := range map[string]int{s.Text: 1, strings.Replace(s.Text, "#roles", "roles", 1): 0} {
+		file := filepath.Join(t.TempDir(), "surveygate.yaml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		checked, err := offline.Check(offline.Options{Config: file, Env: env}, "")
+		if err != nil {
+			t.Fatalf("%v\n%s", err, text)
+		}
+		if len(checked.Warnings) != want {
+			t.Errorf("warned of %v, want %d\n%s", checked.Warnings, want, text)
+		}
+	}
+	if s, err := offline.NewStarter("pollqr", "slack"); err != nil || strings.Contains(s.Text, "consent}\n") {
+		t.Errorf("%v\n%s", err, s.Text)
+	}
+}
+
 func TestStarterRefuses(t *testing.T) {
 	t.Parallel()
 	for _, c := range [][3]string{

@@ -112,7 +112,8 @@ func TestFaults(t *testing.T) {
 		{"params == {a: 1}", "", "mappings `{…}` are not part of an expression", "write a mapping as YAML, with an expression for each field"},
 		{"any(response.answers, #index > 1)", "", "`#index` is not part of the rule language", "# is the item, .name its field"},
 		// Broken texts and limits.
-		{"(nps_score <= 6", "(", "`(` is not closed", unclosedRemedy},
+		{"(nps_score <= 6", "(", "`(` is not closed", ""},
+		{"between(nps_score", "(", "`(` is not closed", "in {…} of YAML, write a condition with a comma in quotes: {when: 'between(nps_score, 0, 6)'}"},
 		{"nps_score <= 6)", ")", "`)` does not belong here", "it closes nothing"},
 		{"nps_score <=", "=", "this ends too early", ""},
 		{`context.country in ("DE", "AT")`, ",", "`,` does not belong here", `a list stands in square brackets: in ["DE", "AT"]`},

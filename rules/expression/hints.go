@@ -56,9 +56,6 @@ func nearest(name string) string {
 // any time.
 const noClock = `a rule has no clock: age_days, received.hour and received.weekday are about the receipt; times are texts: time >= "2026-01-31", and delay: 48h waits before it sends`
 
-// unclosedRemedy is the remedy for a bracket that is not closed, often because YAML ended the expression.
-const unclosedRemedy = "close it; inside { } of YAML a comma ends the expression: put it in quotes there"
-
 // durationHint is the remedy for a number with a unit.
 const durationHint = `write a duration as a function, which gives seconds: response.duration_s > duration("36h")`
 

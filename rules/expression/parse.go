@@ -122,7 +122,11 @@ func (c *compiler) syntax(err error) {
 	case strings.HasPrefix(message, "unexpected token EOF"), strings.HasPrefix(message, "unexpected end"):
 		if open := c.open(); open >= 0 {
 			tok := c.src.tokens[open]
-			c.faultAt(tok.from, tok.to, fmt.Sprintf("`%s` is not closed", tok.Value), unclosedRemedy)
+			remedy := ""
+			if open > 0 && tok.Value == "(" && c.src.tokens[open-1].Kind == lexer.Identifier { // YAML ends a value in {…} at a comma
+				remedy = "in {…} of YAML, write a condition with a comma in quotes: {when: 'between(nps_score, 0, 6)'}"
+			}
+			c.faultAt(tok.from, tok.to, fmt.Sprintf("`%s` is not closed", tok.Value), remedy)
 			return
 		}
 		rest := strings.TrimRightFunc(c.src.text, unicode.IsSpace)

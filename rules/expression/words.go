@@ -30,7 +30,11 @@ func (c *compiler) canOrder(n ast.Node, arguments []ast.Node, args []*node) {
 	}
 	if low, high := args[1], args[2]; low.op == opLiteral && high.op == opLiteral && low.lit.kind == high.lit.kind &&
 		(low.lit.kind == number && compareNumbers(&low.lit, &high.lit) > 0 || low.lit.kind == text && low.lit.str > high.lit.str) {
-		c.fault(n, fmt.Sprintf("`%s` is more than `%s`: nothing is between them", c.show(arguments[1]), c.show(arguments[2])), "write the smaller one first")
+		remedy := "write the smaller one first"
+		if from, to := high.lit.num+1, low.lit.num-1; c.show(arguments[0]) == event.NameHour && from <= to {
+			remedy = fmt.Sprintf("for the hours over midnight write not between(%s, %s, %s)", event.NameHour, appendNumber(nil, from), appendNumber(nil, to))
+		}
+		c.fault(n, fmt.Sprintf("`%s` is more than `%s`: nothing is between them", c.show(arguments[1]), c.show(arguments[2])), remedy)
 	}
 }
 

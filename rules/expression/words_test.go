@@ -143,6 +143,8 @@ func TestFaultsOfWords(t *testing.T) {
 		`between(nps_score, 7)`:                                 "`between` takes 3 values, not 2",
 		`between(nps_score, "7", 8)`:                            "`nps_score` is a number and `\"7\"` is a text: they are never compared",
 		`between(nps_score, 8, 7)`:                              "nothing is between them",
+		`between(received.hour, 22, 6)`:                         "for the hours over midnight write not between(received.hour, 7, 21)",
+		`between(received.hour, 23, 22)`:                        "write the smaller one first",
 		`between(time, "b", "a")`:                               "nothing is between them",
 		`between(response.answers, 1, 2)`:                       "`between` wants a number or a text",
 		`contains_any(feedback, "slow")`:                        "`contains_any` wants a list",

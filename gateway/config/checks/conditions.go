@@ -101,7 +101,7 @@ var ofConditions = []Check{
 	},
 	{
 		Code: NeverWord, Title: "A name is compared with a word that it never is.",
-		Why: "The comparison has the same result for every event. It is checked for names with a known set of words: nps_group, response.status, type, source, tenant, and fields that all sources of the rule fill with constants.",
+		Why: "The comparison has the same result for every event. It is checked for names with a known set of words: nps_group, response.status, type, source, tenant, and fields that all sources of the rule fill with constants. Files do not know the sources and tenants that are stored by API: source is checked if the rule's tenant has sources in files, and tenant in rules of one tenant.",
 		Do:  "Correct the word; the nearest one is named.",
 		Example: hook + `rules:
   - name: detractor

@@ -48,6 +48,7 @@ func New(c clock.Clock) *Hub { return &Hub{clock: c, feeds: map[string]*feed{}} 
 
 // feed is what happens in one tenant.
 type feed struct {
+	first    uint64 // the number before that of the first line
 	last     uint64 // the number of the last line
 	recent   []*view.TailLine
 	watchers map[*Watcher]struct{}
@@ -58,6 +59,8 @@ type feed struct {
 type Watcher struct {
 	// Lines has the lines, in their order. It is never closed.
 	Lines <-chan *view.TailLine
+	// From is the number of the line behind which it begins, for a watcher that comes back before it had any.
+	From uint64
 
 	lines  chan *view.TailLine
 	hub    *Hub
@@ -76,16 +79,23 @@ func (h *Hub) Watch(tenant string, f Filter, after uint64) *Watcher {
 	h.forget()
 	at := h.feeds[tenant]
 	if at == nil {
-		at = &feed{watchers: map[*Watcher]struct{}{}, last: uint64(h.clock.Now().UnixMicro())} // above those of earlier feeds
+		now := uint64(h.clock.Now().UnixMicro()) // above the numbers of earlier feeds
+		at = &feed{watchers: map[*Watcher]struct{}{}, first: now, last: now}
 		h.feeds[tenant] = at
 		h.watched.Store(int32(len(h.feeds)))
-		if after > 0 {
-			w.send(&view.TailLine{N: at.last, Kind: view.TailMissed, At: view.Time{Time: h.clock.Now()}})
-			after = 0
-		}
 	}
 	at.watchers[w] = struct{}{}
-	if after > 0 && after <= at.last {
+	w.From = at.last
+	switch {
+	case after == 0:
+	case after < at.first || after > at.last: // it had lines of an earlier feed, such as that of the process before a restart
+		w.From = at.first
+		w.send(&view.TailLine{N: at.first, Kind: view.TailMissed, At: view.Time{Time: h.clock.Now()}})
+		for _, line := range at.recent {
+			w.offer(line)
+		}
+	default:
+		w.From = after
 		behind := at.last - after
 		if most := uint64(len(at.recent)); behind > most {
 			w.missed = int(behind - most)

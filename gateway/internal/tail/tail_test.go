@@ -156,3 +156,33 @@ func TestComesBack(t *testing.T) {
 		t.Errorf("%+v", line)
 	}
 }
+
+// A restart begins another feed. Whoever had lines of the earlier one is told that some are missing, and not how many, also when another
+// watcher was there first.
+func TestComesBackAfterARestart(t *testing.T) {
+	t.Parallel()
+	manual := clock.NewManual(noon)
+	before := New(manual).Watch("acme", Filter{}, 0)
+	manual.Advance(time.Minute)
+	h := New(manual)
+	early := h.Watch("acme", Filter{}, before.From)
+	h.Attempted(delivery("acme", "r1", "crm", state.Delivered, 1), nil, connectors.Delivered, 200, 0)
+	late := h.Watch("acme", Filter{}, before.From)
+	for name, w := range map[string]*Watcher{"early": early, "late": late} {
+		if got := lines(w); len(got) != 2 || got[0] != "missed    0" || got[1] != "attempt e1 r1 delivered 0" {
+			t.Errorf("the %s one has %q", name, got)
+		}
+	}
+}
+
+// One that comes back before it had a line continues where it began.
+func TestComesBackWithoutALine(t *testing.T) {
+	t.Parallel()
+	h := New(clock.NewManual(noon))
+	quiet := h.Watch("acme", Filter{}, 0)
+	quiet.Close()
+	h.Attempted(delivery("acme", "r1", "crm", state.Delivered, 1), nil, connectors.Delivered, 200, 0)
+	if got := lines(h.Watch("acme", Filter{}, quiet.From)); len(got) != 1 {
+		t.Errorf("it continues with %q", got)
+	}
+}

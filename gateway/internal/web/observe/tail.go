@@ -36,6 +36,11 @@ func (o *Observer) tail(c *route.Call) error {
 func (o *Observer) passOn(ctx context.Context, w *tail.Watcher, events chan<- sse.Event, still func(ctx context.Context) bool) {
 	defer close(events)
 	defer w.Close()
+	select {
+	case events <- sse.Event{ID: strconv.FormatUint(w.From, 10)}: // so that a client that had no line yet can continue as well
+	case <-ctx.Done():
+		return
+	}
 	for {
 		changed := o.TokensChanged()
 		if !still(ctx) {

@@ -49,7 +49,7 @@ var wall = clock.System()
 
 // Event is one message. Data may have several lines; ID and Name are one line each, and optional.
 type Event struct {
-	// ID is what the client sends as Last-Event-ID when it connects again.
+	// ID is what the client sends as Last-Event-ID when it connects again. Alone, it is no message: the client keeps it.
 	ID, Name string
 	Data     []byte
 }
@@ -251,6 +251,9 @@ func (e *Event) append(b []byte) []byte {
 	}
 	field("id", e.ID)
 	field("event", e.Name)
+	if e.Data == nil && e.Name == "" {
+		return append(b, '\n')
+	}
 	data := bytes.ReplaceAll(bytes.ReplaceAll(e.Data, []byte("\r\n"), []byte("\n")), []byte("\r"), []byte("\n"))
 	for line := range bytes.SplitSeq(data, []byte("\n")) {
 		b = append(append(append(b, "data: "...), line...), '\n')
