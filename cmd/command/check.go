@@ -120,6 +120,7 @@ Exit code 1 then means that something is missing or unreachable.`,
 	redisFlag(cmd, &redis)
 	cmd.Flags().BoolVar(&strict, "strict", false, "exit with code 1 if there are warnings")
 	cmd.Flags().StringVar(&code, "explain", "", "explain the warning with a code, such as SG1101, and check nothing")
+	_ = cmd.RegisterFlagCompletionFunc("explain", cobra.FixedCompletions(offline.CheckCodes(), cobra.ShellCompDirectiveNoFileComp))
 	cmd.Flags().BoolVar(&live, "live", false, "also ask the products whether the connections work")
 	cmd.Flags().StringVar(&base, "url", "", "the gateway's public URL, for the URLs to paste (default: its listen address)")
 	return cmd

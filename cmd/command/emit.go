@@ -42,6 +42,9 @@ an id, gets a number. --seed makes the ids of an earlier run again: its events a
 			if err != nil {
 				return &exit{exitUsage, err}
 			}
+			if cmd.Flags().Changed("count") && r.count < 1 {
+				return &exit{exitUsage, fmt.Errorf("--count %d: a number of events is 1 or more", r.count)}
+			}
 			repeats, err := r.check()
 			if err != nil {
 				return &exit{exitUsage, err}

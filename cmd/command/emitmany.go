@@ -78,9 +78,6 @@ func (r *repeating) check() (repeats bool, err error) {
 	if r.span < 0 {
 		return false, fmt.Errorf("--for %s: a duration is 1s, 1m, 2h, …", r.span)
 	}
-	if r.count < 0 {
-		return false, fmt.Errorf("--count %d: a number of events is 1 or more", r.count)
-	}
 	return true, nil
 }
 

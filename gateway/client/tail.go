@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 )
 
@@ -33,6 +34,8 @@ const (
 const (
 	// maxTailLine bounds one line of a stream.
 	maxTailLine = 1 << 20
+	// lastedLong is how long a stream lasts at least after which the wait begins anew: where too many are open, each ends another.
+	lastedLong = 10 * time.Second
 	// reconnectFirst and reconnectMost bound the wait before a stream that broke is opened again; it doubles.
 	reconnectFirst, reconnectMost = 200 * time.Millisecond, 5 * time.Second
 )
@@ -43,12 +46,16 @@ const (
 func (c *Client) Tail(ctx context.Context, query url.Values, began func(), each func(*TailLine) error) error {
 	last, wait, connected := uint64(0), reconnectFirst, false
 	for {
+		opened := wall.Elapsed()
 		err := c.tailOnce(ctx, query, &last, func() {
 			if !connected && began != nil {
 				began()
 			}
-			connected, wait = true, reconnectFirst
+			connected = true
 		}, each)
+		if wall.Elapsed()-opened > lastedLong {
+			wait = reconnectFirst
+		}
 		stopped, isStop := errors.AsType[*stopError](err)
 		refused, isRefusal := errors.AsType[*APIError](err)
 		switch {
@@ -69,6 +76,9 @@ func (c *Client) Tail(ctx context.Context, query url.Values, began func(), each 
 		}
 	}
 }
+
+// wall measures how long streams last.
+var wall = clock.System()
 
 // stopError is the error of a caller that wants no more.
 type stopError struct{ error }

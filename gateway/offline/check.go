@@ -88,3 +88,6 @@ func rulesOf(c *config.Config) int {
 	}
 	return n
 }
+
+// CheckCodes returns the codes of all warnings, sorted.
+func CheckCodes() []string { return checks.Codes() }

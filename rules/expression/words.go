@@ -142,7 +142,7 @@ var searchAnswers = &function{name: "any_answer", takes: []kinds{lists, texts}, 
 	if t == nil {
 		return value{}
 	}
-	wanted := strings.ToLower(a[1].str)
+	wanted := folded(a[1].str)
 	for i := range t.items {
 		if f.answerContains(&t.items[i], wanted) {
 			return truthValue(True)
@@ -174,10 +174,13 @@ func (f *frame) answerContains(answer *value, wanted string) bool {
 	return false
 }
 
+// folded returns a text in one case: capital letters first, because some small letters share one, such as σ and ς.
+func folded(s string) string { return strings.ToLower(strings.ToUpper(s)) }
+
 func (f *frame) containsFolded(v *value, wanted string) bool {
 	switch v.kind {
 	case text:
-		return f.spend(perCall+len(v.str)/4) && strings.Contains(strings.ToLower(v.str), wanted)
+		return f.spend(perCall+len(v.str)/3) && strings.Contains(folded(v.str), wanted)
 	case list:
 		t := f.open(v)
 		return t != nil && slices.ContainsFunc(t.items, func(item value) bool { return item.kind == text && f.containsFolded(&item, wanted) })

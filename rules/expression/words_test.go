@@ -65,7 +65,9 @@ func TestWords(t *testing.T) {
 		{text: `any_answer("refund")`, body: jo, want: True},
 		{text: `any_answer("CHEAP")`, body: jo, want: True},
 		{text: `any_answer("slow")`, body: jo, want: False}, // the feedback is no answer
-		{text: `any_answer("5")`, body: jo, want: False},    // a number is no text
+		{text: `any_answer("ΟΔΟΣ")`, body: `{"response": {"answers": {"a": "οδος"}}}`, want: True},
+		{text: `any_answer("iyi")`, body: `{"response": {"answers": {"a": "İYI"}}}`, want: True},
+		{text: `any_answer("5")`, body: jo, want: False}, // a number is no text
 		{text: `any_answer("refund")`, body: nothing, want: Unknown, missing: "response.answers"},
 		{text: `any_answer(survey.type)`, body: jo, want: False},
 		{text: `any_answer(email)`, body: jo, want: Unknown, missing: "email"},
