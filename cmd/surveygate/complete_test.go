@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -8,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/surveygate/surveygate/cmd/command"
 )
 
 const completedConfig = `
@@ -25,13 +29,15 @@ rules:
 tokens: [{name: ci, secret: "` + testToken + `", scopes: [read]}]
 `
 
-// completed returns what a shell is offered for a command line, whose last word is being written.
-func completed(t *testing.T, dir string, args ...string) []string {
+// completed returns what a shell is offered for a command line, whose last word is being written. It calls the command without a
+// process of its own: there are many lines, and TestBashCompletion has the binary.
+func completed(t *testing.T, config string, args ...string) []string {
 	t.Helper()
-	out, _, code := invoke(t, dir, nil, append([]string{"__complete"}, args...)...)
-	lines := strings.Split(strings.TrimSpace(out), "\n")
+	var out bytes.Buffer
+	code := command.Main(append([]string{"__complete", "--config", config}, args...), &out, io.Discard)
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	if code != 0 || !strings.HasPrefix(lines[len(lines)-1], ":") {
-		t.Errorf("%v: exit %d\n%s", args, code, out)
+		t.Errorf("%v: exit %d\n%s", args, code, out.String())
 	}
 	names := lines[:len(lines)-1]
 	for i, name := range names {
@@ -44,7 +50,8 @@ func completed(t *testing.T, dir string, args ...string) []string {
 func TestCompletion(t *testing.T) {
 	t.Parallel()
 	p := start(t, t.TempDir(), completedConfig)
-	elsewhere := t.TempDir() // there is no file
+	elsewhere := filepath.Join(t.TempDir(), "surveygate.yaml") // there is no such file
+	file := filepath.Join(p.dir, "surveygate.yaml")
 	data := filepath.Join(p.dir, "data")
 	cases := []struct {
 		line string // what is written, and the beginning of the next word after the last blank
@@ -94,11 +101,11 @@ func TestCompletion(t *testing.T) {
 	}
 	p.stop()
 	for _, c := range cases {
-		if got := completed(t, p.dir, strings.Split(c.line, " ")...); !slices.Equal(got, c.want) {
+		if got := completed(t, file, append([]string{"--data", data}, strings.Split(c.line, " ")...)...); !slices.Equal(got, c.want) {
 			t.Errorf("%q with the file: %q, want %q", c.line, got, c.want)
 		}
 	}
-	if got := completed(t, elsewhere, "destinations", "pause", ""); len(got) != 0 {
+	if got := completed(t, elsewhere, "--data", data, "destinations", "pause", ""); len(got) != 0 {
 		t.Errorf("without a gateway and a file: %q", got)
 	}
 }
