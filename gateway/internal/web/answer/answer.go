@@ -60,10 +60,10 @@ func NotFound(what string) *Problem {
 	return NewProblem(fiber.StatusNotFound, view.NotFound, "no such "+what)
 }
 
-// NoSuch returns a 404 for a name, with the nearest of the names that there are.
+// NoSuch returns a 404 for a name, with the nearest of the names that there are. One that has come to be meanwhile is not suggested.
 func NoSuch(what, name string, names []string) *Problem {
 	problem := NotFound(what)
-	if near := event.Nearest(name, names); near != "" {
+	if near := event.Nearest(name, names); near != "" && near != name {
 		problem.Detail[0].Msg += " `" + name + "`; did you mean `" + near + "`?"
 	}
 	return problem
