@@ -50,9 +50,10 @@ type Planner struct {
 
 // Ask is what is compared.
 type Ask struct {
-	Bundle *config.Bundle
-	Since  time.Time
-	Limit  int
+	// New is the new configuration, as config.LoadBundle compiles it.
+	New   *config.Config
+	Since time.Time
+	Limit int
 }
 
 // side is one of the two configurations.
@@ -88,13 +89,8 @@ type comparison struct {
 	out   view.Plan
 }
 
-// Compare compares the running configuration with a bundle. Errors of the bundle are document.Faults; others are those of the store and of
-// report.
+// Compare compares the running configuration with a new one. Its errors are those of the store, of report and of ctx.
 func (p *Planner) Compare(ctx context.Context, ask Ask, report func(progress any) error) (*view.Plan, error) {
-	after, err := config.LoadBundle(ask.Bundle)
-	if err != nil {
-		return nil, err
-	}
 	running := p.Plan()
 	if running.Config.Bundle == nil {
 		return nil, errNoText
@@ -104,7 +100,7 @@ func (p *Planner) Compare(ctx context.Context, ask Ask, report func(progress any
 		return nil, fmt.Errorf("compile the running configuration without its variables: %w", errors.New(err.Error()))
 	}
 	c := &comparison{
-		Planner: p, Ask: ask, now: p.Now(), running: running, before: newSide(before), after: newSide(after),
+		Planner: p, Ask: ask, now: p.Now(), running: running, before: newSide(before), after: newSide(ask.New),
 		scanner: scan.Scanner{Store: p.Store, Clock: p.Clock}, report: report, tally: newTally(),
 	}
 	c.differences = differences(c.before.items, c.after.items)
@@ -175,13 +171,16 @@ func (c *comparison) tenants(ctx context.Context) error {
 		}
 	}
 	waiting.view(&c.out)
-	began, left := c.Clock.Elapsed(), c.Limit
+	began, left, budget := c.Clock.Elapsed(), c.Limit, time.Duration(maxScan)
+	if deadline, has := ctx.Deadline(); has {
+		budget = min(budget, wall.Now().Sub(deadline)*-8/10)
+	}
 	for i, tenant := range behave {
 		t, err := c.tenant(ctx, tenant)
 		if err != nil {
 			return err
 		}
-		still := maxScan - (c.Clock.Elapsed() - began)
+		still := budget - (c.Clock.Elapsed() - began)
 		if still <= 0 || left == 0 {
 			c.stopped(map[bool]string{true: "events", false: "time"}[left == 0])
 			break
@@ -196,6 +195,9 @@ func (c *comparison) tenants(ctx context.Context) error {
 	return nil
 }
 
+// wall is the clock of deadlines.
+var wall = clock.System()
+
 // stopped notes the first reason.
 func (c *comparison) stopped(why string) {
 	if c.out.Stopped == "" {
@@ -204,9 +206,9 @@ func (c *comparison) stopped(why string) {
 }
 
 // scan compares the events of a tenant.
-func (c *comparison) scan(ctx context.Context, t *tenant, most int, for_ time.Duration) (asked int, err error) {
+func (c *comparison) scan(ctx context.Context, t *tenant, most int, within time.Duration) (asked int, err error) {
 	before := c.out.Events
-	q := scan.Query{Tenant: t.name, Source: t.onlySource(), Since: c.Since, Most: most, For: for_}
+	q := scan.Query{Tenant: t.name, Source: t.onlySource(), Since: c.Since, Most: most, For: within}
 	progress, err := c.scanner.Each(ctx, q, func(p scan.Progress) error {
 		return c.report(view.PlanProgress{Events: before + p.Asked, Back: view.Time{Time: p.Back}, Tenant: t.name})
 	}, func(ev *event.Event) error {

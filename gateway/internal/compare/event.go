@@ -3,6 +3,7 @@ package compare
 import (
 	"time"
 
+	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/explain"
 	"github.com/surveygate/surveygate/gateway/internal/renormalise"
@@ -44,8 +45,7 @@ func (c *comparison) event(t *tenant, ev *event.Event) {
 	} else if len(t.rules) == 0 {
 		return
 	}
-	one := &event1{comparison: c, tenant: t, reading: r, before: before, after: after}
-	one.compare()
+	(&asking{c, t, r, before, after}).compare()
 }
 
 // read reads an event again under both configurations, if its source differs. Elsewhere it stays as it is stored.
@@ -85,12 +85,12 @@ func (c *comparison) read(t *tenant, ev *event.Event) reading {
 	return r
 }
 
-// event1 is the comparison of one event.
-type event1 struct {
+// asking is the comparison of one event.
+type asking struct {
 	*comparison
-	*tenant
+	of *tenant
 	reading
-	before, after *decide.Plan
+	asked, would *decide.Plan // the two plans that are asked
 }
 
 // ending is how a delivery would end under one configuration.
@@ -101,9 +101,9 @@ type ending struct {
 	built  explain.Built
 }
 
-func (e *event1) compare() {
-	was, failedBefore := e.owed(e.before, e.was)
-	is, failedAfter := e.owed(e.after, e.is)
+func (e *asking) compare() {
+	was, failedBefore := e.owed(e.asked, e.was)
+	is, failedAfter := e.owed(e.would, e.is)
 	for i := range was {
 		at := at(&was[i])
 		e.step(at, &was[i], find(is, at))
@@ -129,7 +129,7 @@ func find(all []decide.Owed, of stepOf) *decide.Owed {
 
 // owed returns what an event owes, and the rules whose condition fails. A rule that is asked of the response as a whole is asked of the
 // event by itself.
-func (e *event1) owed(plan *decide.Plan, ev *event.Event) (all []decide.Owed, failed map[state.Origin]string) {
+func (e *asking) owed(plan *decide.Plan, ev *event.Event) (all []decide.Owed, failed map[state.Origin]string) {
 	if ev == nil {
 		return nil, nil
 	}
@@ -154,7 +154,7 @@ func (e *event1) owed(plan *decide.Plan, ev *event.Event) (all []decide.Owed, fa
 }
 
 // ending builds a delivery; nil: it is not owed.
-func (e *event1) ending(owed *decide.Owed, ev *event.Event) ending {
+func (e *asking) ending(owed *decide.Owed, ev *event.Event) ending {
 	if owed == nil {
 		return ending{how: isNothing}
 	}
@@ -171,8 +171,8 @@ func (e *event1) ending(owed *decide.Owed, ev *event.Event) ending {
 }
 
 // step compares one step of one event.
-func (e *event1) step(of stepOf, was, is *decide.Owed) {
-	r := e.rules[of.origin]
+func (e *asking) step(of stepOf, was, is *decide.Owed) {
+	r := e.of.rules[of.origin]
 	if r != nil && r.sameSteps && was != nil && is != nil && e.was == e.is {
 		return
 	}
@@ -182,20 +182,20 @@ func (e *event1) step(of stepOf, was, is *decide.Owed) {
 	case before.how == isSent && after.how == isSent:
 		if fields := differentRequests(&before, &after, e.now); len(fields) > 0 {
 			to.changed(of.step, fields)
-			e.tally.sent(e.name, was.Delivery.Destination, changeChanged)
+			e.tally.sent(e.of.name, was.Delivery.Destination, changeChanged)
 			if was.Delivery.Destination != is.Delivery.Destination {
-				e.tally.sent(e.name, is.Delivery.Destination, changeChanged)
+				e.tally.sent(e.of.name, is.Delivery.Destination, changeChanged)
 			}
 			e.sample(to, of, changeChanged, fields)
 		}
 		return
 	case before.how == isSent:
 		to.counts.Removed++
-		e.tally.sent(e.name, was.Delivery.Destination, changeRemoved)
+		e.tally.sent(e.of.name, was.Delivery.Destination, changeRemoved)
 		e.sample(to, of, changeRemoved, nil)
 	case after.how == isSent:
 		to.counts.Added++
-		e.tally.sent(e.name, is.Delivery.Destination, changeAdded)
+		e.tally.sent(e.of.name, is.Delivery.Destination, changeAdded)
 		e.sample(to, of, changeAdded, nil)
 	}
 	if before.how == after.how && before.reason == after.reason {
@@ -211,7 +211,7 @@ func (e *event1) step(of stepOf, was, is *decide.Owed) {
 }
 
 // failures compares the rules whose condition fails.
-func (e *event1) failures(before, after map[state.Origin]string) {
+func (e *asking) failures(before, after map[state.Origin]string) {
 	for origin, reason := range after {
 		if before[origin] == "" {
 			e.tally.rule(e.ruleAt(origin)).outcome(isNothing, isFailed, reason)
@@ -224,20 +224,20 @@ func (e *event1) failures(before, after map[state.Origin]string) {
 	}
 }
 
-func (e *event1) ruleAt(origin state.Origin) ruleAt {
-	owner := e.name
-	if r := e.rules[origin]; r != nil {
+func (e *asking) ruleAt(origin state.Origin) ruleAt {
+	owner := e.of.name
+	if r := e.of.rules[origin]; r != nil {
 		owner = r.owner
 	}
 	return ruleAt{owner, origin}
 }
 
 // sample keeps a delivery as an example, unless there are enough like it.
-func (e *event1) sample(to *ruleTally, of stepOf, how string, fields []view.PlanField) {
+func (e *asking) sample(to *ruleTally, of stepOf, how string, fields []view.PlanField) {
 	if !to.wants(how) {
 		return
 	}
-	s := view.PlanSample{Change: how, Event: e.ev.ID, Tenant: e.name, Step: of.step, Fields: fields}
+	s := view.PlanSample{Change: how, Event: e.ev.ID, Tenant: e.of.name, Step: of.step, Fields: fields}
 	if how != changeChanged {
 		s.Why, s.Parts = e.why(of, how)
 	}
@@ -245,21 +245,28 @@ func (e *event1) sample(to *ruleTally, of stepOf, how string, fields []view.Plan
 }
 
 // why returns why a delivery is owed with the new configuration, or is not.
-func (e *event1) why(of stepOf, how string) (why string, parts []view.ConditionPart) {
+func (e *asking) why(of stepOf, how string) (why string, parts []view.ConditionPart) {
 	if e.is == nil {
 		return e.gone, nil
 	}
-	r := e.configured(of.origin)
+	var r *config.Rule
+	for _, each := range e.of.after.Rules(e.of.name) {
+		if decide.OriginOf(each) == of.origin {
+			r = each
+		}
+	}
 	switch {
 	case r == nil:
 		return "the " + string(of.origin.Kind) + " is removed", nil
-	case how == changeRemoved && !e.after.HasStep(e.name, of.origin, of.step):
+	case r.Match.Disabled:
+		return "the " + string(of.origin.Kind) + " is disabled", nil
+	case how == changeRemoved && !e.would.HasStep(e.of.name, of.origin, of.step):
 		return "the step is removed", nil
 	case r.Match.Defers(e.is.Type):
-		x := explain.Whole(r, e.is)
+		x := explain.Alone(r, e.is)
 		return x.Why, x.Parts
 	}
-	if x := explain.Rule(e.after, e.is, of.origin); x != nil {
+	if x := explain.Rule(e.would, e.is, of.origin); x != nil {
 		return x.Why, x.Parts
 	}
 	return "", nil

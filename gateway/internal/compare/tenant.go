@@ -17,7 +17,7 @@ type tenant struct {
 	before, after *decide.Plan
 	// rules are those that may send something else, by their origin; sources are those whose events may be read differently.
 	rules   map[state.Origin]*rule
-	sources map[string]*source
+	sources map[string]*reader
 	// steps: what becomes of waiting deliveries may differ.
 	steps bool
 	// askBefore and askAfter ask these rules only.
@@ -32,8 +32,8 @@ type rule struct {
 	sameSteps bool
 }
 
-// source is a source that may read its requests differently.
-type source struct {
+// reader is a source that may read its requests differently.
+type reader struct {
 	had bool // it took in events
 	has bool // it would take in events
 }
@@ -47,7 +47,7 @@ var (
 
 // tenant compiles the documents of a tenant over both configurations, and finds what differs.
 func (c *comparison) tenant(ctx context.Context, name string) (*tenant, error) {
-	t := &tenant{name: name, before: c.before.plan, after: c.after.plan, rules: map[state.Origin]*rule{}, sources: map[string]*source{}}
+	t := &tenant{name: name, before: c.before.plan, after: c.after.plan, rules: map[state.Origin]*rule{}, sources: map[string]*reader{}}
 	if c.running.Overlay(name) != nil {
 		documents, err := c.Book.Documents(ctx, name)
 		if err != nil {
@@ -60,10 +60,10 @@ func (c *comparison) tenant(ctx context.Context, name string) (*tenant, error) {
 	c.findSources(t)
 	var before, after []*config.Rule
 	for _, r := range t.rules {
-		if r.before != nil {
+		if r.before != nil && !r.before.Match.Disabled { // Asking would ask it all the same
 			before = append(before, r.before)
 		}
-		if r.after != nil {
+		if r.after != nil && !r.after.Match.Disabled {
 			after = append(after, r.after)
 		}
 	}
@@ -181,7 +181,7 @@ func (c *comparison) findSources(t *tenant) {
 	}
 	for name := range names {
 		was, is := t.before.Source(t.name, name), t.after.Source(t.name, name)
-		s := &source{had: was != nil && was.Enabled, has: is != nil && is.Enabled}
+		s := &reader{had: was != nil && was.Enabled, has: is != nil && is.Enabled}
 		if was == nil {
 			continue // of which there are no events yet
 		}
