@@ -38,7 +38,7 @@ func TestMapping(t *testing.T) {
 	if got.Deliveries != (view.PlanCounts{Changed: 14}) || len(got.Rules) != 1 || got.Rules[0].Fields[0].Path != "body.text" {
 		t.Fatalf("%+v", got)
 	}
-	if f := got.Rules[0].Samples[0].Fields[0]; *f.Old != "NPS 6 of jo17@example.com" || *f.New != "NPS 6 of " {
+	if f := got.Rules[0].Samples[0].Fields[0]; *f.Old != "NPS 6 of jo17@example.com" || *f.New != "NPS 6 of" {
 		t.Errorf("%s → %s", *f.Old, *f.New)
 	}
 }

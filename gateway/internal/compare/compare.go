@@ -18,6 +18,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
+	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/gateway/internal/scan"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/state"
@@ -34,8 +35,10 @@ const (
 	maxScan = 8 * time.Minute
 )
 
-// errNoText means that the running configuration was not loaded from files.
-var errNoText = errors.New("the text of the running configuration is not known")
+// RunningError means that the text of the running configuration cannot be compared.
+type RunningError struct{ why string }
+
+func (e *RunningError) Error() string { return "the running configuration cannot be compared: " + e.why }
 
 // Planner compares configurations. All fields are required; it is safe for concurrent use.
 type Planner struct {
@@ -93,11 +96,11 @@ type comparison struct {
 func (p *Planner) Compare(ctx context.Context, ask Ask, report func(progress any) error) (*view.Plan, error) {
 	running := p.Plan()
 	if running.Config.Bundle == nil {
-		return nil, errNoText
+		return nil, &RunningError{"its text is not known"}
 	}
 	before, err := config.LoadBundle(running.Config.Bundle)
-	if err != nil { // its values may repair it, as where a secret is part of a URL
-		return nil, fmt.Errorf("compile the running configuration without its variables: %w", errors.New(err.Error()))
+	if err != nil {
+		return nil, &RunningError{"without the values of its variables it has a fault: " + first(err)}
 	}
 	c := &comparison{
 		Planner: p, Ask: ask, now: p.Now(), running: running, before: newSide(before), after: newSide(ask.New),
@@ -110,6 +113,15 @@ func (p *Planner) Compare(ctx context.Context, ask Ask, report func(progress any
 	}
 	c.finish()
 	return &c.out, nil
+}
+
+// first returns the first fault of a configuration, without its excerpt.
+func first(err error) string {
+	if faults, ok := errors.AsType[document.Faults](err); ok && len(faults) > 0 {
+		f := faults.Sorted()[0]
+		return f.Position.String() + ": " + f.Message
+	}
+	return err.Error()
 }
 
 // finish makes the answer.

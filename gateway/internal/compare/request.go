@@ -79,11 +79,26 @@ func address(r *connectors.Request) string {
 	return r.URL
 }
 
+// alike is how much of two long values is shown before they differ.
+const alike = 20
+
+// fromDifference leaves out most of what two values begin with alike, so that what is shown of them differs.
+func fromDifference(a, b string) (x, y string) {
+	was, is := []rune(a), []rune(b)
+	n := 0
+	for n < len(was) && n < len(is) && was[n] == is[n] {
+		n++
+	}
+	if n <= 2*alike {
+		return a, b
+	}
+	return "…" + string(was[n-alike:]), "…" + string(is[n-alike:])
+}
+
 // fields collects what differs.
 type fields struct {
 	all     []view.PlanField
 	secrets []connectors.Secret
-	// trees: the values are JSON
 }
 
 // masked returns a text without the secrets of both requests, and short.
@@ -107,6 +122,10 @@ func (f *fields) put(path string, was, is *string) {
 		return
 	}
 	field := view.PlanField{Path: clip(path)}
+	if was != nil && is != nil {
+		a, b := fromDifference(string(outbound.Cut([]byte(*was), f.secrets)), string(outbound.Cut([]byte(*is), f.secrets)))
+		was, is = &a, &b
+	}
 	if was != nil {
 		field.Old = f.masked(*was)
 	}

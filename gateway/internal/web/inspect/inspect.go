@@ -8,12 +8,14 @@ import (
 	"slices"
 
 	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/compare"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/try"
 	"github.com/surveygate/surveygate/gateway/internal/web/intake"
 	"github.com/surveygate/surveygate/gateway/internal/web/route"
+	"github.com/surveygate/surveygate/gateway/internal/web/sse"
 )
 
 // Options are the dependencies of the package; all are required.
@@ -26,19 +28,26 @@ type Options struct {
 	Door  *intake.Door
 	Clock clock.Clock
 	Log   *slog.Logger
+	// Streams returns the server's streams, which answer what takes long.
+	Streams func() *sse.Streams
 }
 
 // Inspection answers the routes. Make it with New; it is safe for concurrent use.
 type Inspection struct {
 	Options
-	gate  *try.Gate
-	tryer try.Tryer
+	gate    *try.Gate
+	tryer   try.Tryer
+	plans   *try.Gate // of its own: a plan takes seconds to minutes, and tries must not wait for it
+	planner compare.Planner
 }
 
 // New returns what answers the routes.
 func New(o Options) *Inspection {
 	system := clock.System() // callers wait by it, and work is measured by it, whatever the clock of a test
-	return &Inspection{Options: o, gate: try.NewGate(system), tryer: try.Tryer{Store: o.Store, Book: o.Book, Plan: o.Plan, Now: o.Clock.Now, Clock: system}}
+	return &Inspection{
+		Options: o, gate: try.NewGate(system), tryer: try.Tryer{Store: o.Store, Book: o.Book, Plan: o.Plan, Now: o.Clock.Now, Clock: system},
+		plans: try.NewGate(system), planner: compare.Planner{Store: o.Store, Book: o.Book, Plan: o.Plan, Now: o.Clock.Now, Clock: system},
+	}
 }
 
 // row is a route and its handler, a method of Inspection.
@@ -48,7 +57,7 @@ type row struct {
 }
 
 // table returns the rows of all resources.
-func table() []row { return slices.Concat(tryRows(), eventTypeRows(), sourceRows()) }
+func table() []row { return slices.Concat(tryRows(), planRows(), eventTypeRows(), sourceRows()) }
 
 // Routes returns all routes.
 func Routes() []route.Route {
