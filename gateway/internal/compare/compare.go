@@ -38,7 +38,9 @@ const (
 // RunningError means that the text of the running configuration cannot be compared.
 type RunningError struct{ why string }
 
-func (e *RunningError) Error() string { return "the running configuration cannot be compared: " + e.why }
+func (e *RunningError) Error() string {
+	return "the running configuration cannot be compared: " + e.why
+}
 
 // Planner compares configurations. All fields are required; it is safe for concurrent use.
 type Planner struct {

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -32,7 +34,7 @@ func planRows() []row {
 	return []row{{(*Inspection).plan, route.Route{
 		Method: fiber.MethodPost, Path: PlansPath, Scope: access.Read | access.Settings, Operator: true,
 		For: "what the files of a new configuration would change: in the configuration, in what recent events would have led to, and in what becomes of waiting deliveries; nothing is sent or stored. With `Accept: text/event-stream`, its progress and then the result",
-		In:  view.PlanRequest{}, Out: view.Plan{},
+		In:  view.PlanRequest{}, Out: route.Media{fiber.MIMEApplicationJSON: view.Plan{}, "text/event-stream": route.Text("")},
 		Statuses: []int{fiber.StatusTooManyRequests, fiber.StatusConflict, fiber.StatusRequestEntityTooLarge},
 	}}}
 }
@@ -64,7 +66,7 @@ func (i *Inspection) plan(c *route.Call) error {
 	}
 	if ask.New, err = config.LoadBundle(bundleOf(&asked)); err != nil {
 		leave()
-		return refusedFiles(err)
+		return refusedFiles(err, &asked)
 	}
 	err = i.Streams().Work(c.Ctx, c.Grant.Tenant+"/"+c.Grant.By()+"/plan", c.Still(), func(ctx context.Context, report func(any) error) (any, error) {
 		defer leave()
@@ -92,7 +94,7 @@ func bundleOf(asked *view.PlanRequest) *config.Bundle {
 }
 
 // refusedFiles is the answer to files with faults: each with its file, line and column.
-func refusedFiles(err error) error {
+func refusedFiles(err error, asked *view.PlanRequest) error {
 	faults, ok := errors.AsType[document.Faults](err)
 	if !ok {
 		return err
@@ -106,12 +108,28 @@ func refusedFiles(err error) error {
 		if f.Remedy != "" {
 			msg += "; " + f.Remedy
 		}
-		if f.File != "" && f.File != "files" {
+		loc := placeOf(f.File, asked)
+		if len(loc) > 1 {
 			msg = f.Position.String() + ": " + msg
 		}
-		problem.Detail = append(problem.Detail, view.Detail{Msg: msg, Type: view.Validation, Loc: []string{"files", f.File}, Line: f.Line, Column: f.Column})
+		problem.Detail = append(problem.Detail, view.Detail{Msg: msg, Type: view.Validation, Loc: loc, Line: f.Line, Column: f.Column})
 	}
 	return problem
+}
+
+// placeOf returns where the body has a file.
+func placeOf(name string, asked *view.PlanRequest) []string {
+	for _, list := range []struct {
+		key   string
+		files []view.PlanFile
+	}{{"files", asked.Files}, {"profiles", asked.Profiles}} {
+		for n, f := range list.files {
+			if f.Name == name || filepath.Clean(f.Name) == name {
+				return []string{list.key, strconv.Itoa(n), "text"}
+			}
+		}
+	}
+	return []string{"files"}
 }
 
 // turn waits for the turn of a request that computes much; leave, which may be called again, ends it.
