@@ -18,6 +18,9 @@ import (
 // exitChanges is the exit code of plan where something changes, as of tools that scripts know.
 const exitChanges = 2
 
+// maxPlanned is how many events a plan may compare.
+const maxPlanned = 1_000_000
+
 // planning holds the arguments of `plan`.
 type planning struct {
 	*globals
@@ -81,6 +84,9 @@ func (p *planning) run(ctx context.Context, path string) error {
 	}
 	if p.values && !p.markdown {
 		return errors.New("--values is for --markdown: the other forms have values")
+	}
+	if p.limit < 1 || p.limit > maxPlanned {
+		return fmt.Errorf("--limit is 1 to %d", maxPlanned)
 	}
 	bundle, _, err := config.ReadBundle(path)
 	if err != nil {
@@ -255,7 +261,8 @@ func counted(added, removed, changed int) string {
 // planWhy says why a delivery is more or fewer: what decided its condition, and with values what it read.
 func planWhy(s *client.PlanSample, values bool) string {
 	const most = 3
-	why := s.Why
+	var why strings.Builder
+	why.WriteString(s.Why)
 	n := 0
 	for i := range s.Parts {
 		part := &s.Parts[i]
@@ -263,14 +270,14 @@ func planWhy(s *client.PlanSample, values bool) string {
 			continue
 		}
 		n++
-		why += fmt.Sprintf("; %s is %s", oneLine(part.Text), part.Value)
+		_, _ = fmt.Fprintf(&why, "; %s is %s", oneLine(part.Text), part.Value)
 		for j := i + 1; values && j < len(s.Parts) && s.Parts[j].Depth > part.Depth; j++ {
 			if below := &s.Parts[j]; below.Depth == part.Depth+1 && below.Operand {
-				why += fmt.Sprintf(", %s is %s", oneLine(below.Text), below.Value)
+				_, _ = fmt.Fprintf(&why, ", %s is %s", oneLine(below.Text), below.Value)
 			}
 		}
 	}
-	return why
+	return why.String()
 }
 
 // planSource says how events of a source would be read.

@@ -103,7 +103,7 @@ func ruleMarkdown(r *client.PlanRule, values bool) string {
 // markdown is a text that is written line by line.
 type markdown struct{ strings.Builder }
 
-func (m *markdown) line(format string, args ...any) { fmt.Fprintf(m, format+"\n", args...) }
+func (m *markdown) line(format string, args ...any) { _, _ = fmt.Fprintf(m, format+"\n", args...) }
 
 // add adds a part that fits; false: it does not.
 func (m *markdown) add(part string) bool {
@@ -124,13 +124,13 @@ func (m *markdown) table(title, head string, n int, row func(i int) string) {
 	m.line("")
 	m.line("%s", head)
 	for i := range n {
-		if text := row(i); i == maxItemsShown || m.Len()+len(text) > maxMarkdown/2 {
+		text := row(i)
+		if i == maxItemsShown || m.Len()+len(text) > maxMarkdown/2 {
 			m.line("")
 			m.line("… and %d more.", n-i)
 			return
-		} else {
-			m.line("%s", text)
 		}
+		m.line("%s", text)
 	}
 }
 

@@ -32,7 +32,7 @@ const (
 	changeAdded          = "added"
 	changeRemoved        = "removed"
 	changeChanged        = "changed"
-	changeRecredentialed = "recredentialed"
+	changeRecredentialed = "recredentialed" //nolint:gosec // a word, and no credential
 )
 
 // profileFile is among the settings of a source where the file of its profile differs.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -214,14 +215,14 @@ func (f *fields) values(path []string, a, b any) {
 	case map[string]any:
 		if y, ok := b.(map[string]any); ok {
 			for _, key := range keysOf(x, y) {
-				f.values(append(path[:len(path):len(path)], key), valueOf(x, key), valueOf(y, key))
+				f.values(append(slices.Clip(path), key), valueOf(x, key), valueOf(y, key))
 			}
 			return
 		}
 	case []any:
 		if y, ok := b.([]any); ok {
 			for i := range max(len(x), len(y)) {
-				f.values(append(path[:len(path):len(path)], strconv.Itoa(i)), itemOf(x, i), itemOf(y, i))
+				f.values(append(slices.Clip(path), strconv.Itoa(i)), itemOf(x, i), itemOf(y, i))
 			}
 			return
 		}

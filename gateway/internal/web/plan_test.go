@@ -85,8 +85,10 @@ func TestHostilePlans(t *testing.T) {
 	plan("rules: [", 422, `"line":1`)
 	plan("#"+strings.Repeat("x", config.MaxBundle), 422, "more than 4 MiB")
 	plan("#"+strings.Repeat("x", 2*config.MaxBundle), 413)
-	for _, body := range []string{`{}`, `{"files": []}`, `{"files": [{"name": "a/b.yaml", "text": ""}]}`, `{"files": [{"name": "a.yaml", "text": ""}], "limit": -1}`,
-		`{"files": [{"name": "a.yaml", "text": ""}], "since": "tomorrow"}`, `{"files": [{"name": "a.yaml", "text": ""}, {"name": "a.yaml", "text": ""}]}`} {
+	for _, body := range []string{
+		`{}`, `{"files": []}`, `{"files": [{"name": "a/b.yaml", "text": ""}]}`, `{"files": [{"name": "a.yaml", "text": ""}], "limit": -1}`,
+		`{"files": [{"name": "a.yaml", "text": ""}], "since": "tomorrow"}`, `{"files": [{"name": "a.yaml", "text": ""}, {"name": "a.yaml", "text": ""}]}`,
+	} {
 		r.does(t, ask{method: http.MethodPost, path: "/v1/plans", token: platformWide, body: body}, 422)
 	}
 	r.does(t, ask{method: http.MethodPost, path: "/v1/plans", token: editToken, body: planBody(t, "#"+strings.Repeat("x", 3<<20))}, 413)
