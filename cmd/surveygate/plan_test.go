@@ -30,7 +30,6 @@ type planned struct {
 
 var exampleOfCI = filepath.Join("..", "..", "examples", "rules-in-ci")
 
-
 func newPlanned(t *testing.T) *planned {
 	t.Helper()
 	dir := t.TempDir()

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -35,8 +36,12 @@ type Bundle struct {
 // BundleFile is one file of a bundle.
 type BundleFile struct {
 	Name string
-	Text []byte
+	// Text may have secrets.
+	Text []byte `json:"-"`
 }
+
+// Format prints the name alone, whatever the verb.
+func (f BundleFile) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, f.Name) }
 
 // ReadBundle reads the text of a configuration, and compiles it as LoadBundle does. Faults have the paths of the files, as those of Load.
 func ReadBundle(path string) (*Bundle, *Config, error) {
@@ -89,7 +94,7 @@ func (b *Bundle) check() error {
 	for _, f := range b.Files {
 		size += len(f.Text)
 		switch {
-		case f.Name == "" || f.Name != filepath.Base(f.Name) || !isOurs(f.Name):
+		case f.Name == "" || f.Name == "." || f.Name == ".." || f.Name != filepath.Base(f.Name) || f.Name == "/":
 			faults = append(faults, document.At(printable(f.Name), "this is not the name of a file of a configuration", "write the name without its folder, such as surveygate.yaml"))
 		case seen[f.Name]:
 			faults = append(faults, document.At(f.Name, "the file is there twice", "send it once"))

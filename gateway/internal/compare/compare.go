@@ -196,7 +196,8 @@ func (c *comparison) tenants(ctx context.Context) error {
 		}
 		still := budget - (c.Clock.Elapsed() - began)
 		if still <= 0 || left == 0 {
-			c.stopped(map[bool]string{true: "events", false: "time"}[left == 0])
+			c.stopped(map[bool]string{true: scan.StoppedByEvents, false: scan.StoppedByTime}[left == 0])
+			c.note(fmt.Sprintf("the events of %d tenants were not compared: %s", len(behave)-i, strings.Join(behave[i:min(i+10, len(behave))], ", ")))
 			break
 		}
 		n := len(behave) - i
@@ -232,8 +233,16 @@ func (c *comparison) scan(ctx context.Context, t *tenant, most int, within time.
 	if err != nil {
 		return 0, fmt.Errorf("compare events: %w", err)
 	}
-	if c.out.Events += progress.Asked; progress.Asked > 0 && (c.out.SearchedBackTo.IsZero() || progress.Back.Before(c.out.SearchedBackTo.Time)) {
-		c.out.SearchedBackTo = view.Time{Time: progress.Back}
+	c.out.Events += progress.Asked
+	switch back := &c.out.SearchedBackTo.Time; {
+	case progress.Stopped != "" && c.out.Stopped != "": // of those that were stopped, the latest: all events since then were compared
+		if progress.Back.After(*back) {
+			*back = progress.Back
+		}
+	case progress.Stopped != "":
+		*back = progress.Back
+	case c.out.Stopped == "" && progress.Asked > 0 && (back.IsZero() || progress.Back.Before(*back)):
+		*back = progress.Back
 	}
 	if progress.Stopped != "" {
 		c.stopped(progress.Stopped)

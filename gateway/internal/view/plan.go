@@ -30,8 +30,8 @@ type PlanProgress struct {
 type Plan struct {
 	// Changes is whether anything differs: in the configuration, in what would be sent, or in what becomes of waiting deliveries.
 	Changes bool `json:"changes"`
-	// Since is from when on events were compared, Events how many, SearchedBackTo when the oldest was received. Only events of tenants that
-	// something changes for are compared.
+	// Since is from when on events were compared, Events how many, SearchedBackTo when the oldest was received or, where Stopped says that
+	// not all were, since when all were. Only events of tenants that something changes for are compared.
 	Since          Time `json:"since"`
 	Events         int  `json:"events"`
 	SearchedBackTo Time `json:"searched_back_to,omitzero"`
