@@ -100,7 +100,8 @@ func newRig(tb testing.TB, text string, events int, fromForms bool) *rig {
 	r := &rig{store: store, plan: decide.New(c)}
 	r.Planner = &Planner{
 		Store: store, Plan: func() *decide.Plan { return r.plan }, Now: func() time.Time { return now }, Clock: clock.System(),
-		Book: &settings.Book{BookOptions: settings.BookOptions{Writer: settings.Writer{Store: store, Clock: clock.System()}}},
+		Quiet: func() bool { return true },
+		Book:  &settings.Book{BookOptions: settings.BookOptions{Writer: settings.Writer{Store: store, Clock: clock.System()}}},
 	}
 	var all []*event.Event
 	put := func() {

@@ -28,6 +28,8 @@ type Options struct {
 	Door  *intake.Door
 	Clock clock.Clock
 	Log   *slog.Logger
+	// Quiet reports that the gateway handles no traffic.
+	Quiet func() bool
 	// Streams returns the server's streams, which answer what takes long.
 	Streams func() *sse.Streams
 }
@@ -46,7 +48,7 @@ func New(o Options) *Inspection {
 	system := clock.System() // callers wait by it, and work is measured by it, whatever the clock of a test
 	return &Inspection{
 		Options: o, gate: try.NewGate(system), tryer: try.Tryer{Store: o.Store, Book: o.Book, Plan: o.Plan, Now: o.Clock.Now, Clock: system},
-		plans: try.NewGate(system), planner: compare.Planner{Store: o.Store, Book: o.Book, Plan: o.Plan, Now: o.Clock.Now, Clock: system},
+		plans: try.NewGate(system), planner: compare.Planner{Store: o.Store, Book: o.Book, Plan: o.Plan, Now: o.Clock.Now, Clock: system, Quiet: o.Quiet},
 	}
 }
 
