@@ -131,9 +131,6 @@ func (r *replaying) showCount(c *client.ReplayCount) {
 	}
 }
 
-// clearLine returns to the beginning of a terminal's line and clears it.
-const clearLine = "\r\x1b[K"
-
 // follow waits until a replay has ended. It shows the progress on a terminal; nil: there is none.
 func (r *replaying) follow(gw *client.Client, j *client.Job, terminal *os.File) error {
 	clear := func() {
