@@ -36,7 +36,7 @@ var floors = [][]string{
 	{"gateway/config"},
 	{"gateway/config/actiontest", "gateway/internal/state/embedded", "gateway/internal/state/redis"},
 	{"gateway/internal/access", "gateway/internal/audit", "gateway/internal/decide", "gateway/internal/oauth", "gateway/internal/stats"},
-	{"gateway/internal/job", "gateway/internal/notice", "gateway/internal/settings"},
+	{"gateway/internal/job", "gateway/internal/notice", "gateway/internal/scan", "gateway/internal/settings"},
 	{"gateway/internal/view"},
 	{"gateway/internal/live", "gateway/internal/renormalise"},
 	{"gateway/internal/explain"},

@@ -139,7 +139,7 @@ func (c *Client) Do(ctx context.Context, call Call) error {
 		return nil
 	}
 	if err := json.Unmarshal(text, call.Into); err != nil {
-		return fmt.Errorf("%s: the answer is not what this version understands: %w", c.where, err)
+		return c.notUnderstood(err)
 	}
 	return nil
 }

@@ -120,7 +120,7 @@ func (c *Client) tailOnce(ctx context.Context, query url.Values, last *uint64, b
 		}
 		line := &TailLine{}
 		if err := json.Unmarshal(text, line); err != nil {
-			return &stopError{fmt.Errorf("%s: the answer is not what this version understands: %w", c.where, err)}
+			return &stopError{c.notUnderstood(err)}
 		}
 		*last = line.N
 		if err := each(line); err != nil {

@@ -51,7 +51,7 @@ func (p *Plan) Rules(tenant string) []*config.Rule {
 		all[i] = p.base.rules[index]
 	}
 	if o := p.overlays.Get(tenant); o != nil {
-		all = append(all, o.config.Rules...)
+		all = append(all, o.rules...)
 	}
 	return all
 }

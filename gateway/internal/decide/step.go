@@ -203,6 +203,9 @@ func isMatched(ev *event.Event) bool {
 	return ev.Type != event.TypeEntry && !event.IsAlone(ev.Source)
 }
 
+// IsAsked reports whether rules are asked about an event that is kept: nothing is asked of one whose content was erased.
+func IsAsked(ev *event.Event) bool { return isMatched(ev) && !ev.IsErased() }
+
 // explanations appends the explanations of rules.
 func explanations(out []Explanation, all []*config.Rule, explained []rules.Explanation) []Explanation {
 	for _, e := range explained {

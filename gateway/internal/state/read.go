@@ -3,6 +3,7 @@ package state
 import (
 	"context"
 	"encoding/base64"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -73,8 +74,11 @@ type EventQuery struct {
 	Rule         string
 	Matched      *bool
 	Since, Until time.Time // of Received
-	Limit        int       // 0 is 50, at most 200
-	Cursor       string
+	// Bare leaves out what was decided: records have Event, Position and Size alone, which costs a fraction. It does not go together
+	// with Dead, Rule and Matched. A page ends at MaxBareBytes too.
+	Bare   bool
+	Limit  int // 0 is 50, at most 200; with Bare at most MaxBare
+	Cursor string
 }
 
 // DeliveryQuery selects deliveries; zero fields select all.
@@ -200,6 +204,9 @@ const (
 	EventEntries   = 10
 	// MaxOutcomes is how many events one page may read to find those that a query of outcomes selects.
 	MaxOutcomes = 400
+	// MaxBare is how many events a page of a Bare query may have, and MaxBareBytes how many bytes, but for its last event.
+	MaxBare      = 1000
+	MaxBareBytes = 8 << 20
 	// MaxDisorder is how far positions may deviate from the order of Received: an event with a lower position may have
 	// been received this much later.
 	MaxDisorder = 10 * time.Minute
@@ -233,6 +240,22 @@ const (
 	pageSize = 50
 	pageMost = 200
 )
+
+// Check returns ErrInvalid for a query that contradicts itself.
+func (q *EventQuery) Check() error {
+	if q.Bare && (q.Dead || q.ReadsOutcomes()) {
+		return fmt.Errorf("%w: a Bare query cannot select by outcomes", ErrInvalid)
+	}
+	return nil
+}
+
+// PageLimit returns how many items a page of the query has.
+func (q *EventQuery) PageLimit() int {
+	if q.Bare && q.Limit > 0 {
+		return min(q.Limit, MaxBare)
+	}
+	return PageLimit(q.Limit)
+}
 
 // PageLimit returns how many items a page has if a query asks for limit.
 func PageLimit(limit int) int {

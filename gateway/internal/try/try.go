@@ -245,11 +245,6 @@ func clip(text string) (clipped string, cut bool) {
 	return strings.ToValidUTF8(text[:maxRequestText], ""), true
 }
 
-// isAsked reports whether rules are matched against an event.
-func isAsked(ev *event.Event) bool {
-	return ev.Type != event.TypeEntry && !event.IsAlone(ev.Source) && !ev.IsErased()
-}
-
 // each asks about the selected events.
 func (r *trial) each(ctx context.Context, store state.Reader) error {
 	switch {
@@ -280,7 +275,7 @@ func (r *trial) stop(why string, early bool) {
 func (r *trial) eachID(ctx context.Context, store state.Reader) error {
 	for _, id := range r.IDs {
 		record, err := store.Event(ctx, r.Tenant, state.EventID(id))
-		if isNotFound(err) || err == nil && !isAsked(record.Event) {
+		if isNotFound(err) || err == nil && !decide.IsAsked(record.Event) {
 			r.out.NotFound = append(r.out.NotFound, id)
 			continue
 		}
@@ -316,7 +311,7 @@ func (r *trial) newest(ctx context.Context, store state.Reader) error {
 			return fmt.Errorf("read events: %w", err)
 		}
 		for _, record := range page.Items {
-			if !isAsked(record.Event) {
+			if !decide.IsAsked(record.Event) {
 				continue
 			}
 			if !r.fits(record) {

@@ -192,7 +192,7 @@ func New(o Options) *App {
 	}).Bound()...)
 	bounds := o.Bounds.orDefaults()
 	a.options.writeTimeout = cmp.Or(o.writeTimeout, writeTimeout)
-	o.streams.WriteTimeout = a.options.writeTimeout
+	o.streams.WriteTimeout, o.streams.Log = a.options.writeTimeout, o.Log
 	own := o.Console.Listen != "" && !o.Console.Off
 	shows := bounds.Connections // of the address that shows the console, whose pages the streams are for
 	if own {

@@ -160,6 +160,9 @@ func (s *store) Events(ctx context.Context, tenant string, q state.EventQuery) (
 }
 
 func (s *store) events(ctx context.Context, tenant string, q state.EventQuery) (page *state.Page[*state.Record], err error) {
+	if err := q.Check(); err != nil {
+		return nil, err
+	}
 	prefix, timed := appendText([]byte{tabTimeline}, tenant), false
 	switch {
 	case q.Response != "":
@@ -197,7 +200,13 @@ func (s *store) events(ctx context.Context, tenant string, q state.EventQuery) (
 		until = nanos(q.Until)
 	}
 	page = &state.Page[*state.Record]{}
-	most, budget, outcomes := state.PageLimit(q.Limit), lineBudget, state.MaxOutcomes
+	most, budget, outcomes, bytes := q.PageLimit(), lineBudget, state.MaxOutcomes, state.MaxBareBytes
+	read := s.record
+	if q.Bare {
+		bare := &bareReader{store: s, from: snap}
+		defer func() { err = errors.Join(err, bare.close()) }()
+		read = bare.record
+	}
 	ok := it.Last()
 	if prefix[0] == tabTimeline && q.Cursor == "" && until != math.MaxInt64 {
 		ok = s.seekTime(it, prefix, until)
@@ -235,23 +244,24 @@ func (s *store) events(ctx context.Context, tenant string, q state.EventQuery) (
 			return page, nil
 		}
 		if l.received >= since && l.received < until && l.fits(&q) {
-			r, err := s.record(snap, tenant, at.pos)
+			r, err := read(snap, tenant, at.pos)
 			if err != nil {
 				return nil, err
 			}
 			if r != nil && q.Matches(r, s.people) {
 				page.Items = append(page.Items, r)
+				bytes -= r.Size
 			}
 			if outcomes--; outcomes <= 0 && q.ReadsOutcomes() {
 				budget = 0
 			}
 		}
-		if len(page.Items) == most || budget <= 0 {
+		if full := q.Bare && bytes <= 0; len(page.Items) == most || budget <= 0 || full {
 			if !it.Prev() {
 				return page, it.Error()
 			}
 			page.Next = cursor(eventsCursor, at)
-			if len(page.Items) < most {
+			if len(page.Items) < most && !full {
 				page.SearchedBackTo = fromNanos(l.received)
 			}
 			return page, nil

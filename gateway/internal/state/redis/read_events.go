@@ -54,6 +54,11 @@ type loading struct {
 
 // records returns events with their outcomes, without removed ones and those of other tenants.
 func (s *store) records(ctx context.Context, sh *shard, tenant string, ns []uint64) ([]*state.Record, error) {
+	return s.readRecords(ctx, sh, tenant, ns, false)
+}
+
+// readRecords is records; with bare, of the events alone.
+func (s *store) readRecords(ctx context.Context, sh *shard, tenant string, ns []uint64, bare bool) ([]*state.Record, error) {
 	pipe := s.client.Pipeline()
 	asked := make([]loading, len(ns))
 	for i, n := range ns {
@@ -62,9 +67,12 @@ func (s *store) records(ctx context.Context, sh *shard, tenant string, ns []uint
 		a.entry = pipe.XRange(ctx, sh.base+"events", id, id)
 		a.kept = pipe.HGetAll(ctx, sh.base+"kept:"+text(n))
 		a.share = pipe.XRange(ctx, sh.base+"share:"+escape(tenant), id, id)
+		a.revised = pipe.HGetAll(ctx, sh.base+"revised:"+text(n))
+		if bare {
+			continue
+		}
 		key, field := outcomeAt(sh, n)
 		a.outcome = pipe.HGet(ctx, key, field)
-		a.revised = pipe.HGetAll(ctx, sh.base+"revised:"+text(n))
 		key, _ = owedAt(sh, n, "")
 		a.owed = pipe.HGetAll(ctx, key)
 		a.pending = pipe.Do(ctx, "XPENDING", sh.base+"events", group, id, id, 1)
@@ -111,6 +119,9 @@ func (s *store) record(ctx context.Context, sh *shard, tenant string, n uint64, 
 	}
 	for k, v := range revised {
 		r.Size += len(k) + len(v)
+	}
+	if a.outcome == nil {
+		return r, nil // bare
 	}
 	if p := asList(a.pending.Val()); a.pending.Err() == nil && len(p) == 1 {
 		r.Claims = int(asInt(asList(p[0])[3]))
@@ -182,7 +193,7 @@ const recordsAtOnce = 50
 
 // recordOf returns the record of a line that was taken from a strand, nil if it is no longer there. Where it was not read yet, it is read
 // with those of the next lines that may be wanted.
-func (s *store) recordOf(ctx context.Context, st *strand, tenant string, l line, wanted int, fits func(line) bool) (*state.Record, error) {
+func (s *store) recordOf(ctx context.Context, st *strand, tenant string, l line, wanted int, bare bool, fits func(line) bool) (*state.Record, error) {
 	at := s.position(st.sh, l.n)
 	if r, read := st.ahead[at]; read {
 		return r, nil
@@ -196,7 +207,7 @@ func (s *store) recordOf(ctx context.Context, st *strand, tenant string, l line,
 			ns = append(ns, next.n)
 		}
 	}
-	found, err := s.records(ctx, st.sh, tenant, ns)
+	found, err := s.readRecords(ctx, st.sh, tenant, ns, bare)
 	if err != nil {
 		return nil, err
 	}
@@ -223,6 +234,9 @@ func (s *store) Events(ctx context.Context, tenant string, q state.EventQuery) (
 }
 
 func (s *store) events(ctx context.Context, tenant string, q *state.EventQuery) (*state.Page[*state.Record], error) {
+	if err := q.Check(); err != nil {
+		return nil, err
+	}
 	strands := make([]*strand, len(s.shards))
 	for i, sh := range s.shards {
 		strands[i] = &strand{sh: sh, below: math.MaxUint64}
@@ -250,7 +264,7 @@ func (s *store) events(ctx context.Context, tenant string, q *state.EventQuery) 
 	}
 	fits := func(l line) bool { return l.fits && l.received >= since && l.received < until }
 	page := &state.Page[*state.Record]{}
-	most, budget, outcomes := state.PageLimit(q.Limit), lineBudget, state.MaxOutcomes
+	most, budget, outcomes, bytes := q.PageLimit(), lineBudget, state.MaxOutcomes, state.MaxBareBytes
 	chunk := lineChunk
 	if scan && q.Type == "" && q.Source == "" && q.Survey == "" && q.Since.IsZero() && q.Until.IsZero() {
 		chunk = most + 1
@@ -271,9 +285,9 @@ func (s *store) events(ctx context.Context, tenant string, q *state.EventQuery) 
 		if newest == nil {
 			return page, nil
 		}
-		if len(page.Items) == most || budget <= 0 {
+		if full := q.Bare && bytes <= 0; len(page.Items) == most || budget <= 0 || full {
 			page.Next = places(strands)
-			if len(page.Items) < most {
+			if len(page.Items) < most && !full {
 				page.SearchedBackTo = time.UnixMilli(newest.lines[0].received).UTC()
 			}
 			return page, nil
@@ -293,12 +307,13 @@ func (s *store) events(ctx context.Context, tenant string, q *state.EventQuery) 
 		if q.ReadsOutcomes() {
 			wanted = outcomes // most of them may not match
 		}
-		r, err := s.recordOf(ctx, newest, tenant, l, wanted, fits)
+		r, err := s.recordOf(ctx, newest, tenant, l, wanted, q.Bare, fits)
 		if err != nil {
 			return nil, err
 		}
 		if r != nil && q.Matches(r, s.people.Load()) {
 			page.Items = append(page.Items, r)
+			bytes -= r.Size
 		}
 		if outcomes--; outcomes <= 0 && q.ReadsOutcomes() {
 			budget = 0

@@ -1,6 +1,7 @@
 package statetest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,17 +14,27 @@ import (
 // pages reads all pages of events, each with at most limit items.
 func (s *suite) pages(q state.EventQuery, between func()) (keys []string) {
 	s.Helper()
+	records := s.recordPages(q, between)
+	for _, r := range records {
+		keys = append(keys, r.Event.DedupeKey)
+	}
+	if q.Bare = true; between == nil && q.Check() == nil {
+		s.sameBare(q, records)
+	}
+	return keys
+}
+
+func (s *suite) recordPages(q state.EventQuery, between func()) (records []*state.Record) {
+	s.Helper()
 	for range 1000 {
 		page, err := s.store().Events(s.ctx, acme, q)
 		s.ok(err)
 		if q.Limit > 0 && len(page.Items) > q.Limit {
 			s.Fatalf("%d items on a page of %d", len(page.Items), q.Limit)
 		}
-		for _, r := range page.Items {
-			keys = append(keys, r.Event.DedupeKey)
-		}
+		records = append(records, page.Items...)
 		if page.Next == "" {
-			return keys
+			return records
 		}
 		if between != nil {
 			between()
@@ -32,6 +43,21 @@ func (s *suite) pages(q state.EventQuery, between func()) (keys []string) {
 	}
 	s.Fatal("the list does not end")
 	return nil
+}
+
+// sameBare checks that a Bare query has the same events as the records of the whole one.
+func (s *suite) sameBare(q state.EventQuery, want []*state.Record) {
+	s.Helper()
+	got := s.recordPages(q, nil)
+	if len(got) != len(want) {
+		s.Fatalf("%d bare events, want %d", len(got), len(want))
+	}
+	for i, r := range got {
+		s.same("bare event", string(r.Event.EnvelopeWithRaw()), string(want[i].Event.EnvelopeWithRaw()))
+		if r.Position != want[i].Position || r.Size != want[i].Size || r.Outcome != nil || r.Former != nil || r.Claims != 0 {
+			s.Fatalf("bare record %+v, want position %d and size %d alone", r, want[i].Position, want[i].Size)
+		}
+	}
 }
 
 func (s *suite) deliveryPages(q state.DeliveryQuery, between func()) (ids []string) {
@@ -111,6 +137,31 @@ var eventLists = []test{
 		}
 		s.same("a span", s.pages(state.EventQuery{Since: Begin.Add(time.Hour), Until: Begin.Add(3 * time.Hour)}, nil), []string{"other source", "partial"})
 		s.same("nothing", s.pages(state.EventQuery{Survey: "s3"}, nil), []string{})
+	}},
+	{name: "bare, in pages that are bounded in bytes", run: func(s *suite) {
+		keys := numbered(12)
+		for _, key := range keys {
+			e := s.event(acme, key)
+			e.Raw.Body = bytes.Repeat([]byte{'x'}, 1<<20)
+			s.append(e)
+			s.h.Advance(time.Second)
+		}
+		q := state.EventQuery{Bare: true, Limit: state.MaxBare}
+		page, err := s.store().Events(s.ctx, acme, q)
+		s.ok(err)
+		if len(page.Items) != 8 || page.Next == "" || !page.SearchedBackTo.IsZero() {
+			s.Fatalf("%d events of 1 MiB on the first page, next %q, searched back to %v", len(page.Items), page.Next, page.SearchedBackTo)
+		}
+		s.same("all", s.pages(q, nil), reversed(keys))
+	}},
+	{name: "a bare query that selects by outcomes is refused", run: func(s *suite) {
+		matched := true
+		for _, q := range []state.EventQuery{{Dead: true}, {Rule: "r"}, {Matched: &matched}} {
+			q.Bare = true
+			if _, err := s.store().Events(s.ctx, acme, q); !errors.Is(err, state.ErrInvalid) {
+				s.Errorf("%+v: %v, want ErrInvalid", q, err)
+			}
+		}
 	}},
 	{name: "found far back, behind more than one page scans", run: func(s *suite) {
 		s.accept("old")

@@ -168,6 +168,11 @@ func isLoggableID(id string) bool {
 	return true
 }
 
+// View returns the body of an answer with the problem.
+func (p *Problem) View(requestID string) view.Problem {
+	return view.Problem{Status: p.Status, Detail: p.Detail, RequestID: requestID}
+}
+
 // Write answers with a problem and replaces what was answered before.
 func (p *Problem) Write(c *fasthttp.RequestCtx) {
 	id := RequestID(c)
@@ -180,7 +185,9 @@ func (p *Problem) Write(c *fasthttp.RequestCtx) {
 		detail = slices.Clone(detail)
 		detail[0].Msg += "; it takes " + string(allowed)
 	}
-	body, err := event.Marshal(view.Problem{Status: p.Status, Detail: detail, RequestID: id})
+	shown := p.View(id)
+	shown.Detail = detail
+	body, err := event.Marshal(shown)
 	if err != nil { // a struct of texts and a number can be written
 		body = []byte(`{"status":500,"detail":[{"msg":"something went wrong here","type":"internal"}]}`)
 	}

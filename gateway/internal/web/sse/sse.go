@@ -8,6 +8,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"strings"
 	"sync"
@@ -31,6 +32,10 @@ type Options struct {
 	Heartbeat time.Duration
 	// WriteTimeout bounds each write. A client that reads nothing for that long is given up.
 	WriteTimeout time.Duration
+	// StillEvery is how often Work asks whether its caller may still have the answer (default 5 s).
+	StillEvery time.Duration
+	// Log gets the faults of Work behind its answers; nil: they are not logged.
+	Log *slog.Logger
 }
 
 // The defaults of Options.
@@ -39,6 +44,7 @@ const (
 	defaultMaxPerOwner = 8
 	defaultLifetime    = 5 * time.Minute
 	defaultHeartbeat   = 15 * time.Second
+	defaultStillEvery  = 5 * time.Second
 )
 
 // endWithin bounds the last write of a stream at a stop, so that a client that reads nothing does not delay the stop.
@@ -85,6 +91,7 @@ func New(o Options) *Streams {
 	o.MaxPerOwner = cmp.Or(o.MaxPerOwner, defaultMaxPerOwner)
 	o.Lifetime = cmp.Or(o.Lifetime, defaultLifetime)
 	o.Heartbeat = cmp.Or(o.Heartbeat, defaultHeartbeat)
+	o.StillEvery = cmp.Or(o.StillEvery, defaultStillEvery)
 	s := &Streams{options: o, open: map[*stream]struct{}{}, owners: map[string]int{}}
 	s.ctx, s.end = context.WithCancel(context.Background())
 	return s
@@ -100,7 +107,7 @@ func (s *Streams) Serve(c *fiber.Ctx, owner string, open func(ctx context.Contex
 		setHeader(c)
 		return nil
 	}
-	st, err := s.admit(owner, c.Context().Conn())
+	st, err := s.admit(owner, c.Context().Conn(), s.options.Lifetime)
 	if err != nil {
 		return err
 	}
@@ -124,14 +131,17 @@ func (s *Streams) Serve(c *fiber.Ctx, owner string, open func(ctx context.Contex
 	return nil
 }
 
+// mediaType is that of server-sent events.
+const mediaType = "text/event-stream"
+
 func setHeader(c *fiber.Ctx) {
-	c.Set(fiber.HeaderContentType, "text/event-stream")
+	c.Set(fiber.HeaderContentType, mediaType)
 	c.Set(fiber.HeaderCacheControl, "no-store")
 	c.Set("X-Accel-Buffering", "no") // nginx would hold events back
 }
 
 // admit adds a stream within the bounds.
-func (s *Streams) admit(owner string, conn net.Conn) (*stream, error) {
+func (s *Streams) admit(owner string, conn net.Conn, lifetime time.Duration) (*stream, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -144,7 +154,7 @@ func (s *Streams) admit(owner string, conn net.Conn) (*stream, error) {
 	}
 	s.opened++
 	st := &stream{streams: s, owner: strings.Clone(owner), conn: conn, number: s.opened}
-	st.ctx, st.end = context.WithTimeout(s.ctx, s.options.Lifetime)
+	st.ctx, st.end = context.WithTimeout(s.ctx, lifetime)
 	s.open[st] = struct{}{}
 	s.owners[st.owner]++
 	return st, nil
@@ -224,20 +234,23 @@ func (st *stream) write(w *bufio.Writer, events <-chan Event) {
 // flush writes a part of the stream and moves the deadline of the connection before it: the server's own deadline is set once for
 // the whole answer.
 func (st *stream) flush(w *bufio.Writer, part []byte) error {
-	s := st.streams
-	s.mu.Lock()
-	err := errEnded // End or giveWay has set the last deadline
-	if _, open := s.open[st]; open && !s.ended {
-		err = st.conn.SetWriteDeadline(wall.Now().Add(s.options.WriteTimeout))
-	}
-	s.mu.Unlock()
-	if err != nil {
+	if err := st.streams.moveDeadline(st); err != nil {
 		return err
 	}
 	if _, err := w.Write(part); err != nil {
 		return err
 	}
 	return w.Flush()
+}
+
+// moveDeadline gives the next write of a stream its time.
+func (s *Streams) moveDeadline(st *stream) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, open := s.open[st]; !open || s.ended {
+		return errEnded // End or giveWay has set the last deadline
+	}
+	return st.conn.SetWriteDeadline(wall.Now().Add(s.options.WriteTimeout))
 }
 
 var oneLine = strings.NewReplacer("\r", " ", "\n", " ", "\x00", " ")
