@@ -1,5 +1,5 @@
 // Package inspect is the part of /v1 that shows what would happen before it does: it tries drafts of documents, tests the requests of
-// platforms, keeps them for a while to be looked at, and lists the types of events.
+// platforms, suggests settings, keeps them for a while to be looked at, and lists the types of events.
 package inspect
 
 import (
@@ -11,6 +11,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/suggest"
 	"github.com/surveygate/surveygate/gateway/internal/try"
 	"github.com/surveygate/surveygate/gateway/internal/web/intake"
 	"github.com/surveygate/surveygate/gateway/internal/web/route"
@@ -31,14 +32,19 @@ type Options struct {
 // Inspection answers the routes. Make it with New; it is safe for concurrent use.
 type Inspection struct {
 	Options
-	gate  *try.Gate
-	tryer try.Tryer
+	gate      *try.Gate
+	tryer     try.Tryer
+	suggester suggest.Suggester
 }
 
 // New returns what answers the routes.
 func New(o Options) *Inspection {
 	system := clock.System() // callers wait by it, and work is measured by it, whatever the clock of a test
-	return &Inspection{Options: o, gate: try.NewGate(system), tryer: try.Tryer{Store: o.Store, Book: o.Book, Plan: o.Plan, Now: o.Clock.Now, Clock: system}}
+	return &Inspection{
+		Options: o, gate: try.NewGate(system),
+		tryer:     try.Tryer{Store: o.Store, Book: o.Book, Plan: o.Plan, Now: o.Clock.Now, Clock: system},
+		suggester: suggest.Suggester{Store: o.Store, Plan: o.Plan, Clock: system},
+	}
 }
 
 // row is a route and its handler, a method of Inspection.
@@ -48,7 +54,7 @@ type row struct {
 }
 
 // table returns the rows of all resources.
-func table() []row { return slices.Concat(tryRows(), eventTypeRows(), sourceRows()) }
+func table() []row { return slices.Concat(tryRows(), eventTypeRows(), sourceRows(), suggestionRows()) }
 
 // Routes returns all routes.
 func Routes() []route.Route {
