@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -266,10 +267,8 @@ func (q *question) different() string {
 // names says which word was found, and where.
 func (q *question) names(word string) string {
 	for _, place := range [...]struct{ what, text string }{{"text", q.title}, {"id", q.key}, {"type", q.typ}} {
-		for _, each := range wordsOf(place.text) {
-			if each == word {
-				return fmt.Sprintf("its %s names `%s`", place.what, word)
-			}
+		if slices.Contains(wordsOf(place.text), word) {
+			return fmt.Sprintf("its %s names `%s`", place.what, word)
 		}
 	}
 	return "it names `" + word + "`"

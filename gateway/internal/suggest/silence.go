@@ -132,22 +132,23 @@ func (s *silence) explain(ev *event.Event) {
 
 const maxParts = 3
 
-// views returns the silent rules, those that were asked most often first, and how many more there are.
-func (s *silence) views() (all []view.SilentRule, more int) {
+// views returns the silent rules, those that were asked most often first, and how many more there are. roles are the fields of roles
+// that are suggested.
+func (s *silence) views(roles map[string]bool) (all []view.SilentRule, more int) {
 	all = []view.SilentRule{}
 	for _, a := range s.ordered {
 		if a.silent && !a.answered {
 			more++
 		}
 		if a.answered {
-			all = append(all, a.view(&s.names))
+			all = append(all, a.view(&s.names, roles))
 		}
 	}
 	slices.SortStableFunc(all, func(x, y view.SilentRule) int { return y.Asked - x.Asked })
 	return all, more
 }
 
-func (a *asked) view(names *names) view.SilentRule {
+func (a *asked) view(names *names, roles map[string]bool) view.SilentRule {
 	v := view.SilentRule{
 		Kind: string(a.origin.Kind), Name: a.origin.Name, When: a.rule.Match.When.String(), Asked: a.events, Explained: a.explained, Parts: []view.SilentPart{},
 	}
@@ -165,9 +166,14 @@ func (a *asked) view(names *names) view.SilentRule {
 		}
 	}
 	for name, n := range a.missing {
-		if n == a.explained {
-			v.Hints = append(v.Hints, names.hint(name))
+		if n != a.explained {
+			continue
 		}
+		if roles[name] {
+			v.Hints = append(v.Hints, "`"+name+"` was in none of these events; a suggested role reads it")
+			continue
+		}
+		v.Hints = append(v.Hints, names.hint(name))
 	}
 	slices.Sort(v.Hints)
 	return v

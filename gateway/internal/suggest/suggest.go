@@ -99,7 +99,16 @@ func (s *Suggester) Suggest(ctx context.Context, ask Ask) (*view.Suggestions, er
 	if _, err := l.each(ctx, "", maxEvents, l.left(), rules.explain); err != nil {
 		return nil, err
 	}
-	l.out.Rules, l.out.More = rules.views()
+	roles := map[string]bool{}
+	for _, each := range l.out.Sources {
+		for _, role := range each.Roles {
+			roles[role.Field] = true
+			if path := event.Shortcuts[role.Field]; path != "" {
+				roles[path] = true
+			}
+		}
+	}
+	l.out.Rules, l.out.More = rules.views(roles)
 	return l.out, nil
 }
 

@@ -73,9 +73,14 @@ func (q *questions) yaml(all []chosen) (text, where string) {
 		indent = "    "
 	}
 	writeRoles(&b, indent, roles)
-	names := "its `roles`"
+	in := ""
+	if len(receiver.Roles) > 0 || len(receiver.Surveys) > 0 {
+		in = ", in place of its `roles`"
+	}
 	if inSurveys {
-		names = "its `roles` and `surveys`"
+		if in != "" {
+			in += " and `surveys`"
+		}
 		fmt.Fprintf(&b, "%ssurveys:\n", indent)
 		for _, id := range slices.Sorted(maps.Keys(surveys)) {
 			fmt.Fprintf(&b, "%s  %s:\n", indent, quoted(id))
@@ -87,11 +92,11 @@ func (q *questions) yaml(all []chosen) (text, where string) {
 	}
 	switch {
 	case stored:
-		where = "in the document " + document + ", in place of " + names
+		where = "in the document " + document + in
 	case q.source.At.File == "":
-		where = "in the configuration, at the source " + q.source.Name + ", in place of " + names
+		where = "in the configuration, at the source " + q.source.Name + in
 	default:
-		where = fmt.Sprintf("at the source %s in %s:%d, in place of %s", q.source.Name, q.source.At.File, q.source.At.Line, names)
+		where = fmt.Sprintf("at the source %s in %s:%d%s", q.source.Name, q.source.At.File, q.source.At.Line, in)
 	}
 	return b.String(), where
 }

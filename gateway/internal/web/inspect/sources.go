@@ -40,7 +40,9 @@ func sourceRows() []row {
 }
 
 // source returns the source that the path names.
-func (i *Inspection) source(c *route.Call) (*config.Source, error) { return i.sourceNamed(c, c.Segment("name")) }
+func (i *Inspection) source(c *route.Call) (*config.Source, error) {
+	return i.sourceNamed(c, c.Segment("name"))
+}
 
 // sourceNamed returns a source of the caller's tenant.
 func (i *Inspection) sourceNamed(c *route.Call, name string) (*config.Source, error) {
