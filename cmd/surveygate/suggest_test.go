@@ -3,10 +3,12 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
+	"github.com/surveygate/surveygate/gateway/browser"
 	"github.com/surveygate/surveygate/gateway/client"
 )
 
@@ -77,4 +79,32 @@ func TestSuggest(t *testing.T) {
 	if text, code := p.say("suggest", "--source", "frms"); code != 4 || !strings.Contains(text, "forms") {
 		t.Errorf("exit %d: %s", code, text)
 	}
+}
+
+// The page of the suggestions works in both themes and widths, and without script.
+func TestSuggestionsPage(t *testing.T) {
+	t.Parallel()
+	p := start(t, t.TempDir(), suggestYAML)
+	for i := range 60 {
+		body := fmt.Sprintf(`{"id": "r%d", "surveyId": "s1", "data": {"how_likely_are_you_to_recommend_the_shop_to_a_friend_or_a_colleague": %d, "mail": "jo%d@example.com", "why": "The delivery of parcel %d took a week."}}`, i, i%11, i, i)
+		if status, answer := p.send(http.MethodPost, "/in/forms", map[string]string{"X-Surveygate-Token": "token-of-the-forms-0123456789"}, body); status != http.StatusOK {
+			t.Fatalf("%d: %s", status, answer)
+		}
+	}
+	link, code := p.say("console")
+	if code != 0 {
+		t.Fatal(link)
+	}
+	page := browser.Start(t).Page(t, browser.Look{})
+	page.Open(regexp.MustCompile(`http\S+`).FindString(link))
+	page.WaitText("h1", "Overview")
+	plain := page.Tab(t, browser.Look{Width: browser.Narrow, NoScript: true})
+	at := "http://" + p.address + "/console/t/default/sources/forms"
+	page.CheckPage(plain, at+"/suggestions")
+	page.CheckPage(plain, at+"/suggestions?look=yes")
+	page.Open(at)
+	page.Click(`a[href$="/suggestions?look=yes"]`)
+	page.WaitText("h1", "Suggestions")
+	page.WaitText("pre.copied", `"mail": email`)
+	page.Wait("button[data-copy]:not([hidden])")
 }

@@ -46,8 +46,6 @@ type Ask struct {
 	Tenant string
 	// Source is the one source whose questions are looked at; nil: all sources of the tenant. Rules are always looked at over all sources.
 	Source *config.Source
-	// Now is the time of the request: events that come later are not looked at.
-	Now time.Time
 }
 
 // Suggest looks at the newest events.
@@ -127,9 +125,9 @@ func (l *look) left() time.Duration {
 	return max(maxWork-(l.clock.Elapsed()-l.began), time.Millisecond)
 }
 
-// each calls look for the newest events that were there when the request came.
+// each calls look for the newest events.
 func (l *look) each(ctx context.Context, source string, most int, span time.Duration, look func(ev *event.Event)) (scan.Progress, error) {
-	q := scan.Query{Tenant: l.Tenant, Source: source, Until: l.Now, Most: most, For: span}
+	q := scan.Query{Tenant: l.Tenant, Source: source, Most: most, For: span}
 	return l.scanner.Each(ctx, q, nil, func(ev *event.Event) error {
 		look(ev)
 		return nil

@@ -108,7 +108,7 @@ func (r *rig) suggest(source string) *view.Suggestions {
 	r.t.Helper()
 	plan := decide.New(r.config)
 	s := &Suggester{Store: r.store, Plan: func() *decide.Plan { return plan }, Clock: clock.NewManual(begin)}
-	ask := Ask{Tenant: "default", Now: r.next.Add(time.Hour)}
+	ask := Ask{Tenant: "default"}
 	if source != "" {
 		ask.Source = plan.Source("default", source)
 	}

@@ -19,7 +19,7 @@ func suggestionRows() []row {
 }
 
 func (i *Inspection) suggestions(c *route.Call) error {
-	ask := suggest.Ask{Tenant: c.Tenant, Now: i.Clock.Now()}
+	ask := suggest.Ask{Tenant: c.Tenant}
 	if name := c.Asked("source"); name != "" {
 		s, err := i.sourceNamed(c, name)
 		if err != nil {
