@@ -160,7 +160,7 @@ func BenchmarkEach(b *testing.B) {
 	if testing.Short() {
 		n = 5000
 	}
-	s := &Scanner{Store: stored(b, n), Clock: clock.System()}
+	s := &Scanner{Store: stored(b, n), Clock: clock.System(), Quiet: func() bool { return true }}
 	b.ReportAllocs()
 	b.ResetTimer()
 	asked := 0

@@ -67,6 +67,7 @@ type Stats struct {
 	flushing sync.Mutex
 
 	reloads      reloads
+	lastBatch    atomic.Int64 // when the last batch was recorded, in nanoseconds of Elapsed plus 1; 0: there was none
 	destinations standings
 
 	healthMu  sync.Mutex
@@ -142,7 +143,19 @@ func (s *Stats) Reloaded(ok, waits bool) {
 }
 
 // Batch records the size of a batch of a stage: append, claim, commit or due.
-func (s *Stats) Batch(stage string, n int) { s.batches.get(labels{stage}).Observe(float64(n)) }
+func (s *Stats) Batch(stage string, n int) {
+	s.batches.get(labels{stage}).Observe(float64(n))
+	s.lastBatch.Store(int64(s.options.Clock.Elapsed()) + 1)
+}
+
+// quietAfter is how long after the last batch the gateway is quiet.
+const quietAfter = time.Second
+
+// Quiet reports that this process has handled no event and no delivery for a second.
+func (s *Stats) Quiet() bool {
+	last := s.lastBatch.Load()
+	return last == 0 || int64(s.options.Clock.Elapsed())+1-last >= int64(quietAfter)
+}
 
 // healthFor is how long a health check of the store is cached, for readiness, scrapes and pages together.
 const healthFor = time.Second

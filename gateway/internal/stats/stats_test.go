@@ -232,3 +232,23 @@ func TestBacklogNeverKnown(t *testing.T) {
 		t.Errorf("%s", text)
 	}
 }
+
+// The gateway is quiet when nothing was handled for a second.
+func TestQuiet(t *testing.T) {
+	t.Parallel()
+	c := clock.NewManual(start)
+	s := New(Options{Store: &store{}, Clock: c})
+	look := func(when string, want bool) {
+		t.Helper()
+		if got := s.Quiet(); got != want {
+			t.Errorf("%s: quiet is %t", when, got)
+		}
+	}
+	look("at the start", true)
+	s.Batch("claim", 1)
+	look("with a batch", false)
+	c.Advance(999 * time.Millisecond)
+	look("just before a second is over", false)
+	c.Advance(time.Millisecond)
+	look("after a second", true)
+}
