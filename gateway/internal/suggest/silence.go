@@ -90,8 +90,11 @@ func (s *silence) silent() int {
 	return len(only)
 }
 
-// explain counts, for the second pass, which parts of the silent rules said no to an event.
-func (s *silence) explain(ev *event.Event) {
+// explain counts, for the second pass, which parts of the silent rules said no to an event. It returns false when all were counted.
+func (s *silence) explain(ev *event.Event) bool {
+	if !slices.ContainsFunc(s.ordered, func(a *asked) bool { return a.answered && a.explained < a.events }) {
+		return false
+	}
 	s.names.add(ev)
 	for _, e := range s.plan.Explain(ev) {
 		a := s.rules[decide.OriginOf(e.Configured)]
@@ -128,6 +131,7 @@ func (s *silence) explain(ev *event.Event) {
 			}
 		}
 	}
+	return true
 }
 
 const maxParts = 3

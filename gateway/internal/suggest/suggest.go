@@ -5,6 +5,7 @@ package suggest
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -39,6 +40,8 @@ type Suggester struct {
 	Plan func() *decide.Plan
 	// Clock measures the work.
 	Clock clock.Clock
+	// Quiet is that of scan.Scanner.
+	Quiet func() bool
 }
 
 // Ask is what is looked at.
@@ -50,7 +53,7 @@ type Ask struct {
 
 // Suggest looks at the newest events.
 func (s *Suggester) Suggest(ctx context.Context, ask Ask) (*view.Suggestions, error) {
-	l := &look{Ask: ask, plan: s.Plan(), scanner: scan.Scanner{Store: s.Store, Clock: s.Clock}, clock: s.Clock, began: s.Clock.Elapsed()}
+	l := &look{Ask: ask, plan: s.Plan(), scanner: scan.Scanner{Store: s.Store, Clock: s.Clock, Quiet: s.Quiet}, clock: s.Clock, began: s.Clock.Elapsed()}
 	sources := l.plan.Sources(ask.Tenant)
 	if ask.Source != nil {
 		sources = []*config.Source{ask.Source}
@@ -63,7 +66,10 @@ func (s *Suggester) Suggest(ctx context.Context, ask Ask) (*view.Suggestions, er
 	}
 	if ask.Source != nil {
 		q := of[ask.Source.Name]
-		progress, err := l.each(ctx, ask.Source.Name, maxOfEach, maxWork/2, q.add)
+		progress, err := l.each(ctx, ask.Source.Name, maxOfEach, maxWork/2, func(ev *event.Event) bool {
+			q.add(ev)
+			return true
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -71,12 +77,13 @@ func (s *Suggester) Suggest(ctx context.Context, ask Ask) (*view.Suggestions, er
 		l.out.Sources = append(l.out.Sources, q.suggestions())
 	}
 	rules := newSilence(l.plan, ask.Tenant)
-	progress, err := l.each(ctx, "", maxEvents, l.left()*3/4, func(ev *event.Event) {
+	progress, err := l.each(ctx, "", maxEvents, l.left()*3/4, func(ev *event.Event) bool {
 		rules.ask(ev)
 		if q := of[ev.Source]; q != nil && q.events < maxOfEach {
 			q.add(ev)
 			q.back = ev.Received
 		}
+		return true
 	})
 	if err != nil {
 		return nil, err
@@ -125,11 +132,20 @@ func (l *look) left() time.Duration {
 	return max(maxWork-(l.clock.Elapsed()-l.began), time.Millisecond)
 }
 
-// each calls look for the newest events.
-func (l *look) each(ctx context.Context, source string, most int, span time.Duration, look func(ev *event.Event)) (scan.Progress, error) {
+// errEnough ends a scan that nobody needs more events of.
+var errEnough = errors.New("enough events were looked at")
+
+// each calls look for the newest events, until it returns false.
+func (l *look) each(ctx context.Context, source string, most int, span time.Duration, look func(ev *event.Event) bool) (scan.Progress, error) {
 	q := scan.Query{Tenant: l.Tenant, Source: source, Most: most, For: span}
-	return l.scanner.Each(ctx, q, nil, func(ev *event.Event) error {
-		look(ev)
+	progress, err := l.scanner.Each(ctx, q, nil, func(ev *event.Event) error {
+		if !look(ev) {
+			return errEnough
+		}
 		return nil
 	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	return progress, err
 }

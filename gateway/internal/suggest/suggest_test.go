@@ -107,7 +107,7 @@ func (r *rig) came(survey string, n int, of func(i int) []answered) {
 func (r *rig) suggest(source string) *view.Suggestions {
 	r.t.Helper()
 	plan := decide.New(r.config)
-	s := &Suggester{Store: r.store, Plan: func() *decide.Plan { return plan }, Clock: clock.NewManual(begin)}
+	s := &Suggester{Store: r.store, Plan: func() *decide.Plan { return plan }, Clock: clock.NewManual(begin), Quiet: func() bool { return true }}
 	ask := Ask{Tenant: "default"}
 	if source != "" {
 		ask.Source = plan.Source("default", source)

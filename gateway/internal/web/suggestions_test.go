@@ -19,8 +19,10 @@ func suggestRig(t *testing.T, responses int) *rig {
 connections: {alarms: {slack: {webhook: "https://hooks.slack.com/services/T1/B1/abcdefghijkl"}}}
 `)
 	for i := range responses {
-		r.does(t, ask{method: "POST", path: "/in/forms", header: map[string]string{"X-Surveygate-Token": "0123456789-0123456789-0123456789"},
-			body: fmt.Sprintf(`{"id": "r%d", "surveyId": "s1", "data": {"mail": "jo%d@example.com", "why": "<img src=x onerror=alert(1)> for the %dth time", "rate": %d}}`, i, i, i, i%11)}, 200)
+		r.does(t, ask{
+			method: "POST", path: "/in/forms", header: map[string]string{"X-Surveygate-Token": "0123456789-0123456789-0123456789"},
+			body: fmt.Sprintf(`{"id": "r%d", "surveyId": "s1", "data": {"mail": "jo%d@example.com", "why": "<img src=x onerror=alert(1)> for the %dth time", "rate": %d}}`, i, i, i, i%11),
+		}, 200)
 	}
 	return r
 }

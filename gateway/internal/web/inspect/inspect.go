@@ -27,6 +27,8 @@ type Options struct {
 	Door  *intake.Door
 	Clock clock.Clock
 	Log   *slog.Logger
+	// Quiet reports that the gateway handles no traffic: scans of events then run at full speed.
+	Quiet func() bool
 }
 
 // Inspection answers the routes. Make it with New; it is safe for concurrent use.
@@ -43,7 +45,7 @@ func New(o Options) *Inspection {
 	return &Inspection{
 		Options: o, gate: try.NewGate(system),
 		tryer:     try.Tryer{Store: o.Store, Book: o.Book, Plan: o.Plan, Now: o.Clock.Now, Clock: system},
-		suggester: suggest.Suggester{Store: o.Store, Plan: o.Plan, Clock: system},
+		suggester: suggest.Suggester{Store: o.Store, Plan: o.Plan, Clock: system, Quiet: o.Quiet},
 	}
 }
 
