@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 
+	"github.com/surveygate/surveygate/gateway/internal/backtest"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
@@ -14,6 +15,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/try"
 	"github.com/surveygate/surveygate/gateway/internal/web/intake"
 	"github.com/surveygate/surveygate/gateway/internal/web/route"
+	"github.com/surveygate/surveygate/gateway/internal/web/sse"
 )
 
 // Options are the dependencies of the package; all are required.
@@ -26,6 +28,8 @@ type Options struct {
 	Door  *intake.Door
 	Clock clock.Clock
 	Log   *slog.Logger
+	// Streams returns the streams of the server.
+	Streams func() *sse.Streams
 }
 
 // Inspection answers the routes. Make it with New; it is safe for concurrent use.
@@ -33,12 +37,19 @@ type Inspection struct {
 	Options
 	gate  *try.Gate
 	tryer try.Tryer
+	// scans bounds what asks about many events, which takes minutes: a trial must not wait for it.
+	scans      *try.Gate
+	backtester backtest.Backtester
 }
 
 // New returns what answers the routes.
 func New(o Options) *Inspection {
 	system := clock.System() // callers wait by it, and work is measured by it, whatever the clock of a test
-	return &Inspection{Options: o, gate: try.NewGate(system), tryer: try.Tryer{Store: o.Store, Book: o.Book, Plan: o.Plan, Now: o.Clock.Now, Clock: system}}
+	return &Inspection{
+		Options: o, gate: try.NewGate(system), scans: try.NewGate(system),
+		tryer:      try.Tryer{Store: o.Store, Book: o.Book, Plan: o.Plan, Now: o.Clock.Now, Clock: system},
+		backtester: backtest.Backtester{Store: o.Store, Book: o.Book, Plan: o.Plan, Now: o.Clock.Now, Clock: system},
+	}
 }
 
 // row is a route and its handler, a method of Inspection.
@@ -48,7 +59,7 @@ type row struct {
 }
 
 // table returns the rows of all resources.
-func table() []row { return slices.Concat(tryRows(), eventTypeRows(), sourceRows()) }
+func table() []row { return slices.Concat(tryRows(), backtestRows(), eventTypeRows(), sourceRows()) }
 
 // Routes returns all routes.
 func Routes() []route.Route {
@@ -74,5 +85,5 @@ const MaxBody = 2 * intake.MaxBody
 // TakesLong reports whether the body of a POST may be as long as MaxBody.
 func TakesLong(path []byte) bool {
 	path = bytes.TrimSuffix(path, []byte("/"))
-	return string(path) == "/v1/try" || bytes.HasPrefix(path, []byte("/v1/sources/")) && bytes.HasSuffix(path, []byte("/test"))
+	return string(path) == "/v1/try" || string(path) == "/v1/backtests" || bytes.HasPrefix(path, []byte("/v1/sources/")) && bytes.HasSuffix(path, []byte("/test"))
 }
