@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -81,13 +82,16 @@ any test that gets to it. Exit code 1 means that a test failed, or that the cove
 // runTests runs the tests once and prints their results. The results are not nil, even if there is an error.
 func (g *globals) runTests(f ruleTests) (*offline.Tested, error) {
 	tested, err := offline.Test(offline.TestOptions{Options: offline.Options{Config: g.config}, Update: f.update})
+	if f.junit != "" {
+		write := func(w io.Writer) error { return tested.JUnit(w, f.least) }
+		if err != nil {
+			fault := err
+			write = func(w io.Writer) error { return offline.JUnitFault(w, fault) }
+		}
+		err = errors.Join(err, writeFile(f.junit, write))
+	}
 	if err != nil {
 		return tested, &exit{exitUsage, err}
-	}
-	if f.junit != "" {
-		if err := writeJUnit(tested, f); err != nil {
-			return tested, &exit{exitUsage, err}
-		}
 	}
 	switch {
 	case g.json && f.coverage:
@@ -113,13 +117,13 @@ func (g *globals) runTests(f ruleTests) (*offline.Tested, error) {
 	return tested, nil
 }
 
-func writeJUnit(tested *offline.Tested, f ruleTests) (err error) {
-	file, err := os.Create(f.junit)
+func writeFile(name string, write func(io.Writer) error) (err error) {
+	file, err := os.Create(name)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	return tested.JUnit(file, f.least)
+	return write(file)
 }
 
 // watchEvery is the interval at which files are compared.

@@ -141,6 +141,13 @@ func TestRuleTestsAsJSON(t *testing.T) {
 	if report, err := os.ReadFile(filepath.Join(dir, "report.xml")); err != nil || !strings.Contains(string(report), `<testsuites name="surveygate test" tests="2" failures="0" errors="0">`) {
 		t.Errorf("%v %s", err, report)
 	}
+	put(t, dir, "faulty.yaml", "rules: [{name: r, when: nps_score <, send: [nowhere]}]\n")
+	if _, errs, code := invoke(t, dir, nil, "test", "--config", "faulty.yaml", "--junit", "report.xml"); code != 2 || !strings.Contains(errs, "faulty.yaml:1:") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+	if report, err := os.ReadFile(filepath.Join(dir, "report.xml")); err != nil || !strings.Contains(string(report), `tests="1" failures="0" errors="1"`) || !strings.Contains(string(report), "faulty.yaml:1:") {
+		t.Errorf("%v %s", err, report)
+	}
 	var both struct {
 		Tests    []result
 		Coverage struct {

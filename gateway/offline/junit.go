@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -40,48 +41,62 @@ type junitProblem struct {
 	Text    string `xml:",chardata"`
 }
 
+// add adds a case to a suite.
+func (r *junitSuites) add(suite string, c junitCase) {
+	i := slices.IndexFunc(r.Suites, func(s junitSuite) bool { return s.Name == suite })
+	if i < 0 {
+		i = len(r.Suites)
+		r.Suites = append(r.Suites, junitSuite{Name: suite})
+	}
+	s := &r.Suites[i]
+	if c.Name == "" { // an inline test: its place in the file changes more often than its number
+		c.Name = fmt.Sprintf("test %d", s.Tests+1)
+	}
+	s.Cases = append(s.Cases, c)
+	s.Tests, r.Tests = s.Tests+1, r.Tests+1
+	if c.Failure != nil {
+		s.Failures, r.Failures = s.Failures+1, r.Failures+1
+	}
+	if c.Error != nil {
+		s.Errors, r.Errors = s.Errors+1, r.Errors+1
+	}
+}
+
+func (r *junitSuites) write(w io.Writer) error {
+	r.Name = "surveygate test"
+	text, err := xml.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(w, xml.Header+string(text)+"\n")
+	return err
+}
+
 // JUnit writes the results as JUnit XML: a suite for each rule with tests and for each transcript, and one for the coverage if least, the
 // percent that are wanted, is above 0.
 func (t *Tested) JUnit(w io.Writer, least int) error {
-	report := junitSuites{Name: "surveygate test"}
-	at := map[string]int{} // of suites, by name
-	add := func(suite string, c junitCase) {
-		i, found := at[suite]
-		if !found {
-			i = len(report.Suites)
-			at[suite] = i
-			report.Suites = append(report.Suites, junitSuite{Name: suite})
-		}
-		s := &report.Suites[i]
-		if c.Name == "" { // an inline test: its place in the file changes more often than its number
-			c.Name = fmt.Sprintf("test %d", s.Tests+1)
-		}
-		s.Cases = append(s.Cases, c)
-		s.Tests, report.Tests = s.Tests+1, report.Tests+1
-		if c.Failure != nil {
-			s.Failures, report.Failures = s.Failures+1, report.Failures+1
-		}
-		if c.Error != nil {
-			s.Errors, report.Errors = s.Errors+1, report.Errors+1
-		}
-	}
+	var report junitSuites
 	for i := range t.Results {
 		suite, c := junitOf(&t.Results[i])
-		add(suite, c)
+		report.add(suite, c)
 	}
 	if least > 0 {
 		c := junitCase{Name: fmt.Sprintf("at least %d%%", least), Class: "coverage"}
 		if t.Coverage.Percent < least {
 			c.Failure = &junitProblem{Message: fmt.Sprintf("%d%% is less than %d%%", t.Coverage.Percent, least), Type: "coverage"}
 		}
-		add("coverage", c)
+		report.add("coverage", c)
 	}
-	text, err := xml.MarshalIndent(report, "", "  ")
-	if err != nil {
-		return err
-	}
-	_, err = io.WriteString(w, xml.Header+string(text)+"\n")
-	return err
+	return report.write(w)
+}
+
+// JUnitFault writes a report of one case, the configuration, which has an error: what keeps all tests from running.
+func JUnitFault(w io.Writer, fault error) error {
+	var report junitSuites
+	report.add("configuration", junitCase{
+		Name: "loads", Class: "configuration", Error: &junitProblem{Message: firstLine(fault.Error()), Type: "configuration", Text: fault.Error()},
+	})
+	return report.write(w)
 }
 
 // junitOf returns the case of a test, and the suite to which it belongs.

@@ -16,7 +16,7 @@ func TestTail(t *testing.T) {
 	r := newRig(t)
 	reader := r.makeToken(t, operatorToken, "acme", `{"name":"reader","scopes":["read"]}`)
 	all := r.stream(t, "/v1/tail", acmeToken, "")
-	failed := r.stream(t, "/v1/tail?failed=true&destination=crm&rule=r1&source=", reader, "")
+	failed := r.stream(t, "/v1/tail?failed=true&destination=crm&rule=angry&source=", reader, "")
 	mine := r.stream(t, "/v1/tail", everyToken, "")
 	happen := func(tenant, rule, to string, verdict connectors.Kind, status int) {
 		r.app.options.Tail.Attempted(&state.Delivery{
@@ -25,16 +25,16 @@ func TestTail(t *testing.T) {
 		}, nil, verdict, status, 12*time.Millisecond)
 	}
 	r.until(t, "all streams are watched", func() bool { return r.app.streams.Open() == 3 })
-	happen("acme", "r1", "chat", connectors.Retry, 503)
-	happen("acme", "r1", "crm", connectors.Delivered, 200)
+	happen("acme", "angry", "chat", connectors.Retry, 503)
+	happen("acme", "angry", "crm", connectors.Delivered, 200)
 	happen("default", "r1", "crm", connectors.Retry, 500)
-	happen("acme", "r1", "crm", connectors.Retry, 502)
+	happen("acme", "angry", "crm", connectors.Retry, 502)
 	for _, want := range []string{`"status":503`, `"status":200`, `"status":502`} {
 		if got := next(t, all, ""); !strings.Contains(got, want) {
 			t.Errorf("%s, want %s", got, want)
 		}
 	}
-	if got := next(t, failed, ""); !strings.Contains(got, `"status":502,"took_ms":12,"due":"2026-`) || !strings.Contains(got, `"delivery":"dl_r1","rule_kind":"rule","rule":"r1"`) {
+	if got := next(t, failed, ""); !strings.Contains(got, `"status":502,"took_ms":12,"due":"2026-`) || !strings.Contains(got, `"delivery":"dl_angry","rule_kind":"rule","rule":"angry"`) {
 		t.Errorf("the failed one is %s", got)
 	}
 	if got := next(t, mine, ""); !strings.Contains(got, `"status":500`) {
@@ -45,4 +45,11 @@ func TestTail(t *testing.T) {
 	}
 	r.does(t, ask{path: "/v1/tail?failed=perhaps", token: acmeToken}, http.StatusUnprocessableEntity)
 	r.does(t, ask{path: "/v1/tail?rules=r1", token: acmeToken}, http.StatusUnprocessableEntity)
+	for filter, want := range map[string]string{
+		"rule=angri": "no such rule `angri`; did you mean `angry`?", "destination=crn": "no such destination `crn`; did you mean `crm`?", "rule=detractor": "no such rule",
+	} {
+		if got := r.does(t, ask{path: "/v1/tail?" + filter, token: acmeToken}, http.StatusNotFound); !strings.Contains(got.body, want) {
+			t.Errorf("%s: %s, want %s", filter, got.body, want)
+		}
+	}
 }

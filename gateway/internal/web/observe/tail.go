@@ -3,11 +3,13 @@ package observe
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/surveygate/surveygate/gateway/internal/tail"
 	"github.com/surveygate/surveygate/gateway/internal/view"
+	"github.com/surveygate/surveygate/gateway/internal/web/answer"
 	"github.com/surveygate/surveygate/gateway/internal/web/route"
 	"github.com/surveygate/surveygate/gateway/internal/web/sse"
 )
@@ -22,6 +24,9 @@ func (o *Observer) tail(c *route.Call) error {
 	if f.Failed, err = c.Flag("failed"); err != nil {
 		return err
 	}
+	if err := o.known(c.Tenant, &f); err != nil {
+		return err
+	}
 	after, _ := strconv.ParseUint(c.Get("Last-Event-ID"), 10, 64) // anything else begins now
 	tenant, still := strings.Clone(c.Tenant), c.Still()
 	return o.Streams().Serve(c.Ctx, c.Grant.Tenant+"/"+c.Grant.By()+"/tail", func(ctx context.Context) (<-chan sse.Event, error) {
@@ -30,6 +35,27 @@ func (o *Observer) tail(c *route.Call) error {
 		go o.passOn(ctx, w, events, still)
 		return events, nil
 	})
+}
+
+// known refuses a filter with a name that nothing has now: its stream would be silent for ever. Events name any source.
+func (o *Observer) known(tenant string, f *tail.Filter) error {
+	var names []string
+	if f.Rule != "" {
+		for _, r := range o.Plan().Rules(tenant) {
+			names = append(names, r.Name)
+		}
+		if !slices.Contains(names, f.Rule) {
+			return answer.NoSuch("rule", f.Rule, names)
+		}
+	}
+	if f.Destination != "" && o.Plan().Destination(tenant, f.Destination) == nil {
+		names = nil
+		for _, d := range o.Plan().DestinationsOf(tenant) {
+			names = append(names, d.Name)
+		}
+		return answer.NoSuch("destination", f.Destination, names)
+	}
+	return nil
 }
 
 // passOn writes the lines of a watcher to a stream until ctx ends, or until the caller may no longer read them.
