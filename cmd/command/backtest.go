@@ -185,17 +185,20 @@ func (b *backtesting) asked(gw *client.Client) (*client.Backtested, error) {
 	return result, err
 }
 
-// backtestProgress is how far a backtest has come, in a line.
+// backtestProgress is how far a backtest has come, in a line. It ends with the span or with the limit, whichever comes first.
 func backtestProgress(p *client.BacktestProgress) string {
 	text := fmt.Sprintf("asked about %d %s", p.Asked, plural(p.Asked, "event"))
 	if p.BackTo.IsZero() {
 		return text
 	}
-	text += ", back to " + p.BackTo.Format(time.DateTime)
+	share := 0
 	if span := p.Until.Sub(p.Since.Time); span > 0 {
-		text += fmt.Sprintf(" (%d %% of the time)", min(max(int(100*p.Until.Sub(p.BackTo.Time)/span), 0), 100))
+		share = int(100 * p.Until.Sub(p.BackTo.Time) / span)
 	}
-	return text + "; ^C ends it"
+	if p.Limit > 0 {
+		share = max(share, 100*p.Asked/p.Limit)
+	}
+	return text + fmt.Sprintf(", back to %s (%d %%); ^C ends it", p.BackTo.Format(time.DateTime), min(max(share, 0), 100))
 }
 
 // delivers replays what the rule has not delivered.
@@ -221,7 +224,7 @@ func (b *backtesting) delivers(gw *client.Client, result *client.Backtested) err
 	}
 	if !b.yes {
 		b.say("This replays the events received from %s to %s for %s %s: up to %d %s. What it has delivered or decided of them before is left alone.\n",
-			since.Format(time.DateTime), result.Until.Format(time.DateTime), rule.Kind, rule.Rule, sent, deliveriesWord(sent))
+			since.Format(toMinute), result.Until.Format(toMinute), rule.Kind, rule.Rule, sent, deliveriesWord(sent))
 		if !b.confirmed(b.cmd, "Deliver them?") {
 			return &exit{exitFailed, errors.New("nothing was delivered; --yes skips the question")}
 		}

@@ -58,9 +58,9 @@ func (b *backtesting) compared(before, now *client.Backtested) error {
 	if b.json {
 		return b.print(c)
 	}
-	b.say("before: %s, asked at %s about %d %s received from %s to %s\n", b.against, before.At.Format(time.DateTime), before.Asked, plural(before.Asked, "event"),
-		before.Since.Format(time.DateTime), before.Until.Format(time.DateTime))
-	b.say("now: %d %s received from %s to %s\n", now.Asked, plural(now.Asked, "event"), now.Since.Format(time.DateTime), now.Until.Format(time.DateTime))
+	b.say("before: %s, asked at %s about %d %s received from %s to %s\n", b.against, before.At.Format(toMinute), before.Asked, plural(before.Asked, "event"),
+		before.Since.Format(toMinute), before.Until.Format(toMinute))
+	b.say("now: %d %s received from %s to %s\n", now.Asked, plural(now.Asked, "event"), now.Since.Format(toMinute), now.Until.Format(toMinute))
 	if before.Source != now.Source || before.Survey != now.Survey || before.Type != now.Type {
 		b.say("  they select other events: source %q, survey %q, type %q before, and %q, %q, %q now\n",
 			before.Source, before.Survey, before.Type, now.Source, now.Survey, now.Type)

@@ -18,6 +18,11 @@ const (
 	maxNameRows = 8
 	// maxShownRequest is how many lines of a request are shown; --samples shows all.
 	maxShownRequest = 24
+
+	// maxTitleColumn and maxIDColumn are where the title of a survey and its id are cut.
+	maxTitleColumn, maxIDColumn = 26, 40
+
+	toMinute = "2006-01-02 15:04"
 )
 
 // shown prints the result for a person.
@@ -32,9 +37,9 @@ func (b *backtesting) shown(result *client.Backtested) {
 	if len(of) > 0 {
 		asked += " of " + strings.Join(of, ", ")
 	}
-	asked += ", received from " + result.Since.Format(time.DateTime) + " to " + result.Until.Format(time.DateTime)
+	asked += ", received from " + result.Since.Format(toMinute) + " to " + result.Until.Format(toMinute)
 	if why := map[string]string{"events": "--limit is reached", "time": "the time for one request is over"}[result.Stopped]; why != "" {
-		asked += "; stopped at " + result.BackTo.Format(time.DateTime) + ", because " + why
+		asked += "; stopped at " + result.BackTo.Format(toMinute) + ", because " + why
 	}
 	b.say("%s\n", asked)
 	if text := b.variables(); text != "" {
@@ -152,9 +157,9 @@ func stepName(s *client.BacktestedStep) string {
 
 // days prints the counts by day, or by week if there are many, with bars.
 func (b *backtesting) days(r *client.BacktestedRule) {
-	what, rows := "by day", r.Days
+	what, rows := "by day", everyDay(r.Days)
 	if len(rows) > maxDayRows {
-		what, rows = "by week, of the days from", weeks(rows)
+		what, rows = "by week", weeks(rows)
 	}
 	b.printf("\n  %s (%s)\n", what, r.Timezone)
 	most, digits := 0, 0
@@ -164,9 +169,9 @@ func (b *backtesting) days(r *client.BacktestedRule) {
 	digits = len(strconv.Itoa(most))
 	room := min(40, width-len("  2026-01-02    ")-digits)
 	for _, d := range rows {
-		bar := strings.Repeat("█", max(d.Count*room/max(most, 1), 1))
-		if len(rows) == 1 {
-			bar = ""
+		bar := ""
+		if d.Count > 0 && len(rows) > 1 {
+			bar = strings.Repeat("█", max(d.Count*room/most, 1))
 		}
 		b.printf("%s\n", strings.TrimRight(fmt.Sprintf("  %s  %*d  %s", d.Day, digits, d.Count, bar), " "))
 	}
@@ -176,6 +181,26 @@ func (b *backtesting) days(r *client.BacktestedRule) {
 	if r.Busiest != nil {
 		b.printf("  busiest hour: from %s, %d\n", strings.Replace(r.Busiest.From, "T", " ", 1), r.Busiest.Count)
 	}
+}
+
+// everyDay returns the days from the first to the last, with those on which there is nothing.
+func everyDay(days []client.DayCount) (all []client.DayCount) {
+	for _, d := range days {
+		at, err := time.Parse(time.DateOnly, d.Day)
+		if err != nil {
+			return days
+		}
+		for len(all) > 0 {
+			last, _ := time.Parse(time.DateOnly, all[len(all)-1].Day)
+			next := last.AddDate(0, 0, 1)
+			if !next.Before(at) {
+				break
+			}
+			all = append(all, client.DayCount{Day: next.Format(time.DateOnly)})
+		}
+		all = append(all, d)
+	}
+	return all
 }
 
 // weeks sums days by week, under the Monday of each.
@@ -202,9 +227,9 @@ func (b *backtesting) names(what string, all []client.NameCount, without string)
 		case n.Other:
 			return "other"
 		case n.Title != "":
-			return n.Title + " (" + n.Name + ")"
+			return clipped(n.Title, maxTitleColumn) + " (" + clipped(n.Name, maxIDColumn) + ")"
 		}
-		return cmp.Or(n.Name, without)
+		return clipped(cmp.Or(n.Name, without), maxTitleColumn+maxIDColumn)
 	}
 	if len(all) == 1 {
 		b.say("  %s: all are of %s\n", what, cmp.Or(strings.TrimPrefix(name(&all[0]), "without "), name(&all[0])))
@@ -221,7 +246,7 @@ func (b *backtesting) names(what string, all []client.NameCount, without string)
 			rest += all[i].Count
 			continue
 		}
-		b.printf("  %*d  %s\n", digits, all[i].Count, clipped(name(&all[i]), width-digits-4))
+		b.say("  %*d  %s\n", digits, all[i].Count, name(&all[i]))
 	}
 	if rest > 0 {
 		b.printf("  %*d  %d more\n", digits, rest, len(all)-maxNameRows)
@@ -247,7 +272,7 @@ func (b *backtesting) samples(r *client.BacktestedRule) {
 		if err := client.ExplainedSample(r, &s).Brief(&text); err != nil {
 			continue
 		}
-		b.printf("%s", indented(b.bounded(foldedExplanation(text.String()))))
+		b.printf("%s", b.bounded(foldedExplanation(indented(text.String()))))
 	}
 	if left > 0 {
 		b.printf("\n  more examples: --samples\n")
@@ -267,7 +292,7 @@ func (b *backtesting) bounded(text string) string {
 	if b.all || len(lines) <= maxShownRequest {
 		return text
 	}
-	return strings.Join(lines[:maxShownRequest], "") + requestIndent + "… (" + strconv.Itoa(len(lines)-maxShownRequest-1) + " more lines: --samples)\n"
+	return strings.Join(lines[:maxShownRequest], "") + "  " + requestIndent + "… (" + strconv.Itoa(len(lines)-maxShownRequest-1) + " more lines: --samples)\n"
 }
 
 // indented returns lines behind two blanks.

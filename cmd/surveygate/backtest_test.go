@@ -88,7 +88,7 @@ rules:
 	// The rule is changed, and delivers what it missed.
 	g.file("surveygate.yaml", config)
 	g.play(0, "", "reload")
-	g.pipe("n\n", 1, "This replays the events received from \nfor rule low: up to 21\nDeliver them? [y/N]\nnothing was delivered; --yes skips the question", "backtest", "--rule", "low", "--deliver")
+	g.pipe("n\n", 1, "This replays the events received from \nup to 21\nDeliver them? [y/N]\nnothing was delivered; --yes skips the question", "backtest", "--rule", "low", "--deliver")
 	deliver := func(scheduled int) {
 		var j replayView
 		if err := json.Unmarshal([]byte(g.play(0, "", "backtest", "--rule", "low", "--deliver", "--yes", "--rate", "100/s", "--json")), &j); err != nil {

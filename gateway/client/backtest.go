@@ -26,8 +26,9 @@ type (
 	BacktestSample = view.BacktestSample
 	// BacktestProgress is how far a backtest has come.
 	BacktestProgress = view.BacktestProgress
-	// DayCount and NameCount are counts in a Backtested.
+	// DayCount, HourCount and NameCount are counts in a Backtested.
 	DayCount  = view.DayCount
+	HourCount = view.HourCount
 	NameCount = view.NameCount
 )
 
