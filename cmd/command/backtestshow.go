@@ -59,7 +59,7 @@ func (b *backtesting) shown(result *client.Backtested) {
 
 // rule prints what one rule would have done.
 func (b *backtesting) rule(r *client.BacktestedRule) {
-	b.say("%s\n", headline(r))
+	b.say("%s\n", backtestHeadline(r))
 	for _, why := range r.Failed {
 		b.say("  %d cannot be evaluated: %s\n", why.Count, why.Reason)
 	}
@@ -88,8 +88,8 @@ func (b *backtesting) rule(r *client.BacktestedRule) {
 	b.samples(r)
 }
 
-// headline is the result in a sentence.
-func headline(r *client.BacktestedRule) string {
+// backtestHeadline is the result in a sentence.
+func backtestHeadline(r *client.BacktestedRule) string {
 	of, sent := "event", 0
 	if r.Whole {
 		of = "response"

@@ -264,6 +264,9 @@ func (l *loader) addTokens(f *fileSettings) {
 			l.fault(s.Node.Key("name").Fault(fmt.Sprintf("the token `%s` is defined twice", token.Name), fmt.Sprintf("the other is at %s: rename one of them", l.config.Tokens[i].At)))
 		}
 		l.config.Tokens = append(l.config.Tokens, token)
+		if l.options.texts {
+			l.write(&Item{Tenant: token.Tenant, Name: token.Name, At: token.At}, kindToken, s.Node)
+		}
 	}
 }
 

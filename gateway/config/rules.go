@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -134,11 +135,15 @@ func (l *loader) claimRule(at target, key *document.Node) {
 		taken = map[string]*document.Node{}
 		l.rules[at.name] = taken
 	}
-	for tenant, first := range taken {
-		if tenant == at.tenant || tenant == AnyTenant || at.tenant == AnyTenant {
-			l.twice(key, first, "rule", at)
-			return
+	first := cmp.Or(taken[at.tenant], taken[AnyTenant])
+	if at.tenant == AnyTenant {
+		for _, first = range taken {
+			break
 		}
+	}
+	if first != nil {
+		l.twice(key, first, "rule", at)
+		return
 	}
 	taken[at.tenant] = key
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/surveygate/surveygate/gateway/internal/backtest"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/compare"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/state"
@@ -28,16 +29,18 @@ type Options struct {
 	Door  *intake.Door
 	Clock clock.Clock
 	Log   *slog.Logger
-	// Streams returns the streams of the server.
+	// Streams returns the server's streams, which answer what takes long.
 	Streams func() *sse.Streams
 }
 
 // Inspection answers the routes. Make it with New; it is safe for concurrent use.
 type Inspection struct {
 	Options
-	gate  *try.Gate
-	tryer try.Tryer
-	// scans bounds what asks about many events, which takes minutes: a trial must not wait for it.
+	gate    *try.Gate
+	tryer   try.Tryer
+	plans   *try.Gate // of its own: a plan takes seconds to minutes, and tries must not wait for it
+	planner compare.Planner
+	// scans is of its own too.
 	scans      *try.Gate
 	backtester backtest.Backtester
 }
@@ -46,9 +49,9 @@ type Inspection struct {
 func New(o Options) *Inspection {
 	system := clock.System() // callers wait by it, and work is measured by it, whatever the clock of a test
 	return &Inspection{
-		Options: o, gate: try.NewGate(system), scans: try.NewGate(system),
-		tryer:      try.Tryer{Store: o.Store, Book: o.Book, Plan: o.Plan, Now: o.Clock.Now, Clock: system},
-		backtester: backtest.Backtester{Store: o.Store, Book: o.Book, Plan: o.Plan, Now: o.Clock.Now, Clock: system},
+		Options: o, gate: try.NewGate(system), tryer: try.Tryer{Store: o.Store, Book: o.Book, Plan: o.Plan, Now: o.Clock.Now, Clock: system},
+		plans: try.NewGate(system), planner: compare.Planner{Store: o.Store, Book: o.Book, Plan: o.Plan, Now: o.Clock.Now, Clock: system},
+		scans: try.NewGate(system), backtester: backtest.Backtester{Store: o.Store, Book: o.Book, Plan: o.Plan, Now: o.Clock.Now, Clock: system},
 	}
 }
 
@@ -59,7 +62,9 @@ type row struct {
 }
 
 // table returns the rows of all resources.
-func table() []row { return slices.Concat(tryRows(), backtestRows(), eventTypeRows(), sourceRows()) }
+func table() []row {
+	return slices.Concat(tryRows(), backtestRows(), planRows(), eventTypeRows(), sourceRows())
+}
 
 // Routes returns all routes.
 func Routes() []route.Route {

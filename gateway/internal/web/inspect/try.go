@@ -59,20 +59,7 @@ func (i *Inspection) try(c *route.Call) error {
 }
 
 // enter waits for the turn of a request that computes much; leave ends it.
-func (i *Inspection) enter(c *route.Call) (leave func(), err error) {
-	leave, err = i.gate.Enter(c.Base, c.Tenant, c.Grant.Name)
-	return leave, busy(err, "try")
-}
-
-// busy returns an error of a gate as a caller is told it; what is what runs already.
-func busy(err error, what string) error {
-	if !errors.Is(err, try.ErrBusy) {
-		return err
-	}
-	problem := answer.NewProblem(fiber.StatusTooManyRequests, view.RateLimited, "another "+what+" is running: ask again when it has ended")
-	problem.RetryAfter = answer.DefaultRetryAfter
-	return problem
-}
+func (i *Inspection) enter(c *route.Call) (leave func(), err error) { return i.turn(c, i.gate, "try") }
 
 // askOf checks what is asked.
 func (i *Inspection) askOf(c *route.Call, t *view.Trial) (*try.Ask, error) {
