@@ -40,7 +40,8 @@ Events are asked about newest first, by what the rule is now. Of a rule with set
 stand now. With once: response, the newest event of a response counts as sent. quiet, at_most and contact_cap are not applied. Cut are texts
 that are shortened to a limit of the product; lists that are shortened are not counted.
 
---json prints the result, which may be saved. --against compares with a saved one, such as that of the rule as it was.
+--json prints the result, which may be saved; its examples hold what respondents wrote. --against compares with a saved one, such as that
+of the rule as it was.
 
 --deliver makes up for the time in which a rule was not live: it shows the result, asks, and replays the events of that time for this rule,
 at --rate. What the rule has delivered or decided before is left alone.`,

@@ -200,6 +200,7 @@ func (r *Run) owed(ctx context.Context, o *decide.Owed, ev *event.Event) error {
 // onceKeys are hashes of the keys of `once` that were told.
 type onceKeys struct {
 	told map[uint64]struct{}
+	most int
 	full bool
 }
 
@@ -209,10 +210,7 @@ func (k *onceKeys) has(key uint64) bool {
 }
 
 func (k *onceKeys) add(key uint64) {
-	if k.told == nil {
-		k.told = map[uint64]struct{}{}
-	}
-	if len(k.told) >= maxOnce {
+	if len(k.told) >= k.most {
 		k.full = true
 		return
 	}
@@ -232,10 +230,10 @@ func (r *Run) allNotes() []string {
 		}
 	}
 	if r.once.full {
-		notes = append(notes, fmt.Sprintf("once: %d deliveries are remembered; of older events, a response may be counted more than once", maxOnce))
+		notes = append(notes, fmt.Sprintf("once: %d deliveries are remembered; of older events, a response may be counted more than once", r.once.most))
 	}
 	if r.whole.left > 0 {
-		notes = append(notes, fmt.Sprintf("%d responses were asked as a whole; %d events of others were not asked about", maxWhole, r.whole.left))
+		notes = append(notes, fmt.Sprintf("%d responses were asked as a whole; %d events of others were not asked about", r.whole.most, r.whole.left))
 	}
 	return notes
 }

@@ -234,3 +234,34 @@ func TestEnds(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// What is remembered of responses has bounds, and the result says when they were reached.
+func TestBoundsOfResponses(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, connections+`
+rules:
+  - {name: once, once: response, send: [alarms]}
+  - {name: settled, settle: 1m, send: [alarms]}
+`)
+	for i := range 8 {
+		r.add(time.Duration(8-i)*time.Hour, `{"type": "response.completed", "id": "%d", "response": {"id": "r%d"}}`, i, i%4)
+	}
+	r.does(Ask{Rules: []string{"once"}}) // stores them
+	run, err := r.Prepare(t.Context(), span(Ask{Rules: []string{"once", "settled"}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	run.once.most, run.whole.most = 3, 3
+	got, err := run.Do(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if once, settled := &got.Rules[0].Steps[0], &got.Rules[1]; once.Sent != 5 || once.Skipped != 3 || settled.Asked != 3 || settled.Steps[0].Sent != 3 {
+		t.Errorf("once %+v, settled %+v", once, settled)
+	}
+	for _, note := range []string{"once: 3 deliveries are remembered", "3 responses were asked as a whole; 2 events of others"} {
+		if !slices.ContainsFunc(got.Notes, func(n string) bool { return strings.HasPrefix(n, note) }) {
+			t.Errorf("no %q in %q", note, got.Notes)
+		}
+	}
+}

@@ -52,6 +52,7 @@ func (b *Backtester) Prepare(ctx context.Context, ask Ask) (*Run, error) {
 	r := &Run{
 		ask: ask, store: b.Store, scanner: scan.Scanner{Store: b.Store, Clock: b.Clock}, now: b.Now().UTC(),
 		types: map[string]int{}, seed: maphash.MakeSeed(),
+		once: onceKeys{told: map[uint64]struct{}{}, most: maxOnce}, whole: wholes{asked: map[uint64]int{}, most: maxWhole},
 	}
 	plan, err := b.Plan(), error(nil)
 	if len(ask.Draft) > 0 {

@@ -37,8 +37,8 @@ func (d *delivery) why(plan *decide.Plan, t *tally) (string, []view.ConditionPar
 type wholes struct {
 	// asked has for each rule and response the number of the event with which it was asked.
 	asked map[uint64]int
-	// left is how many events were left out beyond maxWhole.
-	left int
+	// most is how many they may be, left how many events of others were left out.
+	most, left int
 	// kept are the events of the response of the event with the number of; the rules of one event read it once.
 	kept []*event.Event
 	of   int
@@ -122,12 +122,9 @@ func (r *Run) asks(t *tally, ev *event.Event) (ask, first bool) {
 	switch {
 	case known:
 		return at == r.asked, false
-	case len(r.whole.asked) >= maxWhole:
+	case len(r.whole.asked) >= r.whole.most:
 		r.whole.left++
 		return false, false
-	}
-	if r.whole.asked == nil {
-		r.whole.asked = map[uint64]int{}
 	}
 	r.whole.asked[key] = r.asked
 	return true, true
