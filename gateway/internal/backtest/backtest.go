@@ -51,6 +51,8 @@ type Backtester struct {
 	// Now is the time that delays count from; Clock measures the work.
 	Now   func() time.Time
 	Clock clock.Clock
+	// Quiet is as in scan.Scanner.
+	Quiet func() bool
 }
 
 // Ask is what is asked.

@@ -50,7 +50,7 @@ func (b *Backtester) Prepare(ctx context.Context, ask Ask) (*Run, error) {
 		ask.Limit = DefaultLimit
 	}
 	r := &Run{
-		ask: ask, store: b.Store, scanner: scan.Scanner{Store: b.Store, Clock: b.Clock}, now: b.Now().UTC(),
+		ask: ask, store: b.Store, scanner: scan.Scanner{Store: b.Store, Clock: b.Clock, Quiet: b.Quiet}, now: b.Now().UTC(),
 		types: map[string]int{}, seed: maphash.MakeSeed(),
 		once: onceKeys{told: map[uint64]struct{}{}, most: maxOnce}, whole: wholes{asked: map[uint64]int{}, most: maxWhole},
 	}

@@ -58,6 +58,7 @@ func newRig(t testing.TB, text string) *rig {
 	}}
 	return &rig{TB: t, store: store, Backtester: &Backtester{
 		Store: store, Book: book, Plan: func() *decide.Plan { return plan }, Now: func() time.Time { return noon }, Clock: clock.System(),
+		Quiet: func() bool { return true },
 	}}
 }
 

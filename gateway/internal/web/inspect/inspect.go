@@ -31,6 +31,8 @@ type Options struct {
 	Log   *slog.Logger
 	// Streams returns the server's streams, which answer what takes long.
 	Streams func() *sse.Streams
+	// Quiet reports that there is no traffic: what asks about many events need not give way then.
+	Quiet func() bool
 }
 
 // Inspection answers the routes. Make it with New; it is safe for concurrent use.
@@ -51,7 +53,8 @@ func New(o Options) *Inspection {
 	return &Inspection{
 		Options: o, gate: try.NewGate(system), tryer: try.Tryer{Store: o.Store, Book: o.Book, Plan: o.Plan, Now: o.Clock.Now, Clock: system},
 		plans: try.NewGate(system), planner: compare.Planner{Store: o.Store, Book: o.Book, Plan: o.Plan, Now: o.Clock.Now, Clock: system},
-		scans: try.NewGate(system), backtester: backtest.Backtester{Store: o.Store, Book: o.Book, Plan: o.Plan, Now: o.Clock.Now, Clock: system},
+		scans:      try.NewGate(system),
+		backtester: backtest.Backtester{Store: o.Store, Book: o.Book, Plan: o.Plan, Now: o.Clock.Now, Clock: system, Quiet: o.Quiet},
 	}
 }
 
