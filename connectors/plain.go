@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"unicode/utf8"
 )
 
@@ -50,6 +51,7 @@ func Clip(text string, limit int) string {
 	if len(text) <= limit || utf8.RuneCountInString(text) <= limit {
 		return text
 	}
+	shortened.Add(1)
 	if limit <= 0 {
 		return ""
 	}
@@ -62,3 +64,13 @@ func Clip(text string, limit int) string {
 	}
 	return text
 }
+
+// shortened counts the texts that were shortened.
+var shortened atomic.Uint64
+
+// Shortened returns how many texts Clip, and what is made of it, has shortened so far in the whole process. A Build between two calls
+// that return the same number has shortened none.
+func Shortened() uint64 { return shortened.Load() }
+
+// NoteShortened counts a text that a connector shortens without Clip, because its limit is not one of characters.
+func NoteShortened() { shortened.Add(1) }

@@ -29,7 +29,7 @@ func TestUsageWordsAreCompleted(t *testing.T) {
 				case named:
 					names++
 				case c.Name() == "create" && word == "NAME", byCommand, slices.Contains(others, word), slices.Contains(fileWords, word):
-				case word == "NAME" && strings.Contains(c.Use, "--destination NAME"):
+				case word == "NAME" && (strings.Contains(c.Use, "--destination NAME") || strings.Contains(c.Use, "--rule NAME")):
 				default:
 					t.Errorf("%s: %s has no completion", c.CommandPath(), word)
 				}

@@ -18,6 +18,19 @@ const maxDraft = 16 << 20
 // readDraft reads the settings in a file, or from stdin where there is none or it is `-`. ${NAME} is replaced from the environment of the
 // command.
 func (g *globals) readDraft(cmd *cobra.Command, file string) (*client.Draft, error) {
+	file, text, err := g.readText(cmd, file)
+	if err != nil {
+		return nil, &exit{exitUsage, err}
+	}
+	d, err := client.ReadDraft(file, text, client.Lookup{Env: os.LookupEnv, File: os.ReadFile})
+	if err != nil {
+		return nil, &exit{exitUsage, err}
+	}
+	return d, nil
+}
+
+// readText reads a file with settings, or stdin where there is none or it is `-`, and returns its name for faults.
+func (g *globals) readText(cmd *cobra.Command, file string) (name string, text []byte, err error) {
 	in := cmd.InOrStdin()
 	if file == "" || file == "-" {
 		if file = "stdin"; isTerminal(in) {
@@ -26,25 +39,21 @@ func (g *globals) readDraft(cmd *cobra.Command, file string) (*client.Draft, err
 	} else {
 		opened, err := os.Open(file)
 		if err != nil {
-			return nil, &exit{exitUsage, err}
+			return file, nil, err
 		}
 		defer func() { _ = opened.Close() }()
 		in = opened
 	}
-	text, err := io.ReadAll(io.LimitReader(in, maxDraft+1))
+	text, err = io.ReadAll(io.LimitReader(in, maxDraft+1))
 	switch {
 	case err != nil:
-		return nil, &exit{exitUsage, err}
+		return file, nil, err
 	case len(text) > maxDraft:
-		return nil, &exit{exitUsage, fmt.Errorf("%s has more than %d MiB, which is more than the API takes", file, maxDraft>>20)}
+		return file, nil, fmt.Errorf("%s has more than %d MiB, which is more than the API takes", file, maxDraft>>20)
 	case len(text) == 0:
-		return nil, &exit{exitUsage, errors.New(file + " is empty: write settings in YAML or JSON")}
+		return file, nil, errors.New(file + " is empty: write settings in YAML or JSON")
 	}
-	d, err := client.ReadDraft(file, text, client.Lookup{Env: os.LookupEnv, File: os.ReadFile})
-	if err != nil {
-		return nil, &exit{exitUsage, err}
-	}
-	return d, nil
+	return file, text, nil
 }
 
 // refusedDraft shows what the API refused in the lines of the draft. Faults in it are a faulty configuration.

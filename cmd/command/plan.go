@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"time"
@@ -99,8 +98,16 @@ func (p *planning) run(ctx context.Context, path string) error {
 	defer gw.Close()
 	request := client.PlanOf(bundle)
 	request.Since, request.Limit = p.since, p.limit
-	plan, err := gw.Plan(ctx, request, p.progress())
-	p.clear()
+	shown := p.progress(false)
+	defer shown.end()
+	plan, err := gw.Plan(ctx, request, func(at *client.PlanProgress) {
+		what := "events"
+		if !at.Back.IsZero() {
+			what += ", back to " + minute(at.Back.Time)
+		}
+		shown.show(at.Events, 0, what)
+	})
+	shown.end()
 	if err != nil {
 		return err
 	}
@@ -116,28 +123,6 @@ func (p *planning) run(ctx context.Context, path string) error {
 		err = &exit{code: exitChanges}
 	}
 	return err
-}
-
-// progress returns what shows the progress on a terminal; nil: there is none.
-func (p *planning) progress() func(*client.PlanProgress) {
-	terminal := terminalOf(p.err)
-	if terminal == nil {
-		return nil
-	}
-	return func(at *client.PlanProgress) {
-		text := grouped3(at.Events) + " events"
-		if !at.Back.IsZero() {
-			text += ", back to " + minute(at.Back.Time)
-		}
-		_, _ = fmt.Fprintf(terminal, "\r%s\x1b[K", text)
-	}
-}
-
-// clear removes the progress.
-func (p *planning) clear() {
-	if terminal := terminalOf(p.err); terminal != nil {
-		_, _ = io.WriteString(terminal, "\r\x1b[K")
-	}
 }
 
 // minute is a time as people read it.

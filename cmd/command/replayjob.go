@@ -237,6 +237,9 @@ func filterOf(j *client.Job) (text string) {
 			text += " " + part[0] + " " + part[1]
 		}
 	}
+	if of.Missing {
+		text += " what it has not decided yet"
+	}
 	if n := len(of.Events); n > 0 {
 		text += fmt.Sprintf(" %d %s", n, plural(n, "event"))
 	}

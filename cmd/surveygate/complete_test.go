@@ -86,6 +86,8 @@ func TestCompletion(t *testing.T) {
 		{"emit --sample pollq", []string{"pollqr"}},
 		{"explain --source ", []string{"pollqr"}},
 		{"try --source ", []string{"pollqr"}},
+		{"backtest --rule d", []string{"detractor"}},
+		{"backtest --source ", []string{"pollqr"}},
 		{"destinations list --tenant ", []string{"acme", "default"}},
 		{"destinations pause --tenant acme ", []string{"hers"}},
 		{"destinations pause --tenant * ", []string{"alarms", "crm", "hers", "hook"}},

@@ -248,5 +248,6 @@ func clip(text string) string {
 	if len(text) <= maxField {
 		return text
 	}
+	connectors.NoteShortened()
 	return strings.ToValidUTF8(text[:maxField-len("…")], "") + "…"
 }

@@ -21,27 +21,49 @@ type Lookup = document.Lookup
 // ReadDraft reads a text. file is its name in faults. Each ${NAME} is replaced; one that is not set is a fault. The error has all faults,
 // each with its place and its line.
 func ReadDraft(file string, text []byte, lookup Lookup) (*Draft, error) {
-	parse := document.Parse
-	if json.Valid(text) {
-		parse = document.ParseStored // reads JSON as JSON
+	d, unset, err := readDraft(file, text, lookup)
+	if err != nil {
+		return nil, err
 	}
-	node, faults := parse(file, text)
-	if len(faults) > 0 {
-		return nil, faults
-	}
-	if node.Kind != document.Mapping {
-		return nil, node.Guarded(document.Faults{node.Fault("this must be a mapping, and is "+node.Kind.String(), "write settings as key: value")})
-	}
-	unset, faults := node.Expand(lookup)
+	var faults document.Faults
 	for _, u := range unset {
 		u.Fault.Message = fmt.Sprintf("`%s` is not set in the environment", u.Name)
 		u.Fault.Remedy = "set it, or write $${ for a literal ${"
 		faults = append(faults, u.Fault)
 	}
 	if len(faults) > 0 {
-		return nil, node.Guarded(faults)
+		return nil, d.node.Guarded(faults)
 	}
-	return &Draft{node}, nil
+	return d, nil
+}
+
+// ReadOpenDraft is ReadDraft for a text that is only tried, with Variables: each ${NAME} that is not set stays as it is. unset are their
+// names.
+func ReadOpenDraft(file string, text []byte, lookup Lookup) (d *Draft, unset []string, err error) {
+	d, all, err := readDraft(file, text, lookup)
+	for _, u := range all {
+		unset = append(unset, u.Name)
+	}
+	return d, unset, err
+}
+
+func readDraft(file string, text []byte, lookup Lookup) (*Draft, []document.Unset, error) {
+	parse := document.Parse
+	if json.Valid(text) {
+		parse = document.ParseStored // reads JSON as JSON
+	}
+	node, faults := parse(file, text)
+	if len(faults) > 0 {
+		return nil, nil, faults
+	}
+	if node.Kind != document.Mapping {
+		return nil, nil, node.Guarded(document.Faults{node.Fault("this must be a mapping, and is "+node.Kind.String(), "write settings as key: value")})
+	}
+	unset, faults := node.Expand(lookup)
+	if len(faults) > 0 {
+		return nil, nil, node.Guarded(faults)
+	}
+	return &Draft{node}, unset, nil
 }
 
 // JSON returns the settings as the API takes them.

@@ -315,6 +315,9 @@ func (l *loader) bindStep(d *destination, connector string, set *stepSettings) c
 	}
 	below := d.settings
 	if l.base != nil {
+		if below.HasUnset() { // of a document that is only tried
+			return c
+		}
 		below = nil // a fault of this step is one of its rule, and not of the document of its connection
 	}
 	if l.check(d, c, at, below); len(l.faults) > before {

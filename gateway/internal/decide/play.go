@@ -3,6 +3,7 @@ package decide
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -242,6 +243,16 @@ func (p *Plan) playWhole(owed *Owed, ev *event.Event, before, after []*event.Eve
 	}
 	known(after...)
 	return owed.Look(ev, all, false, all[len(all)-1].Event.Received.Add(config.MaxSettle+time.Second))
+}
+
+// PlayWhole looks at the response of a delivery whose rule is asked of the response as a whole, as Play does: when all its events have
+// come and every wait is over, without guardrails. all are the events of the response, oldest first.
+func (p *Plan) PlayWhole(owed *Owed, ev *event.Event, all []*event.Event) (Look, error) {
+	at := slices.IndexFunc(all, func(e *event.Event) bool { return e.ID == ev.ID })
+	if at < 0 {
+		return p.playWhole(owed, ev, nil, nil)
+	}
+	return p.playWhole(owed, ev, all[:at], all[at+1:])
 }
 
 // unguarded returns a delivery without the guardrails of its rule.

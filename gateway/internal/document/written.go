@@ -8,9 +8,12 @@ import (
 )
 
 // Escaped returns a copy of the tree whose texts are as they are written where variables are expanded again. What was ${…} is written
-// so that its JSON has the same characters: without quotes, +1 would become 1.
+// so that its JSON has the same characters: without quotes, +1 would become 1. A text with a ${…} that has no value stays as it is.
 func (n *Node) Escaped() *Node {
 	c := &Node{Kind: n.Kind, Style: n.Style, At: n.At, Text: EscapeVariables(n.Text), file: n.file}
+	if n.Unset {
+		c.Text = n.Written()
+	}
 	if n.HasReference() && n.Style == Plain && string(n.JSON()) != n.Text {
 		c.Style = Double
 	}

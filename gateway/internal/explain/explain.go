@@ -155,6 +155,8 @@ type Built struct {
 	Skipped, Rejected string
 	// Request is nil where there is none.
 	Request *connectors.Request
+	// Shortened are the texts of Request that were shortened to a limit of the product.
+	Shortened []Shortened
 }
 
 // Text returns the request without its secrets; empty if there is none.
@@ -178,7 +180,9 @@ func Build(owed decide.Owed, ev *event.Event, now time.Time) (b Built) {
 	if !owed.Destination.Enabled {
 		return Built{Note: "would wait: " + owed.Destination.Name + " is switched off"}
 	}
+	before := connectors.Shortened()
 	req, err := owed.Build.Build(ev.WithBudget(nil))
+	clipped := connectors.Shortened() != before
 	var skipped *connectors.Skipped
 	switch {
 	case errors.As(err, &skipped):
@@ -187,6 +191,9 @@ func Build(owed decide.Owed, ev *event.Event, now time.Time) (b Built) {
 		return Built{Note: "would be rejected: " + err.Error(), Rejected: err.Error()}
 	}
 	b = Built{Note: "would be sent", Request: req}
+	if clipped {
+		b.Shortened = shortenedIn(req.Body)
+	}
 	if r := owed.AtDue; r != nil && (r.Settle.For > 0 || r.IsUnfinished(ev.Type)) {
 		b.Note = "would be sent, if its response is like this when it has come to rest"
 		return b

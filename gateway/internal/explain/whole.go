@@ -9,6 +9,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/responses"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/view"
+	"github.com/surveygate/surveygate/rules"
 	"github.com/surveygate/surveygate/rules/event"
 	"github.com/surveygate/surveygate/rules/response"
 )
@@ -104,4 +105,10 @@ func foldUntil(kept *responses.Kept, ev *event.Event, until time.Time) *response
 		return fold
 	}
 	return response.Of(ev)
+}
+
+// OfWhole explains a rule that is asked of the response as a whole: why it matches or not, with the parts of its condition.
+func OfWhole(r *rules.Rule, whole *event.Event) (why string, all []view.ConditionPart) {
+	e := decide.Whole(r, whole)
+	return e.Why, parts(&e)
 }

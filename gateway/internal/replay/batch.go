@@ -27,6 +27,8 @@ const (
 	whyEntry     = "no event could be made of it: replay it by its id"
 	whyNothing   = "today's configuration owes nothing of it"
 	whyErased    = "the content of its event was erased"
+	whyThere     = "the rule has decided it before"
+	whyOnce      = "once: another event of its response comes first"
 	whyOther     = "it is of another type or source"
 )
 
@@ -133,6 +135,8 @@ func (b *batch) decide(ctx context.Context, o *owed) error {
 		o.why = whyEntry
 	case b.spec.Of.Type != "" && record.Event.Type != b.spec.Of.Type, b.spec.Of.Source != "" && record.Event.Source != b.spec.Of.Source:
 		o.why = whyOther
+	case b.spec.Of.Missing:
+		return b.missing(ctx, o, record)
 	default:
 		deliveries, _ := act.Redecide(b.Plan(), record, b.Clock.Now(), act.ReplayOptions{Rule: b.spec.Of.Rule, Destination: b.spec.Of.Destination})
 		if o.why = whyNothing; record.Outcome.Dead != "" {

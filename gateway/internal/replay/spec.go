@@ -78,6 +78,11 @@ func New(of view.ReplayOf, since, until time.Time, as, rate, reason string) (*Sp
 	if s.As == "" {
 		s.As = Same
 	}
+	if of.Missing {
+		if err := s.checkMissing(); err != nil {
+			return nil, err
+		}
+	}
 	if !slices.Contains([]As{Same, Fresh, Today}, s.As) {
 		return nil, invalid("a replay is as `same`, `today` or `fresh`", "as")
 	}
@@ -92,10 +97,27 @@ func New(of view.ReplayOf, since, until time.Time, as, rate, reason string) (*Sp
 // dead letters must not end what is still to be tried.
 func NewDrop(of view.ReplayOf, since, until time.Time, reason string) (*Spec, error) {
 	s := &Spec{Of: of, Since: since, Until: until, As: dropped, Rate: MaxRate, Reason: reason}
+	if of.Missing {
+		return nil, invalid("what is missing cannot be dropped", "of", "missing")
+	}
 	if is := state.DeliveryState(of.State); !is.Open() {
 		return nil, invalid("say what is dropped: what is `waiting`, or `dead`", "of", "state")
 	}
 	return s, s.check()
+}
+
+// checkMissing checks a selection of what is missing.
+func (s *Spec) checkMissing() error {
+	of := &s.Of
+	switch {
+	case s.As != Today:
+		return invalid("what is missing is decided by today's configuration: say `today`", "as")
+	case of.Rule == "":
+		return invalid("say of which rule deliveries are missing", "of", "rule")
+	case of.State != "" || of.Status != "" || of.Verdict != "" || of.Failed:
+		return invalid("what is missing has no state, status or verdict, and has not failed", "of", "missing")
+	}
+	return nil
 }
 
 func (s *Spec) check() error {
@@ -128,7 +150,7 @@ func (s *Spec) check() error {
 	if !s.Until.IsZero() && !s.Since.IsZero() && !s.Since.Before(s.Until) {
 		return invalid("`since` is not before `until`", "of", "since")
 	}
-	if s.Since.IsZero() && s.Until.IsZero() && !s.ofDeliveries() && of.Type == "" && of.Source == "" && len(of.Events) == 0 {
+	if s.Since.IsZero() && s.Until.IsZero() && (!s.ofDeliveries() || of.Missing) && of.Type == "" && of.Source == "" && len(of.Events) == 0 {
 		return invalid("say what is replayed: at least one of destination, state, status, verdict, failed, rule, type, source, since, until and events", "of")
 	}
 	return nil
@@ -141,7 +163,7 @@ func (s *Spec) ofDeliveries() bool {
 }
 
 // ofEvents reports whether the units are the events themselves, and not deliveries: also those that owed nothing.
-func (s *Spec) ofEvents() bool { return s.As == Today && !s.ofDeliveries() }
+func (s *Spec) ofEvents() bool { return s.As == Today && (!s.ofDeliveries() || s.Of.Missing) }
 
 // query selects the deliveries, of those that changed before a time.
 func (s *Spec) query(before time.Time) state.DeliveryQuery {

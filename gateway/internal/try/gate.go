@@ -18,7 +18,7 @@ const (
 )
 
 // ErrBusy means that the caller or its tenant has as many trials running as it may, or that those of all tenants take too long.
-var ErrBusy = errors.New("another try is running: ask again when it has ended")
+var ErrBusy = errors.New("others run already")
 
 // Gate bounds the trials that run at once: one of each caller, two of each tenant, and in all as many as half of the processors, so
 // that trials never take the time of events. Those that it lets in wait for each other. Make it with NewGate.

@@ -61,6 +61,9 @@ type ReplayOf struct {
 	Failed bool `json:"failed,omitempty"`
 	// Rule is the name of a rule or webhook.
 	Rule string `json:"rule,omitempty"`
+	// Missing selects events, of a replay as today with a rule: of what the rule owes for each, only deliveries are made that the event
+	// does not have yet, whatever became of those that it has. `once` counts as it does for new events.
+	Missing bool `json:"missing,omitempty"`
 	// Type and Source are those of the event.
 	Type   string `json:"type,omitempty"`
 	Source string `json:"source,omitempty"`

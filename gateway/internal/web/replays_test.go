@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -293,5 +294,48 @@ func TestDeliveriesByAttempt(t *testing.T) {
 		if got := r.ask(t, ask{path: "/v1/deliveries?" + query, token: everyToken}); got.status != 422 {
 			t.Errorf("%s: %d %s", query, got.status, got.body)
 		}
+	}
+}
+
+// TestReplayMissing: what a rule missed is replayed by it alone, and the console repeats it as what it is.
+func TestReplayMissing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.accept(t, pollqr("r1", 3))
+	r.decide(t, state.Delivered)
+	missed := r.accept(t, pollqr("r2", 7)) // no rule wants it
+	r.decide(t, state.Delivered)
+	r.clock.Advance(time.Minute)
+	r.plan.Store(load(t, strings.Replace(someSettings, "nps_score >= 9", "nps_score >= 7", 1)))
+	var would view.WouldReplay
+	r.postInto(t, "/v1/replays", everyToken, `{"of": {"rule": "promoter", "missing": true, "since": "1h"}, "as": "today", "dry_run": true}`, 200, &would)
+	if would.Would.Events != 2 {
+		t.Errorf("counted: %+v", would)
+	}
+	var j view.Job
+	r.postInto(t, "/v1/replays", everyToken, `{"of": {"rule": "promoter", "missing": true, "since": "1h"}, "as": "today"}`, 202, &j)
+	if j = r.ended(t, everyToken, j.ID); j.Total != 2 || j.Done != 1 || j.Deliveries != 2 || j.Of == nil || !j.Of.Missing {
+		t.Errorf("%+v", j)
+	}
+	for _, id := range r.replayed(t, "default") {
+		if state.EventID(id) != missed {
+			t.Errorf("replayed: %s", id)
+		}
+	}
+	every := r.visitor(t, everyToken)
+	r.visits(t, every, "/replays/"+j.ID, 200, "what the rule has not decided yet", "missing=true")
+	r.visits(t, every, "/replays", 200, "missing deliveries of promoter, since 1h")
+	r.visits(t, every, "/replays/new?rule=promoter&since=1h&as=today&missing=true&count=1", 200, `name="missing" value="true" checked`, `<h2 id="count">2 events</h2>`, `type="hidden" name="missing" value="true"`)
+	at := r.sends(t, every, "/replays/new", url.Values{"rule": {"promoter"}, "since": {"1h"}, "as": {"today"}, "missing": {"true"}}, 303).header.Get("Location")
+	if j = r.ended(t, everyToken, strings.TrimPrefix(at, "/console/t/default/replays/")); j.Done != 0 || !j.Of.Missing {
+		t.Errorf("the same again: %+v", j)
+	}
+	for body, part := range map[string]string{
+		`{"of": {"rule": "promoter", "missing": true, "since": "1h"}}`:                                 `"loc":["as"]`,
+		`{"of": {"missing": true, "since": "1h"}, "as": "today"}`:                                      `"loc":["of","rule"]`,
+		`{"of": {"rule": "promoter", "missing": true, "state": "dead", "since": "1h"}, "as": "today"}`: `"loc":["of","missing"]`,
+		`{"of": {"rule": "promoter", "missing": true}, "as": "today"}`:                                 `"loc":["of"]`,
+	} {
+		r.does(t, ask{method: "POST", path: "/v1/replays", token: everyToken, body: body}, 422, part)
 	}
 }

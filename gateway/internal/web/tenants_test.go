@@ -324,7 +324,7 @@ func TestTenantsNeverMeet(t *testing.T) {
 	// The stranger's own stream has no end, and is that of TestLiveIsOfTheTenant; one of another tenant is refused as every answer is.
 	streams := func(r *route.Route) bool {
 		media, ok := r.Out.(route.Media)
-		return ok && media["text/event-stream"] != nil
+		return ok && media["text/event-stream"] != nil && media["application/json"] == nil
 	}
 	// In the paths. As long as the stranger makes nothing, no answer holds a name of the victim either.
 	for i := range routes {
@@ -378,6 +378,7 @@ var bodies = map[string]string{
 	"/v1/rules":           `{"when":"nps_score <= 6","send":["own-crm"]}`,
 	"/v1/events":          `{"type":"response.completed","id":"own-1","source":"api","tenant":"acme","feedback":"slow","email":"jo@example.com"}`,
 	"/v1/try":             `{"draft":{"rules":{"own-new":{"when":"nps_score <= 6","send":["own-crm"]}}},"events":{"last":5,"type":"response.completed","source":"api","ids":["own-1"]},"show":["explain","requests","difference"]}`,
+	"/v1/backtests":       `{"rules":["own-asks"],"draft":{"rules":{"own-asks":{"when":"nps_score <= 6","send":["own-crm"]}}},"since":"30d","until":"0s","source":"api","type":"response.completed","survey":"s1","limit":5}`,
 	"/department/webhook": `{"name":"n","url":"https://127.0.0.1:9/x","events":["response.completed"],"headers":{"X-A":"a"}}`,
 }
 

@@ -97,8 +97,12 @@ func wrongNumber(n int, typed, does string) error {
 // replayOf returns what filters select. It refuses a filter that cannot be read, in the words of the list: without it, they would select more.
 func replayOf(get func(string) string) (view.ReplayOf, error) {
 	failed, err := route.ReadFlag(get("failed"), "failed")
+	if err != nil {
+		return view.ReplayOf{}, err
+	}
+	missing, err := route.ReadFlag(get("missing"), "missing")
 	return view.ReplayOf{
-		Destination: get("destination"), State: get("state"), Verdict: get("verdict"), Status: get("status"), Failed: failed,
+		Destination: get("destination"), State: get("state"), Verdict: get("verdict"), Status: get("status"), Failed: failed, Missing: missing,
 		Rule: get("rule"), Type: get("type"), Source: get("source"), Since: get("since"), Until: get("until"),
 	}, err
 }

@@ -223,8 +223,10 @@ func againQuery(j *view.Job) template.URL {
 				q.Set(name, value)
 			}
 		}
-		if j.Of.Failed {
-			q.Set("failed", "true")
+		for name, set := range map[string]bool{"failed": j.Of.Failed, "missing": j.Of.Missing} {
+			if set {
+				q.Set(name, "true")
+			}
 		}
 	}
 	return template.URL(q.Encode()) //nolint:gosec // it is escaped

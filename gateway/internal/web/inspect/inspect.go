@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 
+	"github.com/surveygate/surveygate/gateway/internal/backtest"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
 	"github.com/surveygate/surveygate/gateway/internal/compare"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
@@ -38,11 +39,12 @@ type Options struct {
 // Inspection answers the routes. Make it with New; it is safe for concurrent use.
 type Inspection struct {
 	Options
-	gate      *try.Gate
-	tryer     try.Tryer
-	suggester suggest.Suggester
-	long      *try.Gate // of what takes seconds to minutes: tries must not wait for it
-	planner   compare.Planner
+	gate       *try.Gate
+	tryer      try.Tryer
+	suggester  suggest.Suggester
+	long       *try.Gate // of what takes seconds to minutes: tries must not wait for it
+	backtester backtest.Backtester
+	planner    compare.Planner
 }
 
 // New returns what answers the routes.
@@ -50,9 +52,10 @@ func New(o Options) *Inspection {
 	system := clock.System() // callers wait by it, and work is measured by it, whatever the clock of a test
 	return &Inspection{
 		Options: o, gate: try.NewGate(system), long: try.NewGate(system),
-		tryer:     try.Tryer{Store: o.Store, Book: o.Book, Plan: o.Plan, Now: o.Clock.Now, Clock: system},
-		suggester: suggest.Suggester{Store: o.Store, Plan: o.Plan, Clock: system, Quiet: o.Quiet},
-		planner:   compare.Planner{Store: o.Store, Book: o.Book, Plan: o.Plan, Now: o.Clock.Now, Clock: system, Quiet: o.Quiet},
+		tryer:      try.Tryer{Store: o.Store, Book: o.Book, Plan: o.Plan, Now: o.Clock.Now, Clock: system},
+		suggester:  suggest.Suggester{Store: o.Store, Plan: o.Plan, Clock: system, Quiet: o.Quiet},
+		backtester: backtest.Backtester{Store: o.Store, Book: o.Book, Plan: o.Plan, Now: o.Clock.Now, Clock: system, Quiet: o.Quiet},
+		planner:    compare.Planner{Store: o.Store, Book: o.Book, Plan: o.Plan, Now: o.Clock.Now, Clock: system, Quiet: o.Quiet},
 	}
 }
 
@@ -64,7 +67,7 @@ type row struct {
 
 // table returns the rows of all resources.
 func table() []row {
-	return slices.Concat(tryRows(), planRows(), eventTypeRows(), sourceRows(), suggestionRows())
+	return slices.Concat(tryRows(), backtestRows(), planRows(), eventTypeRows(), sourceRows(), suggestionRows())
 }
 
 // Routes returns all routes.
@@ -91,5 +94,5 @@ const MaxBody = 2 * intake.MaxBody
 // TakesLong reports whether the body of a POST may be as long as MaxBody.
 func TakesLong(path []byte) bool {
 	path = bytes.TrimSuffix(path, []byte("/"))
-	return string(path) == "/v1/try" || bytes.HasPrefix(path, []byte("/v1/sources/")) && bytes.HasSuffix(path, []byte("/test"))
+	return string(path) == "/v1/try" || string(path) == "/v1/backtests" || bytes.HasPrefix(path, []byte("/v1/sources/")) && bytes.HasSuffix(path, []byte("/test"))
 }

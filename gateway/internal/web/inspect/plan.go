@@ -60,7 +60,7 @@ func (i *Inspection) plan(c *route.Call) error {
 			return answer.Invalid(fmt.Sprintf("this is 1 to %d", compare.MaxEvents), "limit")
 		}
 	}
-	leave, err := i.turn(c, i.long)
+	leave, err := i.turn(c, i.long, longWork)
 	if err != nil {
 		return err
 	}
@@ -132,13 +132,21 @@ func placeOf(name string, asked *view.PlanRequest) []string {
 	return []string{"files"}
 }
 
-// turn waits for the turn of a request that computes much; leave, which may be called again, ends it.
-func (i *Inspection) turn(c *route.Call, gate *try.Gate) (leave func(), err error) {
+// turn waits for the turn of a request that computes much; leave, which may be called again, ends it. what is the kind of request.
+func (i *Inspection) turn(c *route.Call, gate *try.Gate, what string) (leave func(), err error) {
 	leave, err = gate.Enter(c.Base, c.Tenant, c.Grant.Name)
-	if errors.Is(err, try.ErrBusy) {
-		problem := answer.NewProblem(fiber.StatusTooManyRequests, view.RateLimited, err.Error())
-		problem.RetryAfter = answer.DefaultRetryAfter
-		return nil, problem
+	return leave, busy(err, what)
+}
+
+// longWork is what has its turn in Inspection.long.
+const longWork = "backtest or plan"
+
+// busy returns an error of a gate as a caller is told it.
+func busy(err error, what string) error {
+	if !errors.Is(err, try.ErrBusy) {
+		return err
 	}
-	return leave, err
+	problem := answer.NewProblem(fiber.StatusTooManyRequests, view.RateLimited, "another "+what+" is running: ask again when it has ended")
+	problem.RetryAfter = answer.DefaultRetryAfter
+	return problem
 }

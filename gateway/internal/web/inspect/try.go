@@ -59,17 +59,14 @@ func (i *Inspection) try(c *route.Call) error {
 }
 
 // enter waits for the turn of a request that computes much; leave ends it.
-func (i *Inspection) enter(c *route.Call) (leave func(), err error) { return i.turn(c, i.gate) }
+func (i *Inspection) enter(c *route.Call) (leave func(), err error) { return i.turn(c, i.gate, "try") }
 
 // askOf checks what is asked.
 func (i *Inspection) askOf(c *route.Call, t *view.Trial) (*try.Ask, error) {
 	ask := &try.Ask{Tenant: c.Tenant, By: c.By(), Variables: t.Variables}
 	var err error
-	if ask.Draft, err = draftOf(t.Draft); err != nil {
+	if ask.Draft, err = i.draftFor(c, t.Draft); err != nil {
 		return nil, err
-	}
-	if t.Draft != nil && !c.Grant.May(access.Settings) {
-		return nil, answer.NewProblem(fiber.StatusForbidden, view.Permission, "this token lacks the scope `"+access.Settings.String()+"`", "draft")
 	}
 	if t.Show == nil {
 		t.Show = []string{showExplain, showRequests}
@@ -95,6 +92,24 @@ func (i *Inspection) askOf(c *route.Call, t *view.Trial) (*try.Ask, error) {
 	return ask, i.selectEvents(c, &t.Events, ask)
 }
 
+// draftFor returns the changes of a draft, if the caller may see what comes of one.
+func (i *Inspection) draftFor(c *route.Call, d *view.Draft) ([]settings.Change, error) {
+	changes, err := draftOf(d)
+	if err == nil && d != nil && !c.Grant.May(access.Settings) {
+		return nil, answer.NewProblem(fiber.StatusForbidden, view.Permission, "this token lacks the scope `"+access.Settings.String()+"`", "draft")
+	}
+	return changes, err
+}
+
+// notCanonical refuses a type of events.
+func notCanonical(name string, loc ...string) error {
+	msg := "`" + name + "` is not a canonical type"
+	if near := event.Nearest(name, event.Types); near != "" {
+		msg += "; did you mean `" + near + "`?"
+	}
+	return answer.Invalid(msg, loc...)
+}
+
 // selectEvents reads which events are asked about.
 func (i *Inspection) selectEvents(c *route.Call, e *view.TrialEvents, ask *try.Ask) error {
 	ways := 0
@@ -117,11 +132,7 @@ func (i *Inspection) selectEvents(c *route.Call, e *view.TrialEvents, ask *try.A
 	case e.Source != "" && e.IDs != nil:
 		return answer.Invalid("`source` narrows `last`, or says whose `body` it is", "events", "source")
 	case e.Type != "" && !event.IsCanonical(e.Type):
-		msg := "`" + e.Type + "` is not a canonical type"
-		if near := event.Nearest(e.Type, event.Types); near != "" {
-			msg += "; did you mean `" + near + "`?"
-		}
-		return answer.Invalid(msg, "events", "type")
+		return notCanonical(e.Type, "events", "type")
 	}
 	ask.Last, ask.Type, ask.Source, ask.IDs = e.Last, e.Type, e.Source, e.IDs
 	if e.Body != nil {

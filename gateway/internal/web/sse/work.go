@@ -66,7 +66,7 @@ func (s *Streams) Work(c *fiber.Ctx, owner string, still func(context.Context) b
 		defer st.close()
 		w.out = out
 		if st.flush(out, []byte(": begin\n\n")) != nil {
-			return
+			st.end() // do is called all the same: it lets go of what its caller holds
 		}
 		result, err := do(st.ctx, func(progress any) error {
 			if err := w.goOn(); err != nil {
