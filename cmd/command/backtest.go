@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -173,24 +172,18 @@ func (b *backtesting) readFile() (*client.Draft, error) {
 	return draft, nil
 }
 
-// asked asks the gateway, and shows on a terminal how far it has come.
+// asked asks the gateway, and shows how far it has come.
 func (b *backtesting) asked(gw *client.Client) (*client.Backtested, error) {
-	terminal := terminalOf(b.err)
-	if terminal == nil {
-		return gw.Backtest(b.cmd.Context(), b.ask, nil)
-	}
-	result, err := gw.Backtest(b.cmd.Context(), b.ask, func(p *client.BacktestProgress) {
-		_, _ = fmt.Fprint(terminal, clearLine+clipped(backtestProgress(p), width-1))
-	})
-	_, _ = fmt.Fprint(terminal, clearLine)
-	return result, err
+	p := b.progress(true)
+	defer p.end()
+	return gw.Backtest(b.cmd.Context(), b.ask, func(at *client.BacktestProgress) { p.show(at.Asked, 0, backtestProgress(at)) })
 }
 
-// backtestProgress is how far a backtest has come, in a line. It ends with the span or with the limit, whichever comes first.
+// backtestProgress says how far back a backtest has come. It ends with the span or with the limit, whichever comes first; how many events the
+// span has is not known.
 func backtestProgress(p *client.BacktestProgress) string {
-	text := fmt.Sprintf("asked about %d %s", p.Asked, plural(p.Asked, "event"))
 	if p.BackTo.IsZero() {
-		return text
+		return "events"
 	}
 	share := 0
 	if span := p.Until.Sub(p.Since.Time); span > 0 {
@@ -199,7 +192,7 @@ func backtestProgress(p *client.BacktestProgress) string {
 	if p.Limit > 0 {
 		share = max(share, 100*p.Asked/p.Limit)
 	}
-	return text + fmt.Sprintf(", back to %s (%d %%); ^C ends it", p.BackTo.Format(time.DateTime), min(max(share, 0), 100))
+	return fmt.Sprintf("events, back to %s (%d %%)", p.BackTo.Format(toMinute), min(max(share, 0), 100))
 }
 
 // delivers replays what the rule has not delivered.
@@ -240,15 +233,14 @@ func (b *backtesting) delivers(gw *client.Client, result *client.Backtested) err
 		return err
 	}
 	r := &replaying{globals: b.globals, cmd: b.cmd}
-	terminal := terminalOf(b.out)
 	switch {
 	case b.json:
 		return b.print(j)
-	case terminal == nil:
+	case terminalOf(b.out) == nil:
 		b.say("%s %s; how far it is: surveygate replay show %s\n", j.ID, j.State, j.ID)
 		return nil
 	}
-	return r.follow(gw, j, terminal)
+	return r.follow(gw, j)
 }
 
 // variables says what is not known of a file.

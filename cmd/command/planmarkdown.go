@@ -84,7 +84,11 @@ func ruleMarkdown(r *client.PlanRule, values bool) string {
 	if len(r.Outcomes) > 0 {
 		m.line("")
 		for _, o := range r.Outcomes {
-			m.line("- %s: %s", outcomeText(o.From, o.To, o.Count), codeOf(o.Reason))
+			reason := ": " + codeOf(o.Reason)
+			if quotes := o.To == "rejected" || o.To == "failed" || o.From == "rejected" || o.From == "failed"; quotes && !values { // what was wrong with a value
+				reason = ""
+			}
+			m.line("- %s%s", outcomeText(o.From, o.To, o.Count), reason)
 		}
 	}
 	if len(r.Samples) > 0 {

@@ -24,6 +24,10 @@ type (
 	PlanItem   = view.PlanItem
 	PlanField  = view.PlanField
 	PlanSample = view.PlanSample
+	// PlanCounts, PlanOutcome and PlanWaiting are others.
+	PlanCounts  = view.PlanCounts
+	PlanOutcome = view.PlanOutcome
+	PlanWaiting = view.PlanWaiting
 	// ConditionPart is a part of a condition with its value.
 	ConditionPart = view.ConditionPart
 )

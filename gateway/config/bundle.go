@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/surveygate/surveygate/connectors"
 	"github.com/surveygate/surveygate/gateway/internal/clock"
@@ -22,6 +23,8 @@ const (
 	// maxBundleItems bounds what the files define: sources, connections, webhooks, tokens, rules and their steps. Rules of every tenant
 	// times destinations would otherwise take minutes.
 	maxBundleItems = 20_000
+	// maxBundleBuilds bounds the steps of rules of every tenant, each for each tenant that has its destination, and maxBundleFaults the faults.
+	maxBundleBuilds, maxBundleFaults = 100_000, 200
 )
 
 // Bundle is the text of a configuration: its YAML files, and the profiles that they refer to. Files with secrets, keys and
@@ -204,9 +207,41 @@ func (l *loader) tooMany() bool {
 			n += len(f.Rules[i].Send)
 		}
 	}
-	if n <= maxBundleItems {
+	const remedy = "ask about fewer at once"
+	switch {
+	case n > maxBundleItems:
+		l.fault(document.At(l.files[0].Node.At.File, fmt.Sprintf("the configuration defines more than %d sources, connections, webhooks, rules with their steps, and tokens", maxBundleItems), remedy))
+	case l.everywhere() > maxBundleBuilds:
+		l.fault(document.At(l.files[0].Node.At.File, fmt.Sprintf("the rules of every tenant have more than %d steps, counted once for each tenant that has their destination", maxBundleBuilds), remedy))
+	default:
 		return false
 	}
-	l.fault(document.At(l.files[0].Node.At.File, fmt.Sprintf("the configuration defines more than %d sources, connections, webhooks, rules with their steps, and tokens", maxBundleItems), "ask about fewer at once"))
 	return true
 }
+
+// everywhere counts the steps of rules of every tenant, each for each destination of its name.
+func (l *loader) everywhere() (n int) {
+	destinations := map[string]int{}
+	for _, f := range l.files {
+		for _, e := range f.Connections {
+			destinations[e.Name]++
+		}
+		for i := range f.Webhooks {
+			destinations[string(f.Webhooks[i].Name)]++
+		}
+	}
+	for _, f := range l.files {
+		for i := range f.Rules {
+			if r := &f.Rules[i]; l.owner(f, tenantName(r.Tenant)) == AnyTenant {
+				for j := range r.Send {
+					name, _, _ := strings.Cut(r.Send[j].name, ".")
+					n += destinations[name]
+				}
+			}
+		}
+	}
+	return n
+}
+
+// enough reports whether there are as many faults of a text as anybody reads: each may cost a search for what was meant.
+func (l *loader) enough() bool { return l.options.texts && len(l.faults) >= maxBundleFaults }

@@ -226,6 +226,9 @@ const minToken = 32
 
 func (l *loader) addTokens(f *fileSettings) {
 	for _, s := range f.Tokens {
+		if l.enough() {
+			return
+		}
 		token := &Token{Name: string(s.Name), Secret: s.Secret, Tenant: l.owner(f, tenantName(s.Tenant)), At: s.Node.At, Sum: sumOf(s.Node)}
 		for _, scope := range s.Scopes {
 			token.Scopes = append(token.Scopes, string(scope))

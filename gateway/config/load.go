@@ -178,7 +178,7 @@ func newLoader(o Options, read func(path string) ([]byte, error), c *Config) *lo
 		destinations: map[target]*destination{}, sources: map[target]*document.Node{}, rules: map[string]map[string]*document.Node{},
 	}
 	l.library, l.aliases = platforms()
-	l.bounded, l.work = o.texts, maxWarningWork
+	l.work = maxWarningWork
 	return l
 }
 
@@ -211,8 +211,6 @@ type loader struct {
 
 	// base is what the files define in the tenant whose stored documents are loaded; nil when files are loaded.
 	base *names
-	// bounded: the text may be a stranger's, so that warnings may cost no more than work.
-	bounded bool
 	// work is what warnings about stored documents may still cost: comparisons times sources. Rules times comparisons of destinations
 	// times sources would be too much for a tenant that has many of each.
 	work int
@@ -221,7 +219,7 @@ type loader struct {
 // spend takes the cost of a warning. It returns false if the warning is to be left out.
 func (l *loader) spend(cost int) bool {
 	l.work -= cost
-	return !l.bounded || l.work >= 0
+	return l.base == nil || l.work >= 0
 }
 
 func (l *loader) fault(all ...document.Fault) {

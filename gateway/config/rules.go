@@ -79,6 +79,9 @@ func (s *stepSettings) BindNode(n *document.Node, _ string) document.Faults {
 
 func (l *loader) addRules(f *fileSettings) {
 	for i := range f.Rules {
+		if l.enough() {
+			return
+		}
 		s := &f.Rules[i]
 		if s.Node == nil || s.Node.Kind != document.Mapping {
 			continue
@@ -119,8 +122,10 @@ func (l *loader) addRules(f *fileSettings) {
 		}
 		l.steps(r, s)
 		l.guardrails(r, s)
-		l.tests(r, s)
-		l.warnOfRule(r, s)
+		if !l.options.texts {
+			l.tests(r, s)
+			l.warnOfRule(r, s)
+		}
 		l.lintings = append(l.lintings, linting{r, key, s.Node.Key("when"), s})
 		l.config.Rules = append(l.config.Rules, r)
 	}
@@ -153,6 +158,9 @@ func (l *loader) steps(r *Rule, s *ruleSettings) {
 	names := map[string]*document.Node{}
 	for i := range s.Send {
 		set := &s.Send[i]
+		if l.enough() {
+			return
+		}
 		if set.key == nil || set.key.Unset {
 			continue
 		}

@@ -42,7 +42,7 @@ func (e *RunningError) Error() string {
 	return "the running configuration cannot be compared: " + e.why
 }
 
-// Planner compares configurations. All fields are required; it is safe for concurrent use.
+// Planner compares configurations. All fields but Quiet are required; it is safe for concurrent use.
 type Planner struct {
 	Store state.Reader
 	Book  *settings.Book
@@ -51,6 +51,8 @@ type Planner struct {
 	// Now is the time that delays count from; Clock measures the work.
 	Now   func() time.Time
 	Clock clock.Clock
+	// Quiet is as in scan.Scanner.
+	Quiet func() bool
 }
 
 // Ask is what is compared.
@@ -106,7 +108,7 @@ func (p *Planner) Compare(ctx context.Context, ask Ask, report func(progress any
 	}
 	c := &comparison{
 		Planner: p, Ask: ask, now: p.Now(), running: running, before: newSide(before), after: newSide(ask.New),
-		scanner: scan.Scanner{Store: p.Store, Clock: p.Clock}, report: report, tally: newTally(),
+		scanner: scan.Scanner{Store: p.Store, Clock: p.Clock, Quiet: p.Quiet}, report: report, tally: newTally(),
 	}
 	c.differences = differences(c.before.items, c.after.items)
 	c.configuration()

@@ -100,7 +100,8 @@ func newRig(tb testing.TB, text string, events int, fromForms bool) *rig {
 	r := &rig{store: store, plan: decide.New(c)}
 	r.Planner = &Planner{
 		Store: store, Plan: func() *decide.Plan { return r.plan }, Now: func() time.Time { return now }, Clock: clock.System(),
-		Book: &settings.Book{BookOptions: settings.BookOptions{Writer: settings.Writer{Store: store, Clock: clock.System()}}},
+		Quiet: func() bool { return true },
+		Book:  &settings.Book{BookOptions: settings.BookOptions{Writer: settings.Writer{Store: store, Clock: clock.System()}}},
 	}
 	var all []*event.Event
 	put := func() {
@@ -239,11 +240,11 @@ func TestCredentials(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, running, 11, false)
 	got := r.ask(t, edited(t, running, "${SLACK}", "${OTHER}", "aGlkZGVuLWNybS0wMTIzNDU2Nzg5LTAxMjM0NTY3ODk=", "aGlkZGVuLW5ldy0wMTIzNDU2Nzg5LTAxMjM0NTY3ODk=", "hidden-forms-", "hidden-other-", "hidden-token-", "hidden-again-",
-		"X-Key: hidden-header", "X-Key: hidden-another"), formsProfile)
+		"X-Key: hidden-header", "X-Key: hidden-another", `"https://example.com/crm"`, `"${CRM_URL}"`), formsProfile)
 	want := []view.PlanItem{
 		{Kind: "source", Tenant: "default", Name: "forms", Change: "recredentialed", Secrets: []string{"secrets.0"}},
 		{Kind: "connection", Tenant: "default", Name: "alarms", Change: "recredentialed", Secrets: []string{"slack.token"}},
-		{Kind: "webhook", Tenant: "default", Name: "crm", Change: "recredentialed", Secrets: []string{"headers.X-Key", "secrets.0"}},
+		{Kind: "webhook", Tenant: "default", Name: "crm", Change: "recredentialed", Secrets: []string{"headers.X-Key", "secrets.0", "url"}},
 		{Kind: "token", Tenant: "default", Name: "ci", Change: "recredentialed", Secrets: []string{"secret"}},
 	}
 	if d := cmp.Diff(want, got.Configuration); d != "" || !got.Changes || len(got.Rules) != 0 || got.Events != 0 {

@@ -78,7 +78,14 @@ func differences(before, after map[item]*config.Written) map[item]*difference {
 
 // differ returns how an item differs; nil: it does not.
 func differ(was, is *config.Written) *difference {
-	d := &difference{change: changeChanged, settings: differing(parse(was.Spec), parse(is.Spec), nil, nil), secrets: differingSecrets(was.Secrets, is.Secrets)}
+	d := &difference{change: changeChanged, secrets: differingSecrets(was.Secrets, is.Secrets)}
+	differing(parse(was.Spec), parse(is.Spec), nil, func(path string, a, b any) {
+		if was.Kind == kindWebhook && path == "url" && (isVariable(a) || isVariable(b)) { // whose value is a secret
+			d.secrets = append(d.secrets, path)
+			return
+		}
+		d.settings = append(d.settings, path)
+	})
 	if was.Profile != is.Profile && !slices.Contains(d.settings, "profile") {
 		d.settings = append(d.settings, profileFile)
 	}
@@ -117,29 +124,35 @@ func differingSecrets(a, b map[string]connectors.Secret) (paths []string) {
 // absent is a value that a tree does not have.
 type absent struct{}
 
-// differing returns the paths at which two trees differ, down to their leaves.
-func differing(a, b any, path, found []string) []string {
+// isVariable reports whether a value is ${…} alone.
+func isVariable(v any) bool {
+	text, ok := v.(string)
+	return ok && strings.HasPrefix(text, "${") && strings.IndexByte(text, '}') == len(text)-1
+}
+
+// differing calls found with the paths at which two trees differ, down to their leaves, and with what is there.
+func differing(a, b any, path []string, found func(path string, a, b any)) {
 	switch x := a.(type) {
 	case map[string]any:
 		if y, ok := b.(map[string]any); ok {
 			for _, key := range keysOf(x, y) {
-				found = differing(valueOf(x, key), valueOf(y, key), append(slices.Clip(path), key), found)
+				differing(valueOf(x, key), valueOf(y, key), append(slices.Clip(path), key), found)
 			}
-			return found
+			return
 		}
 	case []any:
 		if y, ok := b.([]any); ok {
 			for i := range max(len(x), len(y)) {
-				found = differing(itemOf(x, i), itemOf(y, i), append(slices.Clip(path), strconv.Itoa(i)), found)
+				differing(itemOf(x, i), itemOf(y, i), append(slices.Clip(path), strconv.Itoa(i)), found)
 			}
-			return found
+			return
 		}
 	default:
 		if a == b {
-			return found
+			return
 		}
 	}
-	return append(found, document.JoinPath(path))
+	found(document.JoinPath(path), a, b)
 }
 
 func keysOf(x, y map[string]any) []string {

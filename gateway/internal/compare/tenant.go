@@ -43,6 +43,7 @@ var (
 	ofDelivery = []string{"retry", "timeout", "concurrency", "rate", "batch", "capture", "transport", "order", "tls"}
 	ofMatching = []string{"when", "events", "enabled", "tests"}
 	ofTests    = []string{"tests"}
+	ofProof    = []string{"verify", "unverified", "allow_from", "accept_test", "capture", "enabled"}
 )
 
 // tenant compiles the documents of a tenant over both configurations, and finds what differs.
@@ -196,7 +197,7 @@ func (c *comparison) sourceDiffers(was, is *config.Source) bool {
 		return wasStored != isStored || was.Sum != is.Sum
 	}
 	d := c.differences[item{kindSource, is.Tenant, is.Name}]
-	return d != nil && d.change != changeRecredentialed
+	return d != nil && !d.only(ofProof...)
 }
 
 // hasVariable reports whether the condition of a rule of the files has a variable.

@@ -44,9 +44,9 @@ func (i *Inspection) backtest(c *route.Call) error {
 	}
 	caller := strings.Clone(c.Grant.Name)
 	return i.Streams().Work(c.Ctx, c.Grant.Tenant+"/"+c.Grant.By()+"/backtests", c.Still(), func(ctx context.Context, report func(any) error) (any, error) {
-		leave, err := i.scans.Enter(ctx, ask.Tenant, caller)
+		leave, err := i.long.Enter(ctx, ask.Tenant, caller)
 		if err != nil {
-			return nil, busy(err, "backtest")
+			return nil, busy(err, asksMany)
 		}
 		defer leave()
 		return run.Do(ctx, func(p view.BacktestProgress) error { return report(p) })

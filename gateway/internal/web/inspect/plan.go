@@ -60,7 +60,7 @@ func (i *Inspection) plan(c *route.Call) error {
 			return answer.Invalid(fmt.Sprintf("this is 1 to %d", compare.MaxEvents), "limit")
 		}
 	}
-	leave, err := i.turn(c, i.plans, "plan")
+	leave, err := i.turn(c, i.long, asksMany)
 	if err != nil {
 		return err
 	}
@@ -137,6 +137,9 @@ func (i *Inspection) turn(c *route.Call, gate *try.Gate, what string) (leave fun
 	leave, err = gate.Enter(c.Base, c.Tenant, c.Grant.Name)
 	return leave, busy(err, what)
 }
+
+// asksMany is the kind of requests that share Inspection.long.
+const asksMany = "request that asks about many events"
 
 // busy returns an error of a gate as a caller is told it.
 func busy(err error, what string) error {

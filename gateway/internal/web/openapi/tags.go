@@ -24,6 +24,7 @@ var tags = []tag{
 	{"try", "What a draft of settings would do with events, before it is saved."},
 	{"backtests", "What rules would have done with stored events, before they are live."},
 	{"plans", "What new configuration files would change, before they are used."},
+	{"suggestions", "What stored events suggest: roles of questions, and rules that match nothing."},
 	{"settings", "All documents of a tenant at once, as one file: export and import."},
 	{"tenants", "Customers, whose events, settings and tokens are apart from each other."},
 	{"tokens", "Who may call the API, and what for."},
