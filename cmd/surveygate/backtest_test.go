@@ -35,7 +35,7 @@ rules:
 	shown := g.play(0, "asked about 30 events, received from \n\nrule low: would have matched 21 of 30 events (70 %) and sent 21 requests\n"+
 		"sent\n  hook        21\n\n  by day (UTC)\nbusiest hour: from \nby source: all are of api\n\n  by survey\n  12  Survey 0 (s0)\n   9  Survey 1 (s1)\n\n"+
 		"an example that is sent: event \n✓ rule low: its condition is true\nnps_score <= 6   true\n→ hook   webhook: would be sent\nPOST http\nX-Key: [secret]\nmore examples: --samples\n\n"+
-		"note: as the files of the gateway have them, and not as in the draft: webhook\n  hook", "backtest", "-f", wanted, "--rule", "low")
+		"note: as the gateway has them, and not as in the draft: webhook hook", "backtest", "-f", wanted, "--rule", "low")
 	if g.fits(shown); strings.Contains(shown, "a-secret-of-mine") || strings.Count(shown, "POST ") != 1 {
 		t.Errorf("shown:\n%s", shown)
 	}

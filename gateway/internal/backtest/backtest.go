@@ -33,6 +33,7 @@ const (
 	// maxFor is for how long it asks. It is less than the time that the API gives a request, so that there is an answer.
 	maxFor = 9 * time.Minute
 
+	maxNamed       = 1000 // names of rules, before it is known which are the same
 	maxDays        = 400
 	maxNames       = 100
 	maxReasons     = 20

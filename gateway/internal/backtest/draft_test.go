@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/surveygate/surveygate/gateway/internal/settings"
+	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
 func doc(name, spec string) settings.Change { return settings.Change{Name: name, Spec: []byte(spec)} }
@@ -49,7 +50,7 @@ func TestDraft(t *testing.T) {
 		same(t, "steps", low.Steps, `[{"step":"alarms","destination":"alarms","connector":"slack","sent":3,"skipped":0,"rejected":0,"waiting":0,"clipped":0},`+
 			`{"step":"mine","destination":"mine","connector":"slack","sent":3,"skipped":0,"rejected":0,"waiting":0,"clipped":0}]`)
 	}
-	same(t, "notes", got.Notes, `["as the files of the gateway have them, and not as in the draft: connection alarms"]`)
+	same(t, "notes", got.Notes, `["as the gateway has them, and not as in the draft: connection alarms"]`)
 	if got = r.does(Ask{Draft: asked, Variables: true, Rules: []string{"fresh", "fresh"}}); len(got.Rules) != 1 || got.Rules[0].Rule != "fresh" {
 		t.Errorf("one of them: %+v", got.Rules)
 	}
@@ -58,6 +59,14 @@ func TestDraft(t *testing.T) {
 	}
 	if got = r.does(Ask{Rules: []string{"low"}}); got.Rules[0].Matched != 7 {
 		t.Errorf("what runs has changed: %+v", got.Rules[0])
+	}
+	// What somebody has locked stays too.
+	if _, err := r.store.Put(context.Background(), "default", state.KindDocument, "rule/locked",
+		[]byte(`{"v": 1, "doc": {"when": "nps_score <= 1", "send": ["alarms"]}, "meta": {"owner": "ci", "lock": true}}`), 0); err != nil {
+		t.Fatal(err)
+	}
+	if got = r.does(Ask{Draft: []settings.Change{doc("rule/locked", `{"when": "nps_score <= 3", "send": ["alarms"]}`)}}); got.Rules[0].Rule != "locked" || got.Rules[0].Matched != 4 || len(got.Notes) > 0 {
+		t.Errorf("one that is locked: %+v, %q", got.Rules, got.Notes)
 	}
 	// A webhook of the draft, which a file has too.
 	r = newRig(t, "webhooks: [{name: hook, url: \"https://hook.example.com/in\", secrets: [whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw]}]\n")

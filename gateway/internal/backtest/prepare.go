@@ -2,7 +2,6 @@ package backtest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"hash/maphash"
 	"slices"
@@ -37,6 +36,9 @@ func (e *NoRuleError) Error() string { return "there is no rule `" + e.Name + "`
 
 // Prepare checks what is asked, and compiles it. Errors are InvalidError, NoRuleError and those of settings.Book.Try.
 func (b *Backtester) Prepare(ctx context.Context, ask Ask) (*Run, error) {
+	if len(ask.Rules) > maxNamed {
+		return nil, tooMany(len(ask.Rules))
+	}
 	ask.Rules = compact(ask.Rules)
 	switch {
 	case ask.Limit < 0 || ask.Limit > MaxLimit:
@@ -115,22 +117,22 @@ func find(all []*config.Rule, name string) (found *config.Rule) {
 	return found
 }
 
-// draft compiles the draft, and finds its rules. What a file has is not compiled: a rule that is asked gets a free name, and all else is
-// as in the file.
+// draft compiles the draft, and finds its rules. What a file has, or a document that somebody has locked, is not compiled under its name: a
+// rule that is asked gets a free name, and all else is as the gateway has it.
 func (b *Backtester) draft(ctx context.Context, r *Run, running *decide.Plan) (*decide.Plan, error) {
 	changes, all, err := pick(r.ask.Draft, r.ask.Rules)
 	if err != nil {
 		return nil, err
 	}
 	tried, err := b.Book.Try(ctx, r.ask.Tenant, changes, r.ask.By, r.ask.Variables)
-	if theirs := inFiles(err); len(theirs) > 0 {
+	if theirs := defined(err); len(theirs) > 0 {
 		var written map[string]string
 		changes, written = yield(changes, theirs, all, running.Rules(r.ask.Tenant))
 		if tried, err = b.Book.Try(ctx, r.ask.Tenant, changes, r.ask.By, r.ask.Variables); err != nil {
 			return nil, asWritten(err, written)
 		}
 		if kept := slices.DeleteFunc(theirs, func(name string) bool { return isAsked(all, name) }); len(kept) > 0 {
-			r.notes = append(r.notes, "as the files of the gateway have them, and not as in the draft: "+strings.ReplaceAll(strings.Join(kept, ", "), "/", " "))
+			r.notes = append(r.notes, "as the gateway has them, and not as in the draft: "+strings.ReplaceAll(strings.Join(kept, ", "), "/", " "))
 		}
 	}
 	if err != nil {
@@ -152,16 +154,17 @@ func (b *Backtester) draft(ctx context.Context, r *Run, running *decide.Plan) (*
 	return plan, nil
 }
 
-// inFiles returns the names of the documents that a refusal says to be in files.
-func inFiles(err error) (names []string) {
+// defined returns the names of the documents that a refusal says to be in files, or to be locked.
+func defined(err error) (names []string) {
 	if all, ok := err.(settings.Refusals); ok { //nolint:errorlint // Book.Try returns it as it is
 		for _, each := range all {
-			names = append(names, inFiles(each)...)
+			names = append(names, defined(each)...)
 		}
 		return names
 	}
-	if inFile, ok := errors.AsType[*settings.InFileError](err); ok {
-		names = append(names, inFile.Name)
+	switch err.(type) { //nolint:errorlint // as above
+	case *settings.InFileError, *settings.OwnedError:
+		names = append(names, settings.RefusedName(err))
 	}
 	return names
 }
@@ -210,12 +213,12 @@ func pick(draft []settings.Change, names []string) (changes []settings.Change, a
 	return changes, all, nil
 }
 
-// yield returns the changes without those whose names files have, but for what is asked: that gets a free name. written are the names of
-// the documents as they are written, by the new ones.
-func yield(changes []settings.Change, inFiles []string, all []*asked, taken []*config.Rule) (kept []settings.Change, written map[string]string) {
+// yield returns the changes without those that the gateway has, but for what is asked: that gets a free name. written are the names of the
+// documents as they are written, by the new ones.
+func yield(changes []settings.Change, theirs []string, all []*asked, taken []*config.Rule) (kept []settings.Change, written map[string]string) {
 	written = map[string]string{}
 	for _, c := range changes {
-		if !slices.Contains(inFiles, c.Name) {
+		if !slices.Contains(theirs, c.Name) {
 			kept = append(kept, c)
 			continue
 		}

@@ -6,8 +6,9 @@ import "encoding/json"
 type Backtest struct {
 	// Rules are the names of one to ten rules or webhooks: of the draft, or without one of what runs. Absent: all rules of the draft.
 	Rules []string `json:"rules,omitempty"`
-	// Draft are documents as they would be written: the rules that are asked, and connections and webhooks that these send to. What is
-	// defined in a file of the running configuration stands before a connection, webhook or source of that name, but not before a rule.
+	// Draft are documents as they would be written: the rules that are asked, and connections and webhooks that these send to. What a
+	// file of the running configuration defines, or a document that is locked, stands before a connection, webhook or source of its name, but
+	// not before a rule that is asked.
 	Draft *Draft `json:"draft,omitempty"`
 	// Variables: ${NAME} in the draft stands for a value that is not known, as in a file; what depends on it is not checked. Otherwise it
 	// is a fault.

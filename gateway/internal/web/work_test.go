@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -94,8 +95,17 @@ func TestWorkEnds(t *testing.T) {
 	t.Parallel()
 	begin := func(t *testing.T) (*worked, *rig) {
 		t.Helper()
-		w := newWorked()
-		return w, (&rig{routes: w.routes, streams: sse.Options{StillEvery: time.Millisecond}}).open(t)
+		w, log := newWorked(), &logged{}
+		r := (&rig{routes: w.routes, log: slog.New(slog.NewTextHandler(log, nil)), streams: sse.Options{StillEvery: time.Millisecond}}).open(t)
+		t.Cleanup(func() {
+			for r.app.streams.Open() > 0 { // a fault is logged before a stream is closed
+				runtime.Gosched()
+			}
+			if text := log.take(); strings.Contains(text, "a request failed") {
+				t.Errorf("it is logged as a fault:\n%s", text)
+			}
+		})
+		return w, r
 	}
 	open := func(t *testing.T, r *rig) *http.Response {
 		t.Helper()

@@ -127,5 +127,8 @@ func (w *work) write(name string, data any) error {
 		return err
 	}
 	e := Event{Name: name, Data: text}
-	return w.stream.flush(w.out, e.append(nil))
+	if err = w.stream.flush(w.out, e.append(nil)); err != nil {
+		w.stream.end() // the client has left, which is no fault
+	}
+	return err
 }
