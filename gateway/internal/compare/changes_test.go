@@ -3,6 +3,7 @@ package compare
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -211,11 +212,18 @@ func BenchmarkPlan(b *testing.B) {
 		b.Run(of.name, func(b *testing.B) {
 			r := newRig(b, running, events, of.fromForms)
 			b.ReportAllocs()
+			var peak uint64
+			r.reported = func() {
+				var m runtime.MemStats
+				runtime.ReadMemStats(&m)
+				peak = max(peak, m.HeapAlloc)
+			}
 			for b.Loop() {
 				if got := r.ask(b, of.text, of.profile); got.Events != events || !got.Changes {
 					b.Fatalf("%+v", got)
 				}
 			}
+			b.ReportMetric(float64(peak>>20), "MiB")
 		})
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/explain"
-	"github.com/surveygate/surveygate/gateway/internal/renormalise"
+	"github.com/surveygate/surveygate/gateway/internal/source"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/rules/event"
@@ -63,8 +63,7 @@ func (c *comparison) read(t *tenant, ev *event.Event) reading {
 		}
 		return r
 	}
-	was, wasErr := renormalise.Today(t.before, ev)
-	is, isErr := renormalise.Today(t.after, ev)
+	was, is, wasErr, isErr := source.RenormaliseBoth(t.before.Source(t.name, ev.Source).Receiver, t.after.Source(t.name, ev.Source).Receiver, ev)
 	switch {
 	case wasErr != nil && isErr != nil: // as it is, where its raw body is not kept
 		if wasErr.Error() != isErr.Error() {
