@@ -144,6 +144,9 @@ func (e *asking) owed(plan *decide.Plan, ev *event.Event) (all []decide.Owed, fa
 	all = decision.Owed[:0]
 	for i := range decision.Owed {
 		owed := decision.Owed[i]
+		if e.of.unknown[owed.Delivery.Origin] != "" {
+			continue
+		}
 		if r := owed.AtDue; r != nil && r.Match.Defers(ev.Type) && r.Match.When.Match(ev.WithBudget(nil)).Truth != expression.True {
 			continue
 		}
@@ -255,6 +258,8 @@ func (e *asking) why(of stepOf, how string) (why string, parts []view.ConditionP
 		}
 	}
 	switch {
+	case r == nil && e.of.after.IsBroken(e.of.name, of.origin):
+		return decide.BrokenRule, nil
 	case r == nil:
 		return "the " + string(of.origin.Kind) + " is removed", nil
 	case r.Match.Disabled:
