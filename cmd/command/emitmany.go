@@ -92,7 +92,7 @@ func (r *repeating) run(outer context.Context) error {
 		ctx, cancel = context.WithTimeout(ctx, r.span)
 		defer cancel()
 	}
-	stop := r.progress(began)
+	stop := r.follow()
 	err := r.send(ctx, 0)
 	if err != nil {
 		stop()
@@ -214,34 +214,34 @@ func pause(ctx context.Context, until time.Time) bool {
 	}
 }
 
-// progress shows a line on a terminal, and replaces it every second until stop is called.
-func (r *repeating) progress(began time.Time) (stop func()) {
-	terminal := terminalOf(r.out)
-	if terminal == nil || r.json {
-		return func() {}
-	}
+// follow shows how far it is, until stop is called.
+func (r *repeating) follow() (stop func()) {
+	p := r.progress(false)
 	ended := make(chan struct{})
 	var showing sync.WaitGroup
+	total := r.count
+	if most := r.rate * r.span.Seconds(); r.span > 0 && (total == 0 || most < float64(total)) {
+		total = int(math.Ceil(most))
+	}
 	showing.Go(func() {
-		tick := time.NewTicker(followEvery)
+		tick := time.NewTicker(tickEvery)
 		defer tick.Stop()
 		for {
 			select {
 			case <-ended:
-				_, _ = terminal.WriteString(clearLine)
 				return
 			case <-tick.C:
 			}
 			r.mu.Lock()
 			now := r.total
 			r.mu.Unlock()
-			now.measure(time.Since(began))
-			_, _ = terminal.WriteString(clearLine + clipped(now.text()+"; ^C ends it", width-1))
+			p.show(now.Sent, total, now.became()+"; ^C ends it")
 		}
 	})
 	return func() {
 		close(ended)
 		showing.Wait()
+		p.end()
 	}
 }
 
@@ -254,15 +254,20 @@ func (e *emitted) measure(took time.Duration) {
 }
 
 func (e *emitted) text() string {
-	text := fmt.Sprintf("%d sent: %d accepted, ", e.Sent, e.Accepted)
-	if e.Duplicates > 0 {
-		text += fmt.Sprintf("%d %s, ", e.Duplicates, plural(e.Duplicates, "duplicate"))
-	}
-	text += fmt.Sprintf("%d refused; %g/s in %s", e.Refused, e.PerSecond, e.Took)
+	text := fmt.Sprintf("%d sent: %s; %g/s in %s", e.Sent, e.became(), e.PerSecond, e.Took)
 	if e.AskedToWait > 0 {
 		text += fmt.Sprintf("; asked to wait %d %s", e.AskedToWait, plural(e.AskedToWait, "time"))
 	}
 	return text
+}
+
+// became says what became of the events.
+func (e *emitted) became() string {
+	text := fmt.Sprintf("%d accepted, ", e.Accepted)
+	if e.Duplicates > 0 {
+		text += fmt.Sprintf("%d %s, ", e.Duplicates, plural(e.Duplicates, "duplicate"))
+	}
+	return text + fmt.Sprintf("%d refused", e.Refused)
 }
 
 // ended prints the totals. It is a failure if any event was refused.

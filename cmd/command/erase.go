@@ -54,6 +54,7 @@ func (e *erasing) run(person string) error {
 	}
 	defer gw.Close()
 	req := client.ErasureRequest{Respondent: person, Products: e.products}
+	found := 0 // events; 0: they were not counted
 	if e.dryRun || !e.yes {
 		if e.json && !e.dryRun {
 			return &exit{exitUsage, errors.New("--json cannot ask for confirmation: use --dry-run to count, or --yes")}
@@ -66,6 +67,7 @@ func (e *erasing) run(person string) error {
 			return e.print(would)
 		}
 		e.showReceipt("would be erased", would)
+		found = would.Events
 		if e.dryRun {
 			return nil
 		}
@@ -77,7 +79,7 @@ func (e *erasing) run(person string) error {
 	if err != nil {
 		return err
 	}
-	if began, err = e.follow(gw, began); err != nil {
+	if began, err = e.follow(gw, began, found); err != nil {
 		return err
 	}
 	if e.json {
@@ -91,11 +93,18 @@ func (e *erasing) run(person string) error {
 	return err
 }
 
-// follow waits until an erasure has ended.
-func (e *erasing) follow(gw *client.Client, now *client.Erasure) (*client.Erasure, error) {
+// follow waits until an erasure of so many events has ended, and shows its progress. Without a terminal, it prints what it waits for.
+func (e *erasing) follow(gw *client.Client, now *client.Erasure, found int) (*client.Erasure, error) {
+	p := e.progress(false)
+	defer p.end()
 	tick := time.NewTicker(followEvery)
 	defer tick.Stop()
 	for now.Ended.IsZero() && !e.noWait {
+		what := "events erased"
+		if now.Waits != "" {
+			what += "; " + now.Waits
+		}
+		p.show(now.Receipt.Events, found, what)
 		select {
 		case <-tick.C:
 		case <-e.cmd.Context().Done():
@@ -105,7 +114,7 @@ func (e *erasing) follow(gw *client.Client, now *client.Erasure) (*client.Erasur
 		if err != nil {
 			return nil, fmt.Errorf("%w\nthe erasure goes on: GET /v1/erasures/%s says how far it is", err, now.ID)
 		}
-		if later.Waits != "" && later.Waits != now.Waits && !e.json {
+		if later.Waits != "" && later.Waits != now.Waits && !e.json && !p.terminal {
 			e.say("%s\n", later.Waits)
 		}
 		now = later

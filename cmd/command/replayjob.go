@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"time"
@@ -92,18 +91,14 @@ func (r *replaying) filter(b *byFilter) error {
 	if err != nil {
 		return err
 	}
-	terminal := terminalOf(r.out)
-	if r.json {
-		terminal = nil
-	}
-	if !b.wait && terminal == nil {
+	if !b.wait && (r.json || terminalOf(r.out) == nil) {
 		if r.json {
 			return r.print(j)
 		}
 		r.say("%s %s; how far it is: surveygate replay show %s\n", j.ID, j.State, j.ID)
 		return nil
 	}
-	return r.follow(gw, j, terminal)
+	return r.follow(gw, j)
 }
 
 func (r *replaying) showCount(c *client.ReplayCount) {
@@ -131,25 +126,17 @@ func (r *replaying) showCount(c *client.ReplayCount) {
 	}
 }
 
-// clearLine returns to the beginning of a terminal's line and clears it.
-const clearLine = "\r\x1b[K"
-
-// follow waits until a replay has ended. It shows the progress on a terminal; nil: there is none.
-func (r *replaying) follow(gw *client.Client, j *client.Job, terminal *os.File) error {
-	clear := func() {
-		if terminal != nil {
-			_, _ = terminal.WriteString(clearLine)
-		}
-	}
-	if terminal != nil {
+// follow waits until a replay has ended, and shows its progress.
+func (r *replaying) follow(gw *client.Client, j *client.Job) error {
+	if !r.json && terminalOf(r.out) != nil {
 		r.printf("%s; ^C leaves it running\n", j.ID)
 	}
+	p := r.progress(true)
+	defer p.end()
 	tick := time.NewTicker(followEvery)
 	defer tick.Stop()
 	for j.Ended.IsZero() {
-		if clear(); terminal != nil {
-			r.printf("%s", progressOf(j))
-		}
+		p.job(j)
 		select {
 		case <-tick.C:
 		case <-r.cmd.Context().Done():
@@ -161,8 +148,20 @@ func (r *replaying) follow(gw *client.Client, j *client.Job, terminal *os.File) 
 		}
 		j = now
 	}
-	clear()
+	p.end()
 	return r.shown(j)
+}
+
+// job shows how far a job is.
+func (p *progress) job(j *client.Job) {
+	done, total, what := j.Done, j.Total, j.State
+	if j.Counting {
+		done, total, what = j.Total, 0, what+", found so far"
+	}
+	if j.Waits != "" {
+		what += "; " + j.Waits
+	}
+	p.show(done, total, what)
 }
 
 // progressOf is the progress of a replay in a few words.

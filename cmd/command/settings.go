@@ -90,7 +90,10 @@ func (g *globals) runImport(cmd *cobra.Command, file string, how client.HowToImp
 	defer gw.Close()
 	first := how
 	first.DryRun = true
+	p := g.progress(false)
+	p.show(0, 0, "asking what would change")
 	plan, err := gw.ImportSettings(cmd.Context(), draft, first)
+	p.end()
 	if err != nil {
 		return refusedDraft(draft, err)
 	}
@@ -119,7 +122,10 @@ func (g *globals) runImport(cmd *cobra.Command, file string, how client.HowToImp
 			return &exit{exitFailed, errors.New("nothing was changed; --yes skips the question")}
 		}
 	}
+	p = g.progress(false)
+	p.show(0, 0, "importing: "+plan.Plan)
 	done, err := gw.ImportSettings(cmd.Context(), draft, how)
+	p.end()
 	if err != nil {
 		return refusedDraft(draft, err)
 	}

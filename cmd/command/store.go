@@ -28,7 +28,9 @@ distinguished from a write that a crash interrupted, and is not reported.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			dir := g.dataFolder(args)
-			c, err := offline.CheckStore(dir)
+			p := g.progress(false)
+			c, err := offline.CheckStore(dir, func(records int) { p.show(records, 0, "records read") })
+			p.end()
 			if err != nil {
 				return &exit{exitFailed, err}
 			}

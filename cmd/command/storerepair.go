@@ -49,7 +49,9 @@ is interrupted, run it again.`,
 					return &exit{exitFailed, errors.New("nothing was changed: confirm with y, or use --yes")}
 				}
 			}
-			r, err := offline.RepairStore(dir, force)
+			p := g.progress(false)
+			r, err := offline.RepairStore(dir, force, func(what string, records int) { p.show(records, 0, "records "+what) })
+			p.end()
 			if err != nil {
 				return &exit{exitFailed, err}
 			}

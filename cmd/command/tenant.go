@@ -60,7 +60,7 @@ func (g *globals) tenants() *cobra.Command {
 				return err
 			}
 			if j != nil && wait {
-				if j, err = ended(cmd.Context(), gw, j); err != nil {
+				if j, err = g.finished(cmd.Context(), gw, j); err != nil {
 					return err
 				}
 			}
@@ -78,11 +78,14 @@ func (g *globals) tenants() *cobra.Command {
 	return cmd
 }
 
-// ended waits until a job has ended.
-func ended(ctx context.Context, gw *client.Client, j *client.Job) (*client.Job, error) {
+// finished waits until a job has ended, and shows its progress.
+func (g *globals) finished(ctx context.Context, gw *client.Client, j *client.Job) (*client.Job, error) {
+	p := g.progress(true)
+	defer p.end()
 	tick := time.NewTicker(followEvery)
 	defer tick.Stop()
 	for j.Ended.IsZero() {
+		p.job(j)
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

@@ -35,6 +35,7 @@ var doors = []struct {
 	{"golang.org/x/time", []string{"gateway/internal/deliver", "gateway/internal/web"}, false, "rates belong to destinations and to callers"},
 	{"github.com/spf13/cobra", []string{"cmd"}, false, "flags are parsed by commands"},
 	{"github.com/spf13/pflag", []string{"cmd"}, false, "flags are parsed by commands"}, // cobra's own library, which describes a flag
+	{"golang.org/x/sys", []string{"cmd/command"}, false, "the size of a terminal is asked for where progress is shown"},
 	{"golang.org/x/tools", []string{"cmd/docgen", "connectors/connectortest", "gateway/internal/transcript"}, true, "transcripts are read by tests, by the pages made of them, and by `surveygate test`"},
 	{"github.com/google/go-cmp", []string{"connectors/connectortest", "gateway/internal/state/statetest"}, true, "for tests"},
 	{"github.com/chromedp/chromedp", []string{"gateway/browser"}, false, "tests of pages drive a browser through one package"},

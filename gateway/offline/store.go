@@ -22,8 +22,9 @@ type StoreCheck struct {
 }
 
 // CheckStore reads the complete embedded store in a data folder without changing it. It fails while a gateway uses the folder.
-func CheckStore(data string) (*StoreCheck, error) {
-	c, err := embedded.Check(filepath.Join(data, "store"))
+// seen is told now and then how many records were read.
+func CheckStore(data string, seen func(records int)) (*StoreCheck, error) {
+	c, err := embedded.Check(filepath.Join(data, "store"), seen)
 	if c == nil {
 		return nil, err
 	}
@@ -45,7 +46,7 @@ var ErrStoreWhole = embedded.ErrWhole
 
 // RepairStore creates a new store from all readable data of the embedded store in a data folder, and replaces the damaged store, which
 // is moved to quarantine-TIME in the data folder. It fails while a gateway uses the folder. It also fails if the store is not damaged,
-// unless force is set.
-func RepairStore(data string, force bool) (*StoreRepair, error) {
-	return embedded.Repair(filepath.Join(data, "store"), force)
+// unless force is set. seen is told now and then what is done, and with how many records so far.
+func RepairStore(data string, force bool, seen func(what string, records int)) (*StoreRepair, error) {
+	return embedded.Repair(filepath.Join(data, "store"), force, seen)
 }

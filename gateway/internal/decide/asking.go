@@ -2,7 +2,9 @@ package decide
 
 import (
 	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/rules"
+	"github.com/surveygate/surveygate/rules/event"
 )
 
 // Asking returns a plan that asks only these rules and webhooks of a tenant's events, each as if it were enabled. They must be of p: of
@@ -41,4 +43,15 @@ func (b *base) withRules(l *layer) *base {
 	}
 	next.scratch.New = func() any { return new([]rules.Match) }
 	return next
+}
+
+// Matched returns the rules and webhooks that match an event, without what they owe.
+func (p *Plan) Matched(ev *event.Event) []state.Origin {
+	var all []state.Origin
+	for _, outcome := range p.Decide(ev, ev.Received).Rules {
+		if outcome.Err == "" {
+			all = append(all, outcome.Origin)
+		}
+	}
+	return all
 }

@@ -118,6 +118,9 @@ func (f Field) absent(d *event.Data) bool {
 	return true
 }
 
+// In reports whether the field has a value in an event's data.
+func (f Field) In(d *event.Data) bool { return !f.absent(d) }
+
 // wants describes the values that a field accepts, for warnings.
 func (f Field) wants() string {
 	switch f.kind {

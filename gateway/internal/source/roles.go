@@ -108,6 +108,31 @@ func (s *Source) RolesOf(survey string, a *event.Answer) (fields []string) {
 	return fields
 }
 
+// IsRead reports whether a role of the operator or of the profile reads an answer of a survey. Events do not keep the <name> of a key
+// that the profile splits: a role of the profile for it is found only by what else it names.
+func (s *Source) IsRead(survey string, a *event.Answer) bool {
+	return len(s.RolesOf(survey, a)) > 0 || slices.ContainsFunc(s.Profile.Roles, func(role Role) bool { return role.fits(a, "") })
+}
+
+// HasRole reports whether a role of the operator for a survey fills a field.
+func (s *Source) HasRole(survey string, field Field) bool {
+	for _, each := range s.rolesOf(survey) {
+		if each == field {
+			return true
+		}
+	}
+	return false
+}
+
+// Reads reports whether the profile makes events of a platform's body, to whose answers roles are applied.
+func (s *Source) Reads() bool { return s.Profile != Own() }
+
+// Takes reports whether a role with this field can use the text of an answer.
+func (s *Source) Takes(field Field, text string) bool {
+	r := run{source: s}
+	return r.putText(field, text, "") == filled
+}
+
 // sourceRoles applies the operator's roles: those of the survey, else those of the source. They override the values of the
 // platform and the profile. The first matching answer counts.
 func (r *run) sourceRoles() {
@@ -186,7 +211,7 @@ func (r *run) roles() {
 		}
 		for j := range r.data.Response.Answers {
 			a := &r.data.Response.Answers[j]
-			if !r.fits(role, a, j) {
+			if !role.fits(a, r.names[j]) {
 				continue
 			}
 			if a.IsEmpty() {
@@ -236,13 +261,12 @@ func typesOf(answers []event.Answer) (types []string, all bool) {
 	return types, true
 }
 
-// fits reports whether an answer matches a role.
-func (r *run) fits(role *Role, a *event.Answer, place int) bool {
+// fits reports whether an answer matches a role; name is the <name> of its key, if the profile splits keys.
+func (role *Role) fits(a *event.Answer, name string) bool {
 	if len(role.Type) > 0 && !slices.Contains(role.Type, a.Type) {
 		return false
 	}
 	if len(role.Question) > 0 {
-		name := r.names[place]
 		if !slices.Contains(role.Question, a.QuestionID) && (a.Question == "" || !slices.Contains(role.Question, a.Question)) &&
 			(name == "" || !slices.Contains(role.Question, name)) {
 			return false
@@ -251,7 +275,7 @@ func (r *run) fits(role *Role, a *event.Answer, place int) bool {
 	if role.Name != nil {
 		label := a.Question
 		if label == "" {
-			label = r.names[place]
+			label = name
 		}
 		if label == "" || !role.Name.fits(label) {
 			return false

@@ -66,6 +66,7 @@ func (s *seeded) consolePages() map[string][]string {
 		"/sources":                               {""},
 		"/sources/:name":                         named(source, source+"?span=30d"),
 		"/sources/:name/questions":               named(source + "?survey=" + surveyName(0)),
+		"/sources/:name/suggestions":             named(source), // with ?look=yes, it asks the API for what takes up to a second
 		"/sources/:name/test":                    named(source),
 		"/sources/:name/rejected/:id":            named(source + "|" + s.rejected),
 		"/sources/:name/captured/:id":            named(source + "|" + s.captured),

@@ -54,6 +54,7 @@ var views = []struct {
 	{asks("DELETE /v1/(sources|connections|webhooks|rules)/ID"), viewOf[view.Deleted]},
 	{asks("GET /v1/sources/ID/rejected"), viewOf[view.RejectedPage]},
 	{asks("GET /v1/sources/ID/questions"), viewOf[view.Questions]},
+	{asks("GET /v1/suggestions"), viewOf[view.Suggestions]},
 	{asks("GET /v1/sources/ID/captured"), viewOf[view.CapturedPage]},
 	{asks("GET /v1/connections"), viewOf[view.Page[view.Connection]]},
 	{asks("(GET|PUT|PATCH) /v1/connections/ID"), viewOf[view.Connection]},

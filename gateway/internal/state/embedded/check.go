@@ -21,10 +21,14 @@ type Checked struct {
 	Unreadable int
 }
 
+// tellEvery is after how many records the progress is told.
+const tellEvery = 1000
+
 // Check reads everything in a folder, with all checksums, and changes nothing. It reads the newest log up to the first
 // unreadable record: damage there cannot be told apart from the end of a log that a crash cut off. If the store is damaged,
-// the error says what is, and the counts up to there are returned too. Check fails while a gateway has the folder open.
-func Check(dir string) (*Checked, error) {
+// the error says what is, and the counts up to there are returned too. Check fails while a gateway has the folder open. seen (may be
+// nil) is told now and then how many records were read.
+func Check(dir string, seen func(records int)) (*Checked, error) {
 	folder := filepath.Join(dir, "events")
 	if _, err := os.Stat(filepath.Join(folder, "LOCK")); err != nil {
 		return nil, fmt.Errorf("%s holds no store of the embedded engine: want the data folder of a gateway: %w", dir, err)
@@ -44,6 +48,9 @@ func Check(dir string) (*Checked, error) {
 	c := &Checked{}
 	err = between(db, nil, nil, func(key, value []byte) error {
 		c.Records++
+		if seen != nil && c.Records%tellEvery == 0 {
+			seen(c.Records)
+		}
 		c.Bytes += int64(len(key) + len(value))
 		switch key[0] {
 		case tabEvent, tabKept:

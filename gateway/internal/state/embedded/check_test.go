@@ -13,7 +13,7 @@ import (
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if _, err := Check(dir); err == nil || !strings.Contains(err.Error(), "holds no store") {
+	if _, err := Check(dir, nil); err == nil || !strings.Contains(err.Error(), "holds no store") {
 		t.Fatalf("got %v", err)
 	}
 	s, err := open(Options{Dir: dir})
@@ -25,7 +25,7 @@ func TestCheck(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := Check(dir); err == nil || !strings.Contains(err.Error(), "stop it first") {
+	if _, err := Check(dir, nil); err == nil || !strings.Contains(err.Error(), "stop it first") {
 		t.Fatalf("got %v", err)
 	}
 	if err := s.db.Flush(); err != nil {
@@ -34,7 +34,7 @@ func TestCheck(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := Check(dir); err != nil || got.Events != 40 || got.Unreadable != 0 {
+	if got, err := Check(dir, nil); err != nil || got.Events != 40 || got.Unreadable != 0 {
 		t.Fatalf("got %+v, %v", got, err)
 	}
 	all, err := filepath.Glob(filepath.Join(dir, "events", "*.sst"))
@@ -59,7 +59,7 @@ func TestCheck(t *testing.T) {
 	if err := os.WriteFile(largest, broken, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Check(dir); err == nil || !strings.Contains(err.Error(), "is damaged") {
+	if _, err := Check(dir, nil); err == nil || !strings.Contains(err.Error(), "is damaged") {
 		t.Errorf("check: %v", err)
 	}
 	if after, err := os.ReadFile(largest); err != nil || !bytes.Equal(after, broken) {

@@ -54,8 +54,8 @@ func workFolder(dir string) string { return dir + ".repair" }
 // read, and then moved into a folder quarantine-TIME next to it. With force it also repairs a store without damage.
 //
 // It can be killed at any time: the damaged store stays in place until the new one is complete, and after that point the next
-// repair finishes the rest.
-func Repair(dir string, force bool) (*Repaired, error) {
+// repair finishes the rest. seen (may be nil) is told now and then what is done, and with how many records so far.
+func Repair(dir string, force bool, seen func(what string, records int)) (*Repaired, error) {
 	dir = filepath.Clean(dir)
 	work := workFolder(dir)
 	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
@@ -66,7 +66,7 @@ func Repair(dir string, force bool) (*Repaired, error) {
 		return report, moveIn(work, dir)
 	}
 	if !force {
-		if c, err := Check(dir); c == nil {
+		if c, err := Check(dir, seeing(seen, "checked")); c == nil {
 			return nil, err
 		} else if err == nil {
 			return nil, ErrWhole
@@ -84,7 +84,7 @@ func Repair(dir string, force bool) (*Repaired, error) {
 	if err := os.RemoveAll(work); err != nil {
 		return nil, fmt.Errorf("repair store: remove what an interrupted repair left: %w", err)
 	}
-	report, err := rebuildStore(dir, work)
+	report, err := rebuildStore(dir, work, seen)
 	if err != nil {
 		return nil, fmt.Errorf("repair store %s: %w; nothing was changed", dir, err)
 	}
@@ -133,7 +133,7 @@ func checkUnfinished(dir string) error {
 }
 
 // rebuildStore makes a new store in work from what can be read of the one in dir.
-func rebuildStore(dir, work string) (report *Repaired, err error) {
+func rebuildStore(dir, work string, seen func(what string, records int)) (report *Repaired, err error) {
 	copied := filepath.Join(work, "damaged")
 	if err := os.MkdirAll(copied, 0o700); err != nil {
 		return nil, err
@@ -152,19 +152,27 @@ func rebuildStore(dir, work string) (report *Repaired, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("its list of tables or a whole table is damaged, which cannot be repaired; put a backup of the folder in its place: %w", err)
 	}
-	err = report.rebuild(&salvage{db: from, report: report}, work)
+	err = report.rebuild(&salvage{db: from, report: report, seen: seeing(seen, "read from the damaged store")}, work)
 	if err = errors.Join(err, from.Close()); err != nil {
 		return nil, err
 	}
 	if err := os.RemoveAll(copied); err != nil { // links and copies
 		return nil, err
 	}
-	c, err := Check(work)
+	c, err := Check(work, seeing(seen, "checked in the new store"))
 	if err != nil {
 		return nil, fmt.Errorf("the new store cannot be read: %w", err)
 	}
 	report.Records = c.Records
 	return report, nil
+}
+
+// seeing is seen for one part of a repair.
+func seeing(seen func(what string, records int), what string) func(records int) {
+	if seen == nil {
+		return nil
+	}
+	return func(records int) { seen(what, records) }
 }
 
 func copyFile(from, to string) error {

@@ -168,12 +168,12 @@ func TestRepairWhole(t *testing.T) {
 	for _, flush := range []bool{false, true} {
 		dir := filepath.Join(t.TempDir(), "store")
 		fillStore(t, dir, 60, flush)
-		if _, err := Repair(dir, false); !errors.Is(err, ErrWhole) {
+		if _, err := Repair(dir, false, nil); !errors.Is(err, ErrWhole) {
 			t.Fatalf("got %v", err)
 		}
 		files := filesOf(t, dir)
 		before := contents(t, dir)
-		r, err := Repair(dir, true)
+		r, err := Repair(dir, true, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -256,7 +256,7 @@ func TestRepairDamaged(t *testing.T) {
 			before := contents(t, dir)
 			d.hurt(t, filepath.Join(dir, "events"))
 			files := filesOf(t, dir)
-			r, err := Repair(dir, !d.loses || !d.flush)
+			r, err := Repair(dir, !d.loses || !d.flush, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

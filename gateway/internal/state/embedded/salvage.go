@@ -121,6 +121,8 @@ type salvage struct {
 	db     *pebble.DB
 	report *Repaired
 	holes  []hole // known so far
+	seen   func(records int)
+	reads  int // records that each has read
 }
 
 // hole is a range of keys that cannot be read.
@@ -166,6 +168,9 @@ func (s *salvage) each(table byte, each func(key, value []byte) error) error {
 				break
 			}
 			key := it.Key()
+			if s.reads++; s.seen != nil && s.reads%tellEvery == 0 {
+				s.seen(s.reads)
+			}
 			if err := each(key, v); err != nil {
 				return errors.Join(err, it.Close())
 			}

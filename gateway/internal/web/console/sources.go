@@ -21,6 +21,7 @@ func (c *Console) mountSources() {
 	c.get("/sources", c.sources)
 	c.get("/sources/:name", c.source)
 	c.get("/sources/:name/questions", c.questions)
+	c.get("/sources/:name/suggestions", c.suggestions)
 	c.get("/sources/:name/test", c.sourceTest)
 	c.post("/sources/:name/test", c.testSource)
 	c.post("/sources/:name/capture", c.captureSource)

@@ -1,5 +1,5 @@
 // Package inspect is the part of /v1 that shows what would happen before it does: it tries drafts of documents, tests the requests of
-// platforms, keeps them for a while to be looked at, and lists the types of events.
+// platforms, suggests settings, keeps them for a while to be looked at, and lists the types of events.
 package inspect
 
 import (
@@ -12,6 +12,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/state"
+	"github.com/surveygate/surveygate/gateway/internal/suggest"
 	"github.com/surveygate/surveygate/gateway/internal/try"
 	"github.com/surveygate/surveygate/gateway/internal/web/intake"
 	"github.com/surveygate/surveygate/gateway/internal/web/route"
@@ -28,7 +29,7 @@ type Options struct {
 	Door  *intake.Door
 	Clock clock.Clock
 	Log   *slog.Logger
-	// Quiet reports that the gateway handles no traffic.
+	// Quiet reports that the gateway handles no traffic: scans of events then run at full speed.
 	Quiet func() bool
 	// Streams returns the server's streams, which answer what takes long.
 	Streams func() *sse.Streams
@@ -37,18 +38,21 @@ type Options struct {
 // Inspection answers the routes. Make it with New; it is safe for concurrent use.
 type Inspection struct {
 	Options
-	gate    *try.Gate
-	tryer   try.Tryer
-	plans   *try.Gate // of its own: a plan takes seconds to minutes, and tries must not wait for it
-	planner compare.Planner
+	gate      *try.Gate
+	tryer     try.Tryer
+	suggester suggest.Suggester
+	long      *try.Gate // of what takes seconds to minutes: tries must not wait for it
+	planner   compare.Planner
 }
 
 // New returns what answers the routes.
 func New(o Options) *Inspection {
 	system := clock.System() // callers wait by it, and work is measured by it, whatever the clock of a test
 	return &Inspection{
-		Options: o, gate: try.NewGate(system), tryer: try.Tryer{Store: o.Store, Book: o.Book, Plan: o.Plan, Now: o.Clock.Now, Clock: system},
-		plans: try.NewGate(system), planner: compare.Planner{Store: o.Store, Book: o.Book, Plan: o.Plan, Now: o.Clock.Now, Clock: system, Quiet: o.Quiet},
+		Options: o, gate: try.NewGate(system), long: try.NewGate(system),
+		tryer:     try.Tryer{Store: o.Store, Book: o.Book, Plan: o.Plan, Now: o.Clock.Now, Clock: system},
+		suggester: suggest.Suggester{Store: o.Store, Plan: o.Plan, Clock: system, Quiet: o.Quiet},
+		planner:   compare.Planner{Store: o.Store, Book: o.Book, Plan: o.Plan, Now: o.Clock.Now, Clock: system, Quiet: o.Quiet},
 	}
 }
 
@@ -59,7 +63,9 @@ type row struct {
 }
 
 // table returns the rows of all resources.
-func table() []row { return slices.Concat(tryRows(), planRows(), eventTypeRows(), sourceRows()) }
+func table() []row {
+	return slices.Concat(tryRows(), planRows(), eventTypeRows(), sourceRows(), suggestionRows())
+}
 
 // Routes returns all routes.
 func Routes() []route.Route {

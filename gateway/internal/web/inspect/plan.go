@@ -60,7 +60,7 @@ func (i *Inspection) plan(c *route.Call) error {
 			return answer.Invalid(fmt.Sprintf("this is 1 to %d", compare.MaxEvents), "limit")
 		}
 	}
-	leave, err := i.turn(c, i.plans)
+	leave, err := i.turn(c, i.long)
 	if err != nil {
 		return err
 	}

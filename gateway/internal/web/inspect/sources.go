@@ -41,7 +41,11 @@ func sourceRows() []row {
 
 // source returns the source that the path names.
 func (i *Inspection) source(c *route.Call) (*config.Source, error) {
-	name := c.Segment("name")
+	return i.sourceNamed(c, c.Segment("name"))
+}
+
+// sourceNamed returns a source of the caller's tenant.
+func (i *Inspection) sourceNamed(c *route.Call, name string) (*config.Source, error) {
 	plan := i.Plan()
 	if s := plan.Source(c.Tenant, name); s != nil {
 		return s, nil
