@@ -3,6 +3,7 @@ package compare
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -143,6 +144,11 @@ func TestDocuments(t *testing.T) {
 	for _, rule := range got.Rules {
 		counts[rule.Name] = rule.PlanCounts
 	}
+	for _, rule := range got.Rules {
+		if rule.Name == "other" && rule.Samples[0].Why != decide.BrokenRule {
+			t.Errorf("%+v", rule.Samples)
+		}
+	}
 	want := map[string]view.PlanCounts{
 		"low": {Removed: 7}, "stored": {Added: 7, Removed: 2}, "high": {Added: 2, Removed: 2}, "other": {Removed: 1},
 	}
@@ -173,6 +179,17 @@ func TestWhole(t *testing.T) {
 	}
 	if s := got.Rules[0].Samples[0]; !strings.Contains(s.Why, "its condition is false") || len(s.Parts) == 0 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// TestWholeOfSources: a condition with a variable is not asked of events that a source would read differently either.
+func TestWholeOfSources(t *testing.T) {
+	t.Parallel()
+	text := edited(t, running, "when: nps_score >= 9", `when: "nps_score >= 9 and email != '${EMAIL}'"`)
+	r := newRig(t, text, 22, true)
+	got := r.ask(t, edited(t, text, `  forms: {profile: ./forms.yaml, secrets: ["hidden-forms-0123456789-0123456789"]}`, "  # none"), "")
+	if got.Deliveries != (view.PlanCounts{Removed: 14 + 22}) || len(got.Notes) != 1 {
+		t.Errorf("%+v", got)
 	}
 }
 
@@ -211,11 +228,18 @@ func BenchmarkPlan(b *testing.B) {
 		b.Run(of.name, func(b *testing.B) {
 			r := newRig(b, running, events, of.fromForms)
 			b.ReportAllocs()
+			var peak uint64
+			r.reported = func() {
+				var m runtime.MemStats
+				runtime.ReadMemStats(&m)
+				peak = max(peak, m.HeapAlloc)
+			}
 			for b.Loop() {
 				if got := r.ask(b, of.text, of.profile); got.Events != events || !got.Changes {
 					b.Fatalf("%+v", got)
 				}
 			}
+			b.ReportMetric(float64(peak>>20), "MiB")
 		})
 	}
 }

@@ -131,6 +131,7 @@ func first(err error) string {
 // finish makes the answer.
 func (c *comparison) finish() {
 	c.out.Since = view.Time{Time: c.Since}
+	slices.Sort(c.out.Notes)
 	c.tally.view(&c.out)
 	c.out.Changes = len(c.out.Configuration)+len(c.out.Sources)+len(c.out.Rules)+len(c.out.Waiting) > 0
 }

@@ -68,6 +68,8 @@ type rig struct {
 	*Planner
 	store state.Store
 	plan  *decide.Plan
+	// reported, if it is set, is called with each progress.
+	reported func()
 }
 
 // load writes a configuration and its profile to a folder and loads it, with values for all variables.
@@ -149,7 +151,12 @@ func (r *rig) ask(tb testing.TB, text, profile string) *view.Plan {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	got, err := r.Compare(context.Background(), Ask{New: c, Since: now.Add(-DefaultSince), Limit: DefaultEvents}, func(any) error { return nil })
+	got, err := r.Compare(context.Background(), Ask{New: c, Since: now.Add(-DefaultSince), Limit: DefaultEvents}, func(any) error {
+		if r.reported != nil {
+			r.reported()
+		}
+		return nil
+	})
 	if err != nil {
 		tb.Fatal(err)
 	}

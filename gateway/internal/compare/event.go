@@ -6,7 +6,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/explain"
-	"github.com/surveygate/surveygate/gateway/internal/renormalise"
+	"github.com/surveygate/surveygate/gateway/internal/source"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/view"
 	"github.com/surveygate/surveygate/rules/event"
@@ -63,8 +63,7 @@ func (c *comparison) read(t *tenant, ev *event.Event) reading {
 		}
 		return r
 	}
-	was, wasErr := renormalise.Today(t.before, ev)
-	is, isErr := renormalise.Today(t.after, ev)
+	was, is, wasErr, isErr := source.RenormaliseBoth(t.before.Source(t.name, ev.Source).Receiver, t.after.Source(t.name, ev.Source).Receiver, ev)
 	switch {
 	case wasErr != nil && isErr != nil: // as it is, where its raw body is not kept
 		if wasErr.Error() != isErr.Error() {
@@ -145,6 +144,9 @@ func (e *asking) owed(plan *decide.Plan, ev *event.Event) (all []decide.Owed, fa
 	all = decision.Owed[:0]
 	for i := range decision.Owed {
 		owed := decision.Owed[i]
+		if e.of.unknown[owed.Delivery.Origin] != "" {
+			continue
+		}
 		if r := owed.AtDue; r != nil && r.Match.Defers(ev.Type) && r.Match.When.Match(ev.WithBudget(nil)).Truth != expression.True {
 			continue
 		}
@@ -256,6 +258,8 @@ func (e *asking) why(of stepOf, how string) (why string, parts []view.ConditionP
 		}
 	}
 	switch {
+	case r == nil && e.of.after.IsBroken(e.of.name, of.origin):
+		return decide.BrokenRule, nil
 	case r == nil:
 		return "the " + string(of.origin.Kind) + " is removed", nil
 	case r.Match.Disabled:

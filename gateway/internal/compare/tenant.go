@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"strings"
@@ -18,6 +19,8 @@ type tenant struct {
 	// rules are those that may send something else, by their origin; sources are those whose events may be read differently.
 	rules   map[state.Origin]*rule
 	sources map[string]*reader
+	// unknown are rules whose condition has a variable, with their owner: what they match is not known.
+	unknown map[state.Origin]string
 	// steps: what becomes of waiting deliveries may differ.
 	steps bool
 	// askBefore and askAfter ask these rules only.
@@ -48,7 +51,7 @@ var (
 
 // tenant compiles the documents of a tenant over both configurations, and finds what differs.
 func (c *comparison) tenant(ctx context.Context, name string) (*tenant, error) {
-	t := &tenant{name: name, before: c.before.plan, after: c.after.plan, rules: map[state.Origin]*rule{}, sources: map[string]*reader{}}
+	t := &tenant{name: name, before: c.before.plan, after: c.after.plan, rules: map[state.Origin]*rule{}, sources: map[string]*reader{}, unknown: map[state.Origin]string{}}
 	if c.running.Overlay(name) != nil {
 		documents, err := c.Book.Documents(ctx, name)
 		if err != nil {
@@ -59,6 +62,11 @@ func (c *comparison) tenant(ctx context.Context, name string) (*tenant, error) {
 	}
 	c.findRules(t)
 	c.findSources(t)
+	if len(t.sources) > 0 {
+		for origin, owner := range t.unknown {
+			c.noteUnknown(origin, owner)
+		}
+	}
 	var before, after []*config.Rule
 	for _, r := range t.rules {
 		if r.before != nil && !r.before.Match.Disabled { // Asking would ask it all the same
@@ -101,10 +109,13 @@ func (c *comparison) findRules(t *tenant) {
 		of(r).after = r
 	}
 	for origin, r := range all {
+		if c.hasVariable(r.before) || c.hasVariable(r.after) {
+			t.unknown[origin] = r.owner
+		}
 		if differs, sameSteps := c.ruleDiffers(t, r); differs {
 			t.steps = true
-			if c.hasVariable(r.before) || c.hasVariable(r.after) {
-				c.note("the condition of " + string(origin.Kind) + " " + qualified(r.owner, origin.Name) + " has a variable, whose value is not read: what it matches is not compared")
+			if t.unknown[origin] != "" {
+				c.noteUnknown(origin, r.owner)
 				continue
 			}
 			if defers(r.before) || defers(r.after) {
@@ -210,7 +221,7 @@ func (c *comparison) hasVariable(r *config.Rule) bool {
 		kind = kindWebhook
 	}
 	for _, s := range []*side{c.before, c.after} {
-		if w := s.items[item{kind, r.Tenant, r.Name}]; w != nil {
+		if w := s.items[item{kind, r.Tenant, r.Name}]; w != nil && bytes.Contains(w.Spec, []byte("${")) {
 			settings, _ := parse(w.Spec).(map[string]any)
 			if when, _ := settings["when"].(string); strings.Contains(strings.ReplaceAll(when, "$${", ""), "${") {
 				return true
@@ -218,6 +229,10 @@ func (c *comparison) hasVariable(r *config.Rule) bool {
 		}
 	}
 	return false
+}
+
+func (c *comparison) noteUnknown(origin state.Origin, owner string) {
+	c.note("the condition of " + string(origin.Kind) + " " + qualified(owner, origin.Name) + " has a variable, whose value is not read: what it matches is not compared")
 }
 
 // note adds a note once.

@@ -3,6 +3,7 @@ package source
 import (
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/surveygate/surveygate/rules/event"
 )
@@ -21,13 +22,25 @@ var (
 // The error explains to a person why the bytes cannot be read. The request is not verified again; an event that accept_test
 // accepted remains a test.
 func (s *Source) Renormalise(ev *event.Event) (next *event.Event, err error) {
+	return s.renormalise(ev, func() bool { return ownForm(ev) })
+}
+
+// RenormaliseBoth is Renormalise by two sources, at the cost of looking at the body's form once.
+func RenormaliseBoth(a, b *Source, ev *event.Event) (first, second *event.Event, firstErr, secondErr error) {
+	own := sync.OnceValue(func() bool { return ownForm(ev) })
+	first, firstErr = a.renormalise(ev, own)
+	second, secondErr = b.renormalise(ev, own)
+	return first, second, firstErr, secondErr
+}
+
+func (s *Source) renormalise(ev *event.Event, ownForm func() bool) (next *event.Event, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			next, err = nil, fmt.Errorf("reading its body panics: %v", r)
 		}
 	}()
 	switch {
-	case s.Profile == own || ownForm(ev):
+	case s.Profile == own || ownForm():
 		return nil, ErrOwnForm
 	case len(ev.Raw.Body) == 0:
 		return nil, ErrNotKept
