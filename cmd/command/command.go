@@ -140,7 +140,7 @@ func New(stdout, stderr io.Writer) *cobra.Command {
 	flags.StringVar(&g.token, "token", "", "bearer token for --server (or SURVEYGATE_TOKEN)")
 	flags.StringVar(&g.tenant, "tenant", environ("SURVEYGATE_TENANT"), "tenant (default: the one of the token, else the tenant default)")
 	flags.BoolVar(&g.json, "json", false, "print JSON")
-	grouped(root, "run", "Run a gateway:", g.demo(), g.init(), g.check(), g.test(), g.fields(), g.run(), g.console(), g.reload(), g.secret(), g.store(), g.vault())
+	grouped(root, "run", "Run a gateway:", g.demo(), g.init(), g.check(), g.plan(), g.test(), g.fields(), g.run(), g.console(), g.reload(), g.secret(), g.store(), g.vault())
 	grouped(root, "look", "See what happened, and act on it:",
 		g.events(), g.tail(), g.explain(), g.deliveries(), g.dead(), g.destinations(), g.replay(), g.try(), g.suggest(), g.emit(), g.listen(), g.audit(), g.erase())
 	grouped(root, "set", "Settings by API:", g.tenants(), g.tokens(), g.webhook(), g.documents(client.ConnectionKind), g.source(),

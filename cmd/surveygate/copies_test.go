@@ -109,7 +109,11 @@ func TestCopiesOfExamples(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p := startWith(t, []string{program}, t.TempDir(), withToken(string(text)), exampleEnv...)
+			beside := t.TempDir() // what the file names is there
+			if err := os.CopyFS(beside, os.DirFS(dir)); err != nil {
+				t.Fatal(err)
+			}
+			p := startWith(t, []string{program}, beside, withToken(string(text)), exampleEnv...)
 			copied := p.copies(t)
 			p.kill()
 

@@ -19,6 +19,7 @@ var update = connectortest.Update
 var exampleEnv = []string{
 	"SURVEYGATE_KEY=MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
 	"POLLQR_SECRET=pollqr-example-secret",
+	"INTAKE_SECRET=intake-example-secret-0123456789",
 	"POPSEE_SECRET=popsee-example-secret",
 	"POLLARIX_SECRET=pollarix-example-secret",
 	"POLTIO_TOKEN=0123456789abcdef0123456789abcdef",

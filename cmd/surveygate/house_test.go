@@ -40,7 +40,7 @@ var floors = [][]string{
 	{"gateway/internal/view"},
 	{"gateway/internal/live", "gateway/internal/renormalise"},
 	{"gateway/internal/explain"},
-	{"gateway/internal/accept", "gateway/internal/suggest", "gateway/internal/try"},
+	{"gateway/internal/accept", "gateway/internal/compare", "gateway/internal/suggest", "gateway/internal/try"},
 	{"gateway/internal/deliver", "gateway/internal/stream", "gateway/internal/tail"},
 	{"gateway/internal/act"},
 	{"gateway/internal/deletion", "gateway/internal/erase", "gateway/internal/replay"},

@@ -31,7 +31,7 @@ func newOverlay(base *Config, tenant string) *overlay {
 	x := base.indexed()
 	l := newLoader(Options{Now: clock.System().Now()}, func(string) ([]byte, error) { return nil, errNoFiles },
 		&Config{Outbound: base.Outbound, Redis: base.Redis, Keys: base.Keys, Tokens: base.Tokens})
-	l.base, l.work = x.of(tenant), maxWarningWork
+	l.base = x.of(tenant)
 	return &overlay{loader: l, index: x, tenant: tenant}
 }
 

@@ -90,6 +90,11 @@ type Config struct {
 	// Warnings are for `check`: settings that are valid but may surprise.
 	Warnings document.Faults
 
+	// Bundle is the text that it was loaded from.
+	Bundle *Bundle
+	// Written is what the files define as they write it. LoadBundle alone sets it.
+	Written []Written
+
 	index *index // see names
 }
 

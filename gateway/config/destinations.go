@@ -44,6 +44,9 @@ func (l *loader) origin(item Item) *Destination {
 
 func (l *loader) addConnections(f *fileSettings) {
 	for _, e := range f.Connections {
+		if l.enough() {
+			return
+		}
 		s := e.Value
 		l.named(e.Key, "connection")
 		d := &destination{

@@ -226,6 +226,9 @@ const minToken = 32
 
 func (l *loader) addTokens(f *fileSettings) {
 	for _, s := range f.Tokens {
+		if l.enough() {
+			return
+		}
 		token := &Token{Name: string(s.Name), Secret: s.Secret, Tenant: l.owner(f, tenantName(s.Tenant)), At: s.Node.At, Sum: sumOf(s.Node)}
 		for _, scope := range s.Scopes {
 			token.Scopes = append(token.Scopes, string(scope))
@@ -264,6 +267,9 @@ func (l *loader) addTokens(f *fileSettings) {
 			l.fault(s.Node.Key("name").Fault(fmt.Sprintf("the token `%s` is defined twice", token.Name), fmt.Sprintf("the other is at %s: rename one of them", l.config.Tokens[i].At)))
 		}
 		l.config.Tokens = append(l.config.Tokens, token)
+		if l.options.texts {
+			l.write(&Item{Tenant: token.Tenant, Name: token.Name, At: token.At}, kindToken, s.Node)
+		}
 	}
 }
 

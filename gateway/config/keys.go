@@ -19,6 +19,10 @@ func (l *loader) keyFile(f *fileSettings) {
 	if node == nil || node.Unset || l.hasFault(node) {
 		return
 	}
+	if l.options.texts {
+		(document.Pair{Value: node}).Conceal() // somebody may have written the key itself
+		return
+	}
 	const remedy = "write the path of a file with a key, relative to the folder of this one; " + vault.MakeKey
 	if f.KeyFile == "" {
 		l.fault(node.Fault("`key_file` is empty", remedy))

@@ -51,6 +51,8 @@ type Options struct {
 	// Lint also looks for what takes long, or needs all files: rules that repeat others, conditions that are never true, connections
 	// that no rule uses, comments that ignore nothing. Only who shows warnings needs it.
 	Lint bool
+
+	texts bool // what LoadBundle does: no file is read but profiles
 }
 
 // input is one file as read. name is for faults; key does not depend on where the folder is.
@@ -127,6 +129,9 @@ func isOurs(name string) bool {
 func load(o Options, read func(path string) ([]byte, error), inputs []input) (*Config, error) {
 	l := newLoader(o, read, &Config{Listen: DefaultListen, Drain: DefaultDrain, Data: DefaultData, Retention: defaultRetention(), Limits: defaultLimits()})
 	l.parse(inputs)
+	if o.texts && l.tooMany() {
+		return nil, l.faults.Sorted()
+	}
 	for _, f := range l.files {
 		l.globals(f)
 	}
@@ -153,6 +158,7 @@ func load(o Options, read func(path string) ([]byte, error), inputs []input) (*C
 	l.ignore()
 	l.config.Warnings = l.config.Warnings.Sorted()
 	l.spell()
+	l.note(inputs)
 	l.config.Kept = keep(l.config, l.digest())
 	l.config.Generation = generationOf(l.config.Kept)
 	l.config.index = &index{}
@@ -172,6 +178,7 @@ func newLoader(o Options, read func(path string) ([]byte, error), c *Config) *lo
 		destinations: map[target]*destination{}, sources: map[target]*document.Node{}, rules: map[string]map[string]*document.Node{},
 	}
 	l.library, l.aliases = platforms()
+	l.work = maxWarningWork
 	return l
 }
 
@@ -246,9 +253,16 @@ func (l *loader) parse(inputs []input) {
 		if l.fault(faults...); node == nil {
 			continue
 		}
-		missing, faults := node.Expand(document.Lookup{Env: l.options.Env, File: l.file})
+		lookup := document.Lookup{Env: l.options.Env, File: l.file}
+		if l.options.texts {
+			lookup.File = nil
+		}
+		missing, faults := node.Expand(lookup)
 		l.fault(faults...)
 		for _, u := range missing {
+			if l.options.AllowUnset {
+				break
+			}
 			if !slices.ContainsFunc(unset, func(other document.Unset) bool { return other.Name == u.Name }) {
 				unset = append(unset, u)
 			}

@@ -33,7 +33,7 @@ func (l *loader) redis(f *fileSettings) {
 		return
 	}
 	l.config.Redis = Redis{URL: f.Redis.URL, Prefix: string(f.Redis.Prefix)}
-	if !node.Unset {
+	if !node.Unset && !l.options.texts { // it may name files
 		if message, remedy := l.addressFault(f.Redis.URL); message != "" {
 			l.fault(node.Fault(message, remedy))
 		}

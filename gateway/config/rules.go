@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -78,6 +79,9 @@ func (s *stepSettings) BindNode(n *document.Node, _ string) document.Faults {
 
 func (l *loader) addRules(f *fileSettings) {
 	for i := range f.Rules {
+		if l.enough() {
+			return
+		}
 		s := &f.Rules[i]
 		if s.Node == nil || s.Node.Kind != document.Mapping {
 			continue
@@ -118,8 +122,10 @@ func (l *loader) addRules(f *fileSettings) {
 		}
 		l.steps(r, s)
 		l.guardrails(r, s)
-		l.tests(r, s)
-		l.warnOfRule(r, s)
+		if !l.options.texts {
+			l.tests(r, s)
+			l.warnOfRule(r, s)
+		}
 		l.lintings = append(l.lintings, linting{r, key, s.Node.Key("when"), s})
 		l.config.Rules = append(l.config.Rules, r)
 	}
@@ -134,11 +140,15 @@ func (l *loader) claimRule(at target, key *document.Node) {
 		taken = map[string]*document.Node{}
 		l.rules[at.name] = taken
 	}
-	for tenant, first := range taken {
-		if tenant == at.tenant || tenant == AnyTenant || at.tenant == AnyTenant {
-			l.twice(key, first, "rule", at)
-			return
+	first := cmp.Or(taken[at.tenant], taken[AnyTenant])
+	if at.tenant == AnyTenant {
+		for _, first = range taken {
+			break
 		}
+	}
+	if first != nil {
+		l.twice(key, first, "rule", at)
+		return
 	}
 	taken[at.tenant] = key
 }
@@ -148,6 +158,9 @@ func (l *loader) steps(r *Rule, s *ruleSettings) {
 	names := map[string]*document.Node{}
 	for i := range s.Send {
 		set := &s.Send[i]
+		if l.enough() {
+			return
+		}
 		if set.key == nil || set.key.Unset {
 			continue
 		}

@@ -17,6 +17,9 @@ import (
 
 func (l *loader) addSources(f *fileSettings) {
 	for _, e := range f.Sources {
+		if l.enough() {
+			return
+		}
 		s, tenant := e.Value, l.owner(f, e.Value.Tenant)
 		l.named(e.Key, "source")
 		l.claim(l.sources, target{tenant, e.Name}, e.Key, "source")

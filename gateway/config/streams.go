@@ -40,7 +40,7 @@ func (l *loader) stream(e document.Entry[sourceSettings]) *Stream {
 			l.fault(key.Fault("`"+name+"` needs a profile, and this source has none", "add profile: and the platform's name, or remove it"))
 		}
 	}
-	if url != nil && !url.Unset && !l.hasFault(url) {
+	if url != nil && !url.Unset && !l.hasFault(url) && !l.options.texts { // it may name files
 		if err := redis.Check(s.URL.Expose(), l.read); err != nil {
 			l.fault(url.Fault(err.Error(), "write redis://host:6379/0, or rediss:// with TLS"))
 		}

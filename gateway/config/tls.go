@@ -19,7 +19,7 @@ const expiresSoon = 14 * day
 
 // authorities applies `outbound.ca`.
 func (l *loader) authorities(n *document.Node) {
-	if n == nil || n.Unset || l.hasFault(n) {
+	if n == nil || n.Unset || l.hasFault(n) || l.options.texts {
 		return
 	}
 	text, ok := l.pem(n, "ca")
@@ -41,6 +41,9 @@ func (l *loader) tls(d *destination, n *document.Node, connector connectors.Conn
 	if !l.isOwn(d, connector) {
 		l.fault(n.Fault(fmt.Sprintf("`tls` applies to your own receivers, but `%s` sends to %s", d.Name, d.Product), "name your receiver in `base_url`, or remove `tls`"))
 		return
+	}
+	if l.options.texts {
+		return // they are files
 	}
 	var texts [3][]byte
 	before := len(l.faults)

@@ -14,6 +14,9 @@ import (
 
 func (l *loader) addWebhooks(f *fileSettings) {
 	for i := range f.Webhooks {
+		if l.enough() {
+			return
+		}
 		s := &f.Webhooks[i]
 		if s.Node == nil || s.Node.Kind != document.Mapping {
 			continue

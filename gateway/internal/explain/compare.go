@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/surveygate/surveygate/gateway/config"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/state"
 	"github.com/surveygate/surveygate/gateway/internal/view"
@@ -68,6 +69,14 @@ func Rule(plan *decide.Plan, ev *event.Event, origin state.Origin) *view.Explain
 	var x Explanation
 	x.ask(plan, ev)
 	return x.rule(origin)
+}
+
+// Alone explains a rule that is asked of the response as a whole, as if an event were all of it.
+func Alone(r *config.Rule, ev *event.Event) *view.ExplainedRule {
+	e := decide.Whole(r.Match, ev)
+	return &view.ExplainedRule{
+		Kind: decide.OriginOf(r).Kind, Name: r.Name, Matched: e.Matched, Why: "of the event by itself, " + e.Why, Parts: parts(&e), Missing: e.Missing, Faults: e.Faults,
+	}
 }
 
 // record replaces what was evaluated by what was recorded, because that is what happened.

@@ -106,6 +106,15 @@ func (b *Book) documents(ctx context.Context, tenant string) (map[string]*read, 
 	return all, nil
 }
 
+// Documents returns all documents of a tenant, to be compiled.
+func (b *Book) Documents(ctx context.Context, tenant string) ([]config.Document, error) {
+	all, err := b.documents(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	return listed(all), nil
+}
+
 func (b *Book) read(tenant string, setting state.Setting) *read {
 	d, closed := decode(b.Writer.Vault, tenant, setting)
 	return &read{Document: d, meta: metaOf(setting), size: len(setting.Value), closed: closed}

@@ -39,7 +39,7 @@ func NewGate(c clock.Clock) *Gate {
 	}
 }
 
-// Enter waits until a trial may run; leave ends it. The error is ErrBusy, or that of ctx.
+// Enter waits until a trial may run; leave ends it, and may be called again. The error is ErrBusy, or that of ctx.
 func (g *Gate) Enter(ctx context.Context, tenant, name string) (leave func(), err error) {
 	who := caller{tenant, name}
 	if !g.admit(who) {
@@ -49,7 +49,7 @@ func (g *Gate) Enter(ctx context.Context, tenant, name string) (leave func(), er
 	defer stop()
 	select {
 	case g.running <- struct{}{}:
-		return func() { <-g.running; g.dismiss(who) }, nil
+		return sync.OnceFunc(func() { <-g.running; g.dismiss(who) }), nil
 	case <-waited:
 		err = ErrBusy
 	case <-ctx.Done():

@@ -87,6 +87,9 @@ func (f *front) bodyLimit(h *fasthttp.RequestHeader) int {
 	if h.IsPost() && string(bytes.TrimSuffix(path, []byte("/"))) == manage.ImportPath && grant != nil && grant.May(access.Admin) {
 		return settings.MaxImport
 	}
+	if h.IsPost() && inspect.IsPlan(path) && grant != nil && grant.Tenant == access.AnyTenant && grant.May(access.Read|access.Settings) {
+		return inspect.MaxPlan
+	}
 	if h.IsPost() && inspect.TakesLong(path) {
 		return inspect.MaxBody
 	}

@@ -92,6 +92,7 @@ var views = []struct {
 	{asks("POST /v1/sources/ID/capture"), viewOf[view.Capturing]},
 	{asks("POST /v1/sources/ID/test"), viewOf[view.SourceTested]},
 	{asks("POST /v1/try"), viewOf[view.Tried]},
+	{asks("POST /v1/plans"), viewOf[view.Plan]},
 	{asks("GET /v1/health"), viewOf[view.Health]},
 	{asks("GET /v1/overview"), viewOf[view.Overview]},
 	{asks("GET /v1/surveys"), viewOf[view.Page[view.Survey]]},

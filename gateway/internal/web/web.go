@@ -181,7 +181,10 @@ func New(o Options) *App {
 	routes := slices.Concat(
 		management.Bound(),
 		a.manage.Bound(),
-		inspect.New(inspect.Options{Store: o.Store, Plan: o.Plan, Book: o.Book, Door: a.door, Clock: o.Clock, Log: o.Log, Quiet: o.Stats.Quiet}).Bound(),
+		inspect.New(inspect.Options{
+			Store: o.Store, Plan: o.Plan, Book: o.Book, Door: a.door, Clock: o.Clock, Log: o.Log,
+			Quiet: o.Stats.Quiet, Streams: func() *sse.Streams { return a.streams },
+		}).Bound(),
 		compat.New(compat.Options{Plan: o.Plan, Book: o.Book, Sender: o.Sender, Clock: o.Clock}).Bound(),
 	)
 	a.guard.Audit = o.Book.Audit

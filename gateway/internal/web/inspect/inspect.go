@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/surveygate/surveygate/gateway/internal/clock"
+	"github.com/surveygate/surveygate/gateway/internal/compare"
 	"github.com/surveygate/surveygate/gateway/internal/decide"
 	"github.com/surveygate/surveygate/gateway/internal/settings"
 	"github.com/surveygate/surveygate/gateway/internal/state"
@@ -15,6 +16,7 @@ import (
 	"github.com/surveygate/surveygate/gateway/internal/try"
 	"github.com/surveygate/surveygate/gateway/internal/web/intake"
 	"github.com/surveygate/surveygate/gateway/internal/web/route"
+	"github.com/surveygate/surveygate/gateway/internal/web/sse"
 )
 
 // Options are the dependencies of the package; all are required.
@@ -29,6 +31,8 @@ type Options struct {
 	Log   *slog.Logger
 	// Quiet reports that the gateway handles no traffic: scans of events then run at full speed.
 	Quiet func() bool
+	// Streams returns the server's streams, which answer what takes long.
+	Streams func() *sse.Streams
 }
 
 // Inspection answers the routes. Make it with New; it is safe for concurrent use.
@@ -36,6 +40,8 @@ type Inspection struct {
 	Options
 	gate      *try.Gate
 	tryer     try.Tryer
+	plans     *try.Gate // of its own: a plan takes seconds to minutes, and tries must not wait for it
+	planner   compare.Planner
 	suggester suggest.Suggester
 }
 
@@ -43,8 +49,8 @@ type Inspection struct {
 func New(o Options) *Inspection {
 	system := clock.System() // callers wait by it, and work is measured by it, whatever the clock of a test
 	return &Inspection{
-		Options: o, gate: try.NewGate(system),
-		tryer:     try.Tryer{Store: o.Store, Book: o.Book, Plan: o.Plan, Now: o.Clock.Now, Clock: system},
+		Options: o, gate: try.NewGate(system), tryer: try.Tryer{Store: o.Store, Book: o.Book, Plan: o.Plan, Now: o.Clock.Now, Clock: system},
+		plans: try.NewGate(system), planner: compare.Planner{Store: o.Store, Book: o.Book, Plan: o.Plan, Now: o.Clock.Now, Clock: system, Quiet: o.Quiet},
 		suggester: suggest.Suggester{Store: o.Store, Plan: o.Plan, Clock: system, Quiet: o.Quiet},
 	}
 }
@@ -56,7 +62,9 @@ type row struct {
 }
 
 // table returns the rows of all resources.
-func table() []row { return slices.Concat(tryRows(), eventTypeRows(), sourceRows(), suggestionRows()) }
+func table() []row {
+	return slices.Concat(tryRows(), planRows(), eventTypeRows(), sourceRows(), suggestionRows())
+}
 
 // Routes returns all routes.
 func Routes() []route.Route {

@@ -59,15 +59,7 @@ func (i *Inspection) try(c *route.Call) error {
 }
 
 // enter waits for the turn of a request that computes much; leave ends it.
-func (i *Inspection) enter(c *route.Call) (leave func(), err error) {
-	leave, err = i.gate.Enter(c.Base, c.Tenant, c.Grant.Name)
-	if errors.Is(err, try.ErrBusy) {
-		problem := answer.NewProblem(fiber.StatusTooManyRequests, view.RateLimited, err.Error())
-		problem.RetryAfter = answer.DefaultRetryAfter
-		return nil, problem
-	}
-	return leave, err
-}
+func (i *Inspection) enter(c *route.Call) (leave func(), err error) { return i.turn(c, i.gate) }
 
 // askOf checks what is asked.
 func (i *Inspection) askOf(c *route.Call, t *view.Trial) (*try.Ask, error) {

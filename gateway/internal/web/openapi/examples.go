@@ -93,6 +93,7 @@ var requests = map[string]string{
 	"PATCH /v1/tenants/{id}":                          `{"title": "Acme", "limits": {"webhooks": null, "rules": 20}}`,
 	"POST /v1/settings/import":                        `{"webhooks": [{"name": "help-desk", "url": "https://hook.example.com/in"}]}`,
 	"POST /v1/try":                                    `{"draft": {"rules": {"detractor": {"when": "nps_score <= 7", "send": ["alarms"]}}}, "events": {"last": 500, "type": "response.completed"}, "show": ["difference"]}`,
+	"POST /v1/plans":                                  `{"files": [{"name": "surveygate.yaml", "text": "rules: []\n"}], "since": "7d", "limit": 100000}`,
 	"POST /v1/sources/{name}/capture":                 `{"for": "1h"}`,
 	"POST /v1/sources/{name}/test":                    `{"body": {"event": "response.completed"}, "headers": {"X-Signature": "…"}}`,
 	"POST /department/{department}/webhook":           `{"name": "Help desk", "url": "https://hook.example.com/in", "events": ["response.completed"]}`,

@@ -22,6 +22,7 @@ var tags = []tag{
 	{"rules", "Which events go where, and what is made of them."},
 	{"destinations", "Connections and webhooks together, as what things are sent to: their holds, pauses and tests."},
 	{"try", "What a draft of settings would do with events, before it is saved."},
+	{"plans", "What new configuration files would change, before they are used."},
 	{"suggestions", "What stored events suggest: roles of questions, and rules that match nothing."},
 	{"settings", "All documents of a tenant at once, as one file: export and import."},
 	{"tenants", "Customers, whose events, settings and tokens are apart from each other."},
