@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"time"
@@ -99,8 +98,9 @@ func (p *planning) run(ctx context.Context, path string) error {
 	defer gw.Close()
 	request := client.PlanOf(bundle)
 	request.Since, request.Limit = p.since, p.limit
-	plan, err := gw.Plan(ctx, request, p.progress())
-	p.clear()
+	bar := p.progress(false)
+	plan, err := gw.Plan(ctx, request, p.following(bar))
+	bar.end()
 	if err != nil {
 		return err
 	}
@@ -118,25 +118,18 @@ func (p *planning) run(ctx context.Context, path string) error {
 	return err
 }
 
-// progress returns what shows the progress on a terminal; nil: there is none.
-func (p *planning) progress() func(*client.PlanProgress) {
-	terminal := terminalOf(p.err)
-	if terminal == nil {
+// following returns what shows the progress on a terminal; nil: there is none.
+func (p *planning) following(bar *progress) func(*client.PlanProgress) {
+	if !bar.terminal {
 		return nil
 	}
+	bar.show(0, 0, "events compared")
 	return func(at *client.PlanProgress) {
-		text := grouped3(at.Events) + " events"
+		what := "events compared"
 		if !at.Back.IsZero() {
-			text += ", back to " + minute(at.Back.Time)
+			what += ", back to " + minute(at.Back.Time)
 		}
-		_, _ = fmt.Fprintf(terminal, "\r%s\x1b[K", text)
-	}
-}
-
-// clear removes the progress.
-func (p *planning) clear() {
-	if terminal := terminalOf(p.err); terminal != nil {
-		_, _ = io.WriteString(terminal, "\r\x1b[K")
+		bar.show(at.Events, 0, what)
 	}
 }
 
