@@ -235,7 +235,11 @@ func (r *repeating) follow() (stop func()) {
 			r.mu.Lock()
 			now := r.total
 			r.mu.Unlock()
-			p.show(now.Sent, total, now.became()+"; ^C ends it")
+			what := "^C ends it"
+			if now.Accepted < now.Sent-maxEmitTogether || now.Refused > 0 {
+				what = now.became() + "; " + what
+			}
+			p.show(now.Sent, total, what)
 		}
 	})
 	return func() {

@@ -47,6 +47,7 @@ type progress struct {
 	called      bool // show was called
 	ended       bool
 	done, total int
+	shown       time.Time // when they were set
 	what        string
 	marks       []mark // of the last seconds, oldest first
 
@@ -120,7 +121,7 @@ func (p *progress) show(done, total int, what string) {
 	if p.called && done < p.done {
 		p.marks = p.marks[:0] // other work has begun: the rate of the former says nothing
 	}
-	p.done, p.total, p.what, p.called = done, total, what, true
+	p.done, p.total, p.what, p.called, p.shown = done, total, what, true, p.now()
 	p.draw()
 }
 
@@ -244,6 +245,9 @@ func (p *progress) rate(now time.Time) float64 {
 		return 0
 	}
 	first := p.marks[0]
+	if now.Sub(p.shown) < time.Second {
+		now = p.shown // what was done since is not known yet
+	}
 	took := now.Sub(first.at)
 	if took < time.Second || p.done <= first.done {
 		return 0

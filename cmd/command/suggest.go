@@ -91,7 +91,7 @@ func (g *globals) showRoles(s *client.SourceSuggestions) {
 	g.say("%s: questions without a role that look like one:\n\n", s.Source)
 	for i := range s.Roles {
 		r := &s.Roles[i]
-		what := r.Question
+		what := clipped(r.Question, 60)
 		if r.Title != "" {
 			what += " (" + clipped(r.Title, 50) + ")"
 		}

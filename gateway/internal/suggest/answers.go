@@ -50,6 +50,7 @@ const (
 	longText    = 20  // characters: a comment has more
 	maxCompared = 500 // answers of a question that are compared with each other
 	maxText     = 4096
+	maxYesNo    = 16 // bytes of a yes or no
 )
 
 var (
@@ -92,7 +93,7 @@ func (q *question) add(s *source.Source, a *event.Answer, data *event.Data) {
 	if len(text) > maxText {
 		text = strings.ToValidUTF8(text[:maxText], "")
 	}
-	if s.Takes(consent, text) {
+	if len(text) <= maxYesNo && s.Takes(consent, text) {
 		q.truths++
 		first(&q.truth, text)
 	}

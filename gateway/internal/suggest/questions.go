@@ -2,6 +2,7 @@ package suggest
 
 import (
 	"cmp"
+	"hash/maphash"
 	"maps"
 	"slices"
 	"time"
@@ -17,6 +18,7 @@ type questions struct {
 	source  *config.Source
 	room    *int // how many more questions are counted
 	of      map[place]*question
+	told    map[uint64]bool // answers of responses that were counted
 	events  int
 	back    time.Time
 	stopped string
@@ -26,7 +28,7 @@ type questions struct {
 type place struct{ survey, key string }
 
 func newQuestions(s *config.Source, room *int) *questions {
-	return &questions{source: s, room: room, of: map[place]*question{}}
+	return &questions{source: s, room: room, of: map[place]*question{}, told: map[uint64]bool{}}
 }
 
 // add counts the answers of an event that no role reads.
@@ -44,6 +46,9 @@ func (q *questions) add(ev *event.Event) {
 			continue
 		}
 		at := place{data.Survey.ID, key}
+		if q.isTold(at, data.Response.ID) {
+			continue
+		}
 		seen := q.of[at]
 		if seen == nil {
 			if *q.room == 0 {
@@ -56,6 +61,22 @@ func (q *questions) add(ev *event.Event) {
 		seen.title, seen.typ = cmp.Or(seen.title, a.Question), cmp.Or(seen.typ, a.Type)
 		seen.add(receiver, a, data)
 	}
+}
+
+// maxTold bounds the memory of answers that were counted: of further ones, each event counts.
+const maxTold = 50_000
+
+// isTold reports whether the answer of a response was counted already: several events tell of it, and only the newest counts.
+func (q *questions) isTold(at place, response string) bool {
+	if response == "" {
+		return false
+	}
+	hash := maphash.Comparable(seed, [3]string{at.survey, at.key, response})
+	was := q.told[hash]
+	if !was && len(q.told) < maxTold {
+		q.told[hash] = true
+	}
+	return was
 }
 
 // chosen is a role that is suggested, for one survey or, if survey is empty, for all. surveys are those that it was seen in.

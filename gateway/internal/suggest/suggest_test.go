@@ -35,6 +35,7 @@ type rig struct {
 	text   string
 	config *config.Config
 	next   time.Time
+	told   int // events
 }
 
 const forms = `sources:
@@ -76,13 +77,14 @@ type answered struct {
 func (r *rig) read(survey string, n int, fields ...answered) []*event.Event {
 	r.t.Helper()
 	body, err := json.Marshal(map[string]any{
-		"eventId": fmt.Sprint(survey, n), "eventType": "FORM_RESPONSE", "createdAt": "2026-01-02T03:00:00Z",
+		"eventId": fmt.Sprint(survey, r.told), "eventType": "FORM_RESPONSE", "createdAt": "2026-01-02T03:00:00Z",
 		"data": map[string]any{"responseId": fmt.Sprint("r", survey, n), "formId": survey, "formName": "Form " + survey, "fields": fields},
 	})
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	r.next = r.next.Add(time.Second)
+	r.told++
 	events, err := decide.New(r.config).Source("default", "forms").Receiver.Normalise(&source.Request{
 		Method: "POST", Body: body, ContentType: "application/json", Received: r.next, Verified: source.Verified{Kind: "hmac"},
 	}, r.next)
@@ -269,6 +271,23 @@ func TestNotSuggested(t *testing.T) {
 	got := r.suggest("").Sources[0]
 	if len(got.Roles) != 1 || got.Roles[0].Question != "q_tel1" || !slices.Equal(got.Roles[0].Also, []string{"q_tel2"}) {
 		t.Errorf("%+v", got.Roles)
+	}
+}
+
+// Several events of a response tell of an answer once.
+func TestAnswersOfAResponse(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, forms)
+	for range 3 {
+		r.came("f1", 12, everything)
+	}
+	for _, role := range r.suggest("").Sources[0].Roles {
+		if role.Answers != 12 {
+			t.Errorf("%+v", role)
+		}
+	}
+	if got := r.suggest("").Sources[0]; got.Events != 36 || len(got.Roles) != 7 {
+		t.Errorf("%d events, %d roles", got.Events, len(got.Roles))
 	}
 }
 

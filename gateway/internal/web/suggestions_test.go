@@ -58,6 +58,24 @@ func TestSuggestions(t *testing.T) {
 	r.does(t, ask{path: "/v1/suggestions", token: acmeToken}, 200, `"events":0,"sources":[]`)
 }
 
+// For a source that a document defines, the YAML is a part of that document.
+func TestSuggestionsForADocument(t *testing.T) {
+	t.Parallel()
+	r := suggestRig(t, 0)
+	const spec = `{"profile": "surveyjs", "secrets": ["0123456789-0123456789-0123456789"], "roles": {"other": "respondent.id"}}`
+	r.keep(t, "default", config.Document{Name: "source/mine", Spec: []byte(spec)})
+	for i := range 6 {
+		r.does(t, ask{
+			method: "POST", path: "/in/mine", header: map[string]string{"X-Surveygate-Token": "0123456789-0123456789-0123456789"},
+			body: fmt.Sprintf(`{"id": "r%d", "surveyId": "s1", "data": {"mail": "jo%d@example.com"}}`, i, i),
+		}, 200)
+	}
+	got := decoded[view.Suggestions](t, r.does(t, ask{path: "/v1/suggestions?source=mine", token: readToken}, 200)).Sources[0]
+	if got.YAML != "roles:\n  \"mail\": email\n  \"other\": respondent.id\n" || got.Where != "in the document source/mine, in place of its `roles`" {
+		t.Errorf("%s:\n%s", got.Where, got.YAML)
+	}
+}
+
 // The page looks when it is told to, shows the YAML to copy, and is no markup of a respondent.
 func TestSuggestionsPage(t *testing.T) {
 	t.Parallel()
