@@ -41,7 +41,7 @@ func pair(t *testing.T, name string, until time.Time) (cert, key string) {
 // TLS of a destination's own is read from files or as PEM, notices a change in them, and is told of without its key.
 func TestDestinationTLS(t *testing.T) {
 	t.Parallel()
-	soon, past := time.Now().Add(time.Minute), time.Now().Add(-time.Hour)
+	soon, past := time.Now().Add(time.Hour), time.Now().Add(-time.Hour)
 	cert, key := pair(t, "ours", soon)
 	ca, otherKey := pair(t, "authority", soon)
 	old, oldKey := pair(t, "old", past)

@@ -158,8 +158,7 @@ func TestDifference(t *testing.T) {
 func TestGate(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	g := NewGate(clock.NewManual(now))
-	g.running = make(chan struct{}, 1)
+	g := newGate(clock.NewManual(now), 1, 2)
 	leave, err := g.Enter(ctx, "a", "x")
 	if err != nil {
 		t.Fatal(err)
@@ -188,5 +187,21 @@ func TestGate(t *testing.T) {
 	}
 	if len(g.callers)+len(g.tenants) != 0 {
 		t.Errorf("left behind: %v, %v", g.callers, g.tenants)
+	}
+}
+
+// TestLongGate: what takes minutes has one turn of each tenant, for which those of others do not wait.
+func TestLongGate(t *testing.T) {
+	t.Parallel()
+	g := NewLongGate(clock.NewManual(now))
+	for _, tenant := range []string{"a", "b", "c", "d"} {
+		leave, err := g.Enter(t.Context(), tenant, "x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer leave()
+	}
+	if _, err := g.Enter(t.Context(), "a", "another"); !errors.Is(err, ErrBusy) {
+		t.Errorf("another one of a tenant: %v", err)
 	}
 }

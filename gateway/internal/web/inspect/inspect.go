@@ -51,7 +51,7 @@ type Inspection struct {
 func New(o Options) *Inspection {
 	system := clock.System() // callers wait by it, and work is measured by it, whatever the clock of a test
 	return &Inspection{
-		Options: o, gate: try.NewGate(system), long: try.NewGate(system),
+		Options: o, gate: try.NewGate(system), long: try.NewLongGate(system),
 		tryer:      try.Tryer{Store: o.Store, Book: o.Book, Plan: o.Plan, Now: o.Clock.Now, Clock: system},
 		suggester:  suggest.Suggester{Store: o.Store, Plan: o.Plan, Clock: system, Quiet: o.Quiet},
 		backtester: backtest.Backtester{Store: o.Store, Book: o.Book, Plan: o.Plan, Now: o.Clock.Now, Clock: system, Quiet: o.Quiet},
