@@ -72,7 +72,8 @@ func ExplainedSample(r *BacktestedRule, s *BacktestSample) *Explanation {
 
 // Backtest returns the documents of a text in the form of a configuration file that a backtest needs: the rules with names, or all rules
 // without names, and the connections and webhooks that they send to. What else a configuration has is left out, as are the rules' own
-// tests. tenant leaves out what belongs to another one; empty leaves out nothing.
+// tests. tenant leaves out what belongs to another one, and what says no tenant where tenant has its own of that name; empty leaves out
+// nothing.
 func (d *Draft) Backtest(names []string, tenant string) (*TrialDraft, error) {
 	all := map[string]map[string]json.RawMessage{}
 	needed := map[string]bool{}
@@ -82,12 +83,7 @@ func (d *Draft) Backtest(names []string, tenant string) (*TrialDraft, error) {
 	var known []string
 	for _, kind := range []string{"rules", "webhooks", "connections"} { // rules first: they say what else is needed
 		kept := map[string]json.RawMessage{}
-		for _, item := range namedIn(d.node.Escaped().Key(kind)) {
-			of := item.node.Key("tenant")
-			foreign := of != nil && tenant != "" && of.Text != tenant && of.Text != "*"
-			if item.node.Kind != document.Mapping || foreign {
-				continue
-			}
+		for _, item := range ofTenant(namedIn(d.node.Escaped().Key(kind)), tenant) {
 			if kind == "rules" {
 				known = append(known, item.name.Text)
 			}
@@ -138,6 +134,24 @@ func namedIn(kind *document.Node) (all []namedNode) {
 		}
 	}
 	return all
+}
+
+// ofTenant returns the documents that a tenant may have: of several with one name, those that name it.
+func ofTenant(all []namedNode, tenant string) (kept []namedNode) {
+	own := map[string]bool{}
+	for _, item := range all {
+		if of := item.node.Key("tenant"); of != nil && tenant != "" && of.Text == tenant {
+			own[item.name.Text] = true
+		}
+	}
+	for _, item := range all {
+		of := item.node.Key("tenant")
+		foreign := of != nil && tenant != "" && of.Text != tenant && of.Text != "*"
+		if item.node.Kind == document.Mapping && !foreign && (of != nil || !own[item.name.Text]) {
+			kept = append(kept, item)
+		}
+	}
+	return kept
 }
 
 // sendsTo adds the names of the destinations in a rule's `send`, which is a list of names, or of mappings with a name as a key.

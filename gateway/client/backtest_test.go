@@ -84,3 +84,29 @@ func TestDraftOfABacktestIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// Of several documents with one name, a tenant has the one that names it, and the tenant default the one that names none.
+func TestDraftOfABacktestOfATenant(t *testing.T) {
+	t.Parallel()
+	d, _ := openDraft(t, `
+webhooks:
+  - {name: hook, url: "https://default.example.com/"}
+  - {name: hook, url: "https://acme.example.com/", tenant: acme}
+rules:
+  - {name: low, when: nps_score <= 6, send: [hook]}
+  - {name: low, when: nps_score <= 3, send: [hook], tenant: acme}
+`)
+	for tenant, want := range map[string]string{
+		"acme":    `{"webhooks":{"hook":{"url":"https://acme.example.com/"}},"rules":{"low":{"when":"nps_score \u003c= 3","send":["hook"]}}}`,
+		"default": `{"webhooks":{"hook":{"url":"https://default.example.com/"}},"rules":{"low":{"when":"nps_score \u003c= 6","send":["hook"]}}}`,
+	} {
+		made, err := d.Backtest(nil, tenant)
+		if err != nil {
+			t.Errorf("%s: %v", tenant, err)
+			continue
+		}
+		if got, err := json.Marshal(made); err != nil || string(got) != want {
+			t.Errorf("%s: %s, %v\nwant %s", tenant, got, err, want)
+		}
+	}
+}

@@ -94,7 +94,7 @@ func (r *Run) running(plan *decide.Plan) error {
 	}
 	all := plan.Rules(r.ask.Tenant)
 	for _, name := range r.ask.Rules {
-		rule := find(all, name)
+		rule := plan.Named(r.ask.Tenant, name)
 		if rule == nil {
 			names := make([]string, len(all))
 			for i, each := range all {
@@ -105,16 +105,6 @@ func (r *Run) running(plan *decide.Plan) error {
 		r.tallies = append(r.tallies, newTally(plan, r.ask.Tenant, rule, name, !rule.Match.Disabled))
 	}
 	return nil
-}
-
-// find returns the rule of a name, or else the webhook; nil: there is none.
-func find(all []*config.Rule, name string) (found *config.Rule) {
-	for _, each := range all {
-		if each.Name == name && (found == nil || decide.OriginOf(each).Kind == state.Rule) {
-			found = each
-		}
-	}
-	return found
 }
 
 // draft compiles the draft, and finds its rules. What a file has, or a document that somebody has locked, is not compiled under its name: a

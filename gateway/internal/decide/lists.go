@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/state"
 )
 
 // Sources returns a tenant's sources: those of the base, then those of its overlay.
@@ -54,6 +55,16 @@ func (p *Plan) Rules(tenant string) []*config.Rule {
 		all = append(all, o.rules...)
 	}
 	return all
+}
+
+// Named returns the rule of a name that is asked about a tenant's events, or else the webhook; nil: there is none.
+func (p *Plan) Named(tenant, name string) (found *config.Rule) {
+	for _, each := range p.Rules(tenant) {
+		if each.Name == name && (found == nil || OriginOf(each).Kind == state.Rule) {
+			found = each
+		}
+	}
+	return found
 }
 
 // Tenants returns all tenants that the base or an overlay names, in no order.

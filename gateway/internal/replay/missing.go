@@ -11,11 +11,16 @@ import (
 // missing decides an event by one rule of today's configuration, as if the rule had been live when the event came: it owes the deliveries
 // that the event does not have.
 func (b *batch) missing(ctx context.Context, o *owed, record *state.Record) error {
-	now := b.Clock.Now()
+	now, plan := b.Clock.Now(), b.Plan()
 	o.why = whyNothing
-	for _, each := range b.Plan().Decide(record.Event, now).Owed {
+	rule := plan.Named(b.run.Tenant, b.spec.Of.Rule) // as a backtest means the name: a webhook may have that of a rule
+	if rule == nil {
+		return nil
+	}
+	origin := decide.OriginOf(rule)
+	for _, each := range plan.Decide(record.Event, now).Owed {
 		d := each.Delivery
-		if d.Origin.Name != b.spec.Of.Rule || b.spec.Of.Destination != "" && d.Destination != b.spec.Of.Destination {
+		if d.Origin != origin || b.spec.Of.Destination != "" && d.Destination != b.spec.Of.Destination {
 			continue
 		}
 		if has, err := b.has(ctx, o, record, &d); err != nil {

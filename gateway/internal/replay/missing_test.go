@@ -83,6 +83,29 @@ func TestMissingOnce(t *testing.T) {
 	})
 }
 
+// A rule and a webhook may have one name: of the two, the rule is meant, as a backtest of that name means it.
+func TestMissingOfARuleWithTheNameOfAWebhook(t *testing.T) {
+	onBoth(t, func(r *rig) {
+		ids := r.publish("acme", completed, 2, state.Delivered)
+		const webhook = `
+webhooks:
+  - {name: late, url: "https://hook.example.com/in", events: [response.completed], tenant: acme, secrets: ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]}
+`
+		r.plan.Store(plan(t, someRules+"  - {name: late, events: [response.completed], send: [alarms], tenant: acme}\n"+webhook))
+		r.forget()
+		if j := r.replay(r.spec(missingOf("late"), Today, "")); j.Done != 2 || j.Deliveries != 2 {
+			t.Errorf("of the rule: %+v", j)
+		}
+		r.want("of the rule", ids...)
+		r.plan.Store(plan(t, someRules+webhook))
+		r.forget()
+		if j := r.replay(r.spec(missingOf("late"), Today, "")); j.Done != 2 || j.Deliveries != 2 {
+			t.Errorf("of the webhook: %+v", j)
+		}
+		r.want("of the webhook", ids...)
+	})
+}
+
 // publishResponse is publish of one event of a response.
 func (r *rig) publishResponse(id string) string {
 	r.t.Helper()

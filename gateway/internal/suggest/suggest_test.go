@@ -225,6 +225,28 @@ func pasted(t *testing.T, block string) string {
 	return forms + lines
 }
 
+// A name of a survey that has ${ is written so that it stays that text: unescaped, it would read a variable or a file.
+func TestPastingANameWithAReference(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, forms+"    surveys: {f9: {name: \"$${COST} $${file:/etc/hostname}\"}}\n")
+	for _, survey := range []string{"f1", "f2"} {
+		r.came(survey, 20, func(i int) []answered {
+			if survey == "f2" {
+				return []answered{{"1", "Mail", "INPUT_TEXT", fmt.Sprintf("jo%d@example.com", i)}}
+			}
+			return []answered{{"1", "Would you recommend us?", "INPUT_NUMBER", i % 11}}
+		})
+	}
+	block := r.suggest("forms").Sources[0].YAML
+	if !strings.Contains(block, `name: "$${COST} $${file:/etc/hostname}"`) {
+		t.Error(block)
+	}
+	r.configure(pasted(t, block))
+	if got := r.config.Sources[0].Receiver.Surveys["f9"].Name; got != "${COST} ${file:/etc/hostname}" {
+		t.Errorf("pasted, the name is %q:\n%s", got, block)
+	}
+}
+
 // A question that means something else in another survey has a role in its survey only.
 func TestRolesOfSurveys(t *testing.T) {
 	t.Parallel()

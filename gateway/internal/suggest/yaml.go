@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/surveygate/surveygate/gateway/config"
+	"github.com/surveygate/surveygate/gateway/internal/document"
 	"github.com/surveygate/surveygate/gateway/internal/source"
 	"github.com/surveygate/surveygate/rules/event"
 )
@@ -67,7 +68,7 @@ func (q *questions) yaml(all []chosen) (text, where string) {
 	}
 	var b strings.Builder
 	indent := ""
-	document, stored := strings.CutPrefix(q.source.At.File, config.StorePrefix)
+	of, stored := strings.CutPrefix(q.source.At.File, config.StorePrefix)
 	if !stored {
 		fmt.Fprintf(&b, "sources:\n  %s:\n", nameOf(q.source.Name))
 		indent = "    "
@@ -85,14 +86,14 @@ func (q *questions) yaml(all []chosen) (text, where string) {
 		for _, id := range slices.Sorted(maps.Keys(surveys)) {
 			fmt.Fprintf(&b, "%s  %s:\n", indent, quoted(id))
 			if name := surveys[id].Name; name != "" {
-				fmt.Fprintf(&b, "%s    name: %s\n", indent, quoted(name))
+				fmt.Fprintf(&b, "%s    name: %s\n", indent, quoted(document.EscapeVariables(name)))
 			}
 			writeRoles(&b, indent+"    ", surveys[id].Roles)
 		}
 	}
 	switch {
 	case stored:
-		where = "in the document " + document + in
+		where = "in the document " + of + in
 	case q.source.At.File == "":
 		where = "in the configuration, at the source " + q.source.Name + in
 	default:
