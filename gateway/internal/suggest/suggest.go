@@ -25,7 +25,7 @@ const (
 	maxOfEach = 1000
 	maxEvents = 5000
 	// maxWork is how long all scans of one request take together. That of the questions of one source ends after half of it.
-	maxWork = time.Second
+	maxWork = 3 * time.Second
 	// maxQuestions bounds the questions that are counted, of all sources together.
 	maxQuestions = 2000
 	// minAsked is how many events a rule must have been asked about before it is said to match nothing.
