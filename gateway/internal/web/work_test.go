@@ -148,7 +148,7 @@ func TestWorkEnds(t *testing.T) {
 	t.Run("gateway", func(t *testing.T) {
 		t.Parallel()
 		w, r := begin(t)
-		open(t, r)
+		res := open(t, r)
 		plain := make(chan told, 1)
 		go func() { plain <- r.ask(t, ask{path: "/test/work?how=go%20on"}) }()
 		<-w.asked
@@ -163,6 +163,10 @@ func TestWorkEnds(t *testing.T) {
 			if err := <-w.ended; err == nil {
 				t.Error("it goes on")
 			}
+		}
+		text, err := io.ReadAll(res.Body)
+		if body := string(text); err != nil || !strings.Contains(body, "event: problem\ndata: {\"status\":503,") || !strings.Contains(body, "the gateway is stopping") {
+			t.Errorf("the stream ends with %s, %v", body[max(0, len(body)-500):], err)
 		}
 	})
 }

@@ -237,6 +237,11 @@ func (st *stream) flush(w *bufio.Writer, part []byte) error {
 	if err := st.streams.moveDeadline(st); err != nil {
 		return err
 	}
+	return put(w, part)
+}
+
+// put writes a part of a stream at once.
+func put(w *bufio.Writer, part []byte) error {
 	if _, err := w.Write(part); err != nil {
 		return err
 	}

@@ -84,7 +84,7 @@ func (s *Streams) Work(c *fiber.Ctx, owner string, still func(context.Context) b
 		if problem.Status >= fiber.StatusInternalServerError && s.options.Log != nil && st.ctx.Err() == nil {
 			s.options.Log.Error("a request failed", "request_id", requestID, "err", problem)
 		}
-		_ = w.write(ProblemEvent, problem.View(requestID)) // where the client has left, nobody reads it
+		w.refuse(problem.View(requestID))
 	})
 	return nil
 }
@@ -131,4 +131,18 @@ func (w *work) write(name string, data any) error {
 		w.stream.end() // the client has left, which is no fault
 	}
 	return err
+}
+
+// refuse writes a problem, also where the streams have ended: the deadline that was set then bounds it. Where the client has left, nobody
+// reads it.
+func (w *work) refuse(problem any) {
+	text, err := event.Marshal(problem)
+	if err != nil {
+		return
+	}
+	if err := w.stream.streams.moveDeadline(w.stream); err != nil && !errors.Is(err, errEnded) {
+		return
+	}
+	e := Event{Name: ProblemEvent, Data: text}
+	_ = put(w.out, e.append(nil))
 }
