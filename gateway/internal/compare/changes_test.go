@@ -176,6 +176,23 @@ func TestWhole(t *testing.T) {
 	}
 }
 
+// TestEnabledByVariable: what a variable switches is taken to be on, and that is said.
+func TestEnabledByVariable(t *testing.T) {
+	t.Parallel()
+	text := edited(t, running, "name: low,", `name: low, enabled: "${ON}",`, "alarms: {slack:", `alarms: {enabled: "${ON}", slack:`)
+	r := newRig(t, text, 22, false)
+	got := r.ask(t, edited(t, text, "nps_score <= 6", "nps_score <= 5"), formsProfile)
+	if got.Deliveries != (view.PlanCounts{Removed: 2}) {
+		t.Errorf("%+v", got)
+	}
+	if diff := cmp.Diff([]string{
+		"`enabled` of rule low is a variable, whose value is not read: it is taken to be enabled",
+		"`enabled` of connection alarms is a variable, whose value is not read: it is taken to be enabled",
+	}, got.Notes); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // TestLimit: the newest events are compared, and it is said that there are more.
 func TestLimit(t *testing.T) {
 	t.Parallel()

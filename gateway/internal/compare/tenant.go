@@ -2,6 +2,7 @@ package compare
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -103,13 +104,14 @@ func (c *comparison) findRules(t *tenant) {
 	for origin, r := range all {
 		if differs, sameSteps := c.ruleDiffers(t, r); differs {
 			t.steps = true
-			if c.hasVariable(r.before) || c.hasVariable(r.after) {
+			if c.hasVariable(r.before, "when") || c.hasVariable(r.after, "when") {
 				c.note("the condition of " + string(origin.Kind) + " " + qualified(r.owner, origin.Name) + " has a variable, whose value is not read: what it matches is not compared")
 				continue
 			}
 			if defers(r.before) || defers(r.after) {
 				c.note("rules that are asked of a response as a whole (settle, incomplete_delay) were asked of each event by itself")
 			}
+			c.noteEnabled(t, r)
 			r.sameSteps = sameSteps
 			t.rules[origin] = r
 		}
@@ -200,8 +202,8 @@ func (c *comparison) sourceDiffers(was, is *config.Source) bool {
 	return d != nil && !d.only(ofProof...)
 }
 
-// hasVariable reports whether the condition of a rule of the files has a variable.
-func (c *comparison) hasVariable(r *config.Rule) bool {
+// hasVariable reports whether a setting of a rule of the files has a variable.
+func (c *comparison) hasVariable(r *config.Rule, setting string) bool {
 	if r == nil || stored(&r.Item) {
 		return false
 	}
@@ -209,15 +211,40 @@ func (c *comparison) hasVariable(r *config.Rule) bool {
 	if r.Match.Kind == rules.WebhookKind {
 		kind = kindWebhook
 	}
+	return c.refers(item{kind, r.Tenant, r.Name}, setting)
+}
+
+// refers reports whether a setting of the files has a variable, now or with the new configuration.
+func (c *comparison) refers(of item, setting string) bool {
 	for _, s := range []*side{c.before, c.after} {
-		if w := s.items[item{kind, r.Tenant, r.Name}]; w != nil {
+		if w := s.items[of]; w != nil {
 			settings, _ := parse(w.Spec).(map[string]any)
-			if when, _ := settings["when"].(string); strings.Contains(strings.ReplaceAll(when, "$${", ""), "${") {
+			if text, _ := settings[setting].(string); strings.Contains(strings.ReplaceAll(text, "$${", ""), "${") {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// noteEnabled says which of the rule and its destinations are switched by a variable.
+func (c *comparison) noteEnabled(t *tenant, r *rule) {
+	const switched = "`enabled` of %s %s is a variable, whose value is not read: it is taken to be enabled"
+	for _, each := range []*config.Rule{r.before, r.after} {
+		if each == nil {
+			continue
+		}
+		if c.hasVariable(each, "enabled") {
+			c.note(fmt.Sprintf(switched, decide.OriginOf(each).Kind, qualified(r.owner, each.Name)))
+		}
+		for _, s := range each.Steps {
+			for _, kind := range []string{kindConnection, kindWebhook} {
+				if c.refers(item{kind, t.name, s.Destination}, "enabled") {
+					c.note(fmt.Sprintf(switched, kind, qualified(t.name, s.Destination)))
+				}
+			}
+		}
+	}
 }
 
 // note adds a note once.
