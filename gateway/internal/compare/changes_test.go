@@ -193,6 +193,18 @@ func TestEnabledByVariable(t *testing.T) {
 	}
 }
 
+// TestDestinationByVariable: where a rule sends is not known from a variable, so that its deliveries are not compared, and that is said.
+func TestDestinationByVariable(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, running, 22, false)
+	after := edited(t, running, "send: [{mirror: {text: \"Thanks\"}}]", `send: ["${TO}"]`)
+	got := r.ask(t, after, formsProfile)
+	want := []string{"a destination of rule high is a variable, whose value is not read: its deliveries are not compared"}
+	if diff := cmp.Diff(want, got.Notes); diff != "" || got.Deliveries != (view.PlanCounts{}) || !got.Changes {
+		t.Errorf("%+v\n%s", got, diff)
+	}
+}
+
 // TestLimit: the newest events are compared, and it is said that there are more.
 func TestLimit(t *testing.T) {
 	t.Parallel()

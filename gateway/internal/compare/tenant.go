@@ -19,8 +19,9 @@ type tenant struct {
 	// rules are those that may send something else, by their origin; sources are those whose events may be read differently.
 	rules   map[state.Origin]*rule
 	sources map[string]*reader
-	// steps: what becomes of waiting deliveries may differ.
-	steps bool
+	// steps: what becomes of waiting deliveries may differ; unread are the rules of which that is not known.
+	steps  bool
+	unread map[state.Origin]bool
 	// askBefore and askAfter ask these rules only.
 	askBefore, askAfter *decide.Plan
 }
@@ -49,7 +50,7 @@ var (
 
 // tenant compiles the documents of a tenant over both configurations, and finds what differs.
 func (c *comparison) tenant(ctx context.Context, name string) (*tenant, error) {
-	t := &tenant{name: name, before: c.before.plan, after: c.after.plan, rules: map[state.Origin]*rule{}, sources: map[string]*reader{}}
+	t := &tenant{name: name, before: c.before.plan, after: c.after.plan, rules: map[state.Origin]*rule{}, sources: map[string]*reader{}, unread: map[state.Origin]bool{}}
 	if c.running.Overlay(name) != nil {
 		documents, err := c.Book.Documents(ctx, name)
 		if err != nil {
@@ -106,6 +107,11 @@ func (c *comparison) findRules(t *tenant) {
 			t.steps = true
 			if c.hasVariable(r.before, "when") || c.hasVariable(r.after, "when") {
 				c.note("the condition of " + string(origin.Kind) + " " + qualified(r.owner, origin.Name) + " has a variable, whose value is not read: what it matches is not compared")
+				continue
+			}
+			if c.hasVariable(r.before, "send") || c.hasVariable(r.after, "send") {
+				c.note("a destination of " + string(origin.Kind) + " " + qualified(r.owner, origin.Name) + " is a variable, whose value is not read: its deliveries are not compared")
+				t.unread[origin] = true
 				continue
 			}
 			if defers(r.before) || defers(r.after) {
@@ -214,13 +220,19 @@ func (c *comparison) hasVariable(r *config.Rule, setting string) bool {
 	return c.refers(item{kind, r.Tenant, r.Name}, setting)
 }
 
-// refers reports whether a setting of the files has a variable, now or with the new configuration.
+// refers reports whether a setting of the files, or a text in its list, has a variable, now or with the new configuration.
 func (c *comparison) refers(of item, setting string) bool {
 	for _, s := range []*side{c.before, c.after} {
 		if w := s.items[of]; w != nil {
 			settings, _ := parse(w.Spec).(map[string]any)
-			if text, _ := settings[setting].(string); strings.Contains(strings.ReplaceAll(text, "$${", ""), "${") {
-				return true
+			all, isList := settings[setting].([]any)
+			if !isList {
+				all = []any{settings[setting]}
+			}
+			for _, each := range all {
+				if text, _ := each.(string); strings.Contains(strings.ReplaceAll(text, "$${", ""), "${") {
+					return true
+				}
 			}
 		}
 	}
