@@ -176,6 +176,24 @@ func TestWhole(t *testing.T) {
 	}
 }
 
+// TestOpenConditionOfAnotherSource: of a source that is read differently, a rule whose condition has a variable is not counted as one that
+// matches everything.
+func TestOpenConditionOfAnotherSource(t *testing.T) {
+	t.Parallel()
+	text := edited(t, running, "when: nps_score <= 6", `when: "nps_score <= 6 and email != '${EMAIL}'"`)
+	r := newRig(t, text, 22, true)
+	got := r.ask(t, text, edited(t, formsProfile, "respondent.email: mail", "respondent.email: email"))
+	for _, rule := range got.Rules {
+		if rule.Name == "low" {
+			t.Errorf("%+v", rule)
+		}
+	}
+	want := []string{"the condition of rule low has a variable, whose value is not read: what it matches is not compared"}
+	if diff := cmp.Diff(want, got.Notes); diff != "" || len(got.Sources) != 1 || got.Sources[0].Reread != 22 {
+		t.Errorf("%+v\n%s", got, diff)
+	}
+}
+
 // TestEnabledByVariable: what a variable switches is taken to be on, and that is said.
 func TestEnabledByVariable(t *testing.T) {
 	t.Parallel()

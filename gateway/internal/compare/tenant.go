@@ -22,6 +22,8 @@ type tenant struct {
 	// steps: what becomes of waiting deliveries may differ; unread are the rules of which that is not known.
 	steps  bool
 	unread map[state.Origin]bool
+	// open are rules whose condition has a variable: without its value, they match everything.
+	open map[state.Origin]*rule
 	// askBefore and askAfter ask these rules only.
 	askBefore, askAfter *decide.Plan
 }
@@ -50,7 +52,7 @@ var (
 
 // tenant compiles the documents of a tenant over both configurations, and finds what differs.
 func (c *comparison) tenant(ctx context.Context, name string) (*tenant, error) {
-	t := &tenant{name: name, before: c.before.plan, after: c.after.plan, rules: map[state.Origin]*rule{}, sources: map[string]*reader{}, unread: map[state.Origin]bool{}}
+	t := &tenant{name: name, before: c.before.plan, after: c.after.plan, rules: map[state.Origin]*rule{}, sources: map[string]*reader{}, unread: map[state.Origin]bool{}, open: map[state.Origin]*rule{}}
 	if c.running.Overlay(name) != nil {
 		documents, err := c.Book.Documents(ctx, name)
 		if err != nil {
@@ -103,10 +105,13 @@ func (c *comparison) findRules(t *tenant) {
 		of(r).after = r
 	}
 	for origin, r := range all {
+		if c.hasVariable(r.before, "when") || c.hasVariable(r.after, "when") {
+			t.open[origin] = r
+		}
 		if differs, sameSteps := c.ruleDiffers(t, r); differs {
 			t.steps = true
-			if c.hasVariable(r.before, "when") || c.hasVariable(r.after, "when") {
-				c.note("the condition of " + string(origin.Kind) + " " + qualified(r.owner, origin.Name) + " has a variable, whose value is not read: what it matches is not compared")
+			if t.open[origin] != nil {
+				c.noteOpen(origin, r)
 				continue
 			}
 			if c.hasVariable(r.before, "send") || c.hasVariable(r.after, "send") {
@@ -122,6 +127,11 @@ func (c *comparison) findRules(t *tenant) {
 			t.rules[origin] = r
 		}
 	}
+}
+
+// noteOpen says that what a rule matches is not known.
+func (c *comparison) noteOpen(origin state.Origin, r *rule) {
+	c.note("the condition of " + string(origin.Kind) + " " + qualified(r.owner, origin.Name) + " has a variable, whose value is not read: what it matches is not compared")
 }
 
 func defers(r *config.Rule) bool { return r != nil && len(r.Match.Deferred) > 0 }
