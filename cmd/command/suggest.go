@@ -86,27 +86,30 @@ func stoppedBy(stopped string) string {
 	return ""
 }
 
+// maxQuestionShown is where the id of a question, and that of a survey, is cut: whoever fills in a form may choose it.
+const maxQuestionShown = 100
+
 // showRoles prints the questions of a source that look like something, and the YAML.
 func (g *globals) showRoles(s *client.SourceSuggestions) {
 	g.say("%s: questions without a role that look like one:\n\n", s.Source)
 	for i := range s.Roles {
 		r := &s.Roles[i]
-		what := clipped(r.Question, 60)
+		what := clipped(r.Question, maxQuestionShown)
 		if r.Title != "" {
 			what += " (" + clipped(r.Title, 50) + ")"
 		}
 		if r.Survey != "" {
-			what += " of the survey " + r.Survey
+			what += " of the survey " + clipped(r.Survey, maxQuestionShown)
 		}
 		g.say("  %s: %s\n", what, r.Field)
 		for _, evidence := range r.Evidence {
-			g.say("    %s\n", evidence)
+			g.say("    %s\n", oneLine(evidence))
 		}
 		if r.Example != "" {
 			g.say("    such as: %s\n", r.Example)
 		}
 		if len(r.Also) > 0 {
-			g.say("    looks the same, and only one of them can be %s: %s\n", r.Field, strings.Join(r.Also, ", "))
+			g.say("    looks the same, and only one of them can be %s: %s\n", r.Field, oneLine(strings.Join(r.Also, ", ")))
 		}
 	}
 	g.say("\n  the YAML belongs %s:\n\n", s.Where)

@@ -104,6 +104,7 @@ func TestRefused(t *testing.T) {
 		{"no rule", Ask{Draft: []settings.Change{doc("connection/mine", `{"slack": {"webhook": "https://hooks.slack.com/services/T/B/o"}}`)}}, "draft: it has no rule"},
 		{"deleted", Ask{Draft: []settings.Change{{Name: "rule/low", Delete: true}}}, "draft: it has no rule"},
 		{"webhook without events", Ask{Draft: []settings.Change{doc("webhook/mine", `{"url": "https://other.example.com/in", "signature": "none"}`)}, Rules: []string{"mine"}}, "draft.webhooks.mine: it cannot be asked"},
+		{"open condition", Ask{Draft: []settings.Change{doc("rule/low", `{"when": "nps_score <= ${MOST}", "send": ["alarms"]}`)}, Variables: true}, "draft.rules.low.when: the condition has a variable"},
 		{"limit", Ask{Rules: []string{"low"}, Limit: MaxLimit + 1}, "limit: this is 1 to 1000000"},
 		{"no span", Ask{Rules: []string{"low"}, Since: noon}, "since: `since` is not before `until`"},
 	} {

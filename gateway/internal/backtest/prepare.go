@@ -2,6 +2,7 @@ package backtest
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"hash/maphash"
 	"slices"
@@ -114,6 +115,9 @@ func (b *Backtester) draft(ctx context.Context, r *Run, running *decide.Plan) (*
 	if err != nil {
 		return nil, err
 	}
+	if err := openConditions(changes, all); err != nil && r.ask.Variables {
+		return nil, err
+	}
 	tried, err := b.Book.Try(ctx, r.ask.Tenant, changes, r.ask.By, r.ask.Variables)
 	if theirs := defined(err); len(theirs) > 0 {
 		var written map[string]string
@@ -142,6 +146,26 @@ func (b *Backtester) draft(ctx context.Context, r *Run, running *decide.Plan) (*
 		r.tallies = append(r.tallies, newTally(plan, r.ask.Tenant, rules[at], one.name, false))
 	}
 	return plan, nil
+}
+
+// openConditions refuses rules whose condition has a variable: without its value, they would be compiled as rules without a condition,
+// which match everything.
+func openConditions(changes []settings.Change, all []*asked) error {
+	for _, c := range changes {
+		var spec struct {
+			When string `json:"when"`
+		}
+		if !isAsked(all, c.Name) || json.Unmarshal(c.Spec, &spec) != nil {
+			continue
+		}
+		if strings.Contains(strings.ReplaceAll(spec.When, "$${", ""), "${") {
+			return &InvalidError{
+				[]string{"draft", settings.Kind(c.Name) + "s", settings.Title(c.Name), "when"},
+				"the condition has a variable, whose value is not known, so that it cannot be asked: set the variable, or write the value",
+			}
+		}
+	}
+	return nil
 }
 
 // defined returns the names of the documents that a refusal says to be in files, or to be locked.

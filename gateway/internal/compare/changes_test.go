@@ -193,6 +193,53 @@ func TestWholeOfSources(t *testing.T) {
 	}
 }
 
+// TestOpenConditionOfAnotherSource: of a source that is read differently, a rule whose condition has a variable is not counted as one that
+// matches everything.
+func TestOpenConditionOfAnotherSource(t *testing.T) {
+	t.Parallel()
+	text := edited(t, running, "when: nps_score <= 6", `when: "nps_score <= 6 and email != '${EMAIL}'"`)
+	r := newRig(t, text, 22, true)
+	got := r.ask(t, text, edited(t, formsProfile, "respondent.email: mail", "respondent.email: email"))
+	for _, rule := range got.Rules {
+		if rule.Name == "low" {
+			t.Errorf("%+v", rule)
+		}
+	}
+	want := []string{"the condition of rule low has a variable, whose value is not read: what it matches is not compared"}
+	if diff := cmp.Diff(want, got.Notes); diff != "" || len(got.Sources) != 1 || got.Sources[0].Reread != 22 {
+		t.Errorf("%+v\n%s", got, diff)
+	}
+}
+
+// TestEnabledByVariable: what a variable switches is taken to be on, and that is said.
+func TestEnabledByVariable(t *testing.T) {
+	t.Parallel()
+	text := edited(t, running, "name: low,", `name: low, enabled: "${ON}",`, "alarms: {slack:", `alarms: {enabled: "${ON}", slack:`)
+	r := newRig(t, text, 22, false)
+	got := r.ask(t, edited(t, text, "nps_score <= 6", "nps_score <= 5"), formsProfile)
+	if got.Deliveries != (view.PlanCounts{Removed: 2}) {
+		t.Errorf("%+v", got)
+	}
+	if diff := cmp.Diff([]string{
+		"`enabled` of connection alarms is a variable, whose value is not read: it is taken to be enabled",
+		"`enabled` of rule low is a variable, whose value is not read: it is taken to be enabled",
+	}, got.Notes); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestDestinationByVariable: where a rule sends is not known from a variable, so that its deliveries are not compared, and that is said.
+func TestDestinationByVariable(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, running, 22, false)
+	after := edited(t, running, "send: [{mirror: {text: \"Thanks\"}}]", `send: ["${TO}"]`)
+	got := r.ask(t, after, formsProfile)
+	want := []string{"a destination of rule high is a variable, whose value is not read: its deliveries are not compared"}
+	if diff := cmp.Diff(want, got.Notes); diff != "" || got.Deliveries != (view.PlanCounts{}) || !got.Changes {
+		t.Errorf("%+v\n%s", got, diff)
+	}
+}
+
 // TestLimit: the newest events are compared, and it is said that there are more.
 func TestLimit(t *testing.T) {
 	t.Parallel()

@@ -82,6 +82,9 @@ func load(tb testing.TB, text, profile string) *config.Config {
 		}
 	}
 	c, err := config.Load(config.Options{Path: filepath.Join(dir, "surveygate.yaml"), Env: func(name string) (string, bool) {
+		if name == "ON" {
+			return "true", true
+		}
 		return "hidden-of-" + name, !strings.HasPrefix(name, "SURVEYGATE_")
 	}})
 	if err != nil {

@@ -144,7 +144,8 @@ func (e *asking) owed(plan *decide.Plan, ev *event.Event) (all []decide.Owed, fa
 	all = decision.Owed[:0]
 	for i := range decision.Owed {
 		owed := decision.Owed[i]
-		if e.of.unknown[owed.Delivery.Origin] != "" {
+		if r := e.of.open[owed.Delivery.Origin]; r != nil {
+			e.noteOpen(owed.Delivery.Origin, r)
 			continue
 		}
 		if r := owed.AtDue; r != nil && r.Match.Defers(ev.Type) && r.Match.When.Match(ev.WithBudget(nil)).Truth != expression.True {

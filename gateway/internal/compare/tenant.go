@@ -1,8 +1,8 @@
 package compare
 
 import (
-	"bytes"
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -19,10 +19,11 @@ type tenant struct {
 	// rules are those that may send something else, by their origin; sources are those whose events may be read differently.
 	rules   map[state.Origin]*rule
 	sources map[string]*reader
-	// unknown are rules whose condition has a variable, with their owner: what they match is not known.
-	unknown map[state.Origin]string
-	// steps: what becomes of waiting deliveries may differ.
-	steps bool
+	// steps: what becomes of waiting deliveries may differ; unread are the rules of which that is not known.
+	steps  bool
+	unread map[state.Origin]bool
+	// open are rules whose condition has a variable: without its value, they match everything.
+	open map[state.Origin]*rule
 	// askBefore and askAfter ask these rules only.
 	askBefore, askAfter *decide.Plan
 }
@@ -51,7 +52,7 @@ var (
 
 // tenant compiles the documents of a tenant over both configurations, and finds what differs.
 func (c *comparison) tenant(ctx context.Context, name string) (*tenant, error) {
-	t := &tenant{name: name, before: c.before.plan, after: c.after.plan, rules: map[state.Origin]*rule{}, sources: map[string]*reader{}, unknown: map[state.Origin]string{}}
+	t := &tenant{name: name, before: c.before.plan, after: c.after.plan, rules: map[state.Origin]*rule{}, sources: map[string]*reader{}, unread: map[state.Origin]bool{}, open: map[state.Origin]*rule{}}
 	if c.running.Overlay(name) != nil {
 		documents, err := c.Book.Documents(ctx, name)
 		if err != nil {
@@ -62,11 +63,6 @@ func (c *comparison) tenant(ctx context.Context, name string) (*tenant, error) {
 	}
 	c.findRules(t)
 	c.findSources(t)
-	if len(t.sources) > 0 {
-		for origin, owner := range t.unknown {
-			c.noteUnknown(origin, owner)
-		}
-	}
 	var before, after []*config.Rule
 	for _, r := range t.rules {
 		if r.before != nil && !r.before.Match.Disabled { // Asking would ask it all the same
@@ -109,22 +105,33 @@ func (c *comparison) findRules(t *tenant) {
 		of(r).after = r
 	}
 	for origin, r := range all {
-		if c.hasVariable(r.before) || c.hasVariable(r.after) {
-			t.unknown[origin] = r.owner
+		if c.hasVariable(r.before, "when") || c.hasVariable(r.after, "when") {
+			t.open[origin] = r
 		}
 		if differs, sameSteps := c.ruleDiffers(t, r); differs {
 			t.steps = true
-			if t.unknown[origin] != "" {
-				c.noteUnknown(origin, r.owner)
+			if t.open[origin] != nil {
+				c.noteOpen(origin, r)
+				continue
+			}
+			if c.hasVariable(r.before, "send") || c.hasVariable(r.after, "send") {
+				c.note("a destination of " + string(origin.Kind) + " " + qualified(r.owner, origin.Name) + " is a variable, whose value is not read: its deliveries are not compared")
+				t.unread[origin] = true
 				continue
 			}
 			if defers(r.before) || defers(r.after) {
 				c.note("rules that are asked of a response as a whole (settle, incomplete_delay) were asked of each event by itself")
 			}
+			c.noteEnabled(t, r)
 			r.sameSteps = sameSteps
 			t.rules[origin] = r
 		}
 	}
+}
+
+// noteOpen says that what a rule matches is not known.
+func (c *comparison) noteOpen(origin state.Origin, r *rule) {
+	c.note("the condition of " + string(origin.Kind) + " " + qualified(r.owner, origin.Name) + " has a variable, whose value is not read: what it matches is not compared")
 }
 
 func defers(r *config.Rule) bool { return r != nil && len(r.Match.Deferred) > 0 }
@@ -211,8 +218,8 @@ func (c *comparison) sourceDiffers(was, is *config.Source) bool {
 	return d != nil && !d.only(ofProof...)
 }
 
-// hasVariable reports whether the condition of a rule of the files has a variable.
-func (c *comparison) hasVariable(r *config.Rule) bool {
+// hasVariable reports whether a setting of a rule of the files has a variable.
+func (c *comparison) hasVariable(r *config.Rule, setting string) bool {
 	if r == nil || stored(&r.Item) {
 		return false
 	}
@@ -220,19 +227,46 @@ func (c *comparison) hasVariable(r *config.Rule) bool {
 	if r.Match.Kind == rules.WebhookKind {
 		kind = kindWebhook
 	}
+	return c.refers(item{kind, r.Tenant, r.Name}, setting)
+}
+
+// refers reports whether a setting of the files, or a text in its list, has a variable, now or with the new configuration.
+func (c *comparison) refers(of item, setting string) bool {
 	for _, s := range []*side{c.before, c.after} {
-		if w := s.items[item{kind, r.Tenant, r.Name}]; w != nil && bytes.Contains(w.Spec, []byte("${")) {
+		if w := s.items[of]; w != nil {
 			settings, _ := parse(w.Spec).(map[string]any)
-			if when, _ := settings["when"].(string); strings.Contains(strings.ReplaceAll(when, "$${", ""), "${") {
-				return true
+			all, isList := settings[setting].([]any)
+			if !isList {
+				all = []any{settings[setting]}
+			}
+			for _, each := range all {
+				if text, _ := each.(string); strings.Contains(strings.ReplaceAll(text, "$${", ""), "${") {
+					return true
+				}
 			}
 		}
 	}
 	return false
 }
 
-func (c *comparison) noteUnknown(origin state.Origin, owner string) {
-	c.note("the condition of " + string(origin.Kind) + " " + qualified(owner, origin.Name) + " has a variable, whose value is not read: what it matches is not compared")
+// noteEnabled says which of the rule and its destinations are switched by a variable.
+func (c *comparison) noteEnabled(t *tenant, r *rule) {
+	const switched = "`enabled` of %s %s is a variable, whose value is not read: it is taken to be enabled"
+	for _, each := range []*config.Rule{r.before, r.after} {
+		if each == nil {
+			continue
+		}
+		if c.hasVariable(each, "enabled") {
+			c.note(fmt.Sprintf(switched, decide.OriginOf(each).Kind, qualified(r.owner, each.Name)))
+		}
+		for _, s := range each.Steps {
+			for _, kind := range []string{kindConnection, kindWebhook} {
+				if c.refers(item{kind, t.name, s.Destination}, "enabled") {
+					c.note(fmt.Sprintf(switched, kind, qualified(t.name, s.Destination)))
+				}
+			}
+		}
+	}
 }
 
 // note adds a note once.

@@ -49,7 +49,7 @@ func (w *waitings) look(ctx context.Context, store state.Reader, t *tenant) erro
 		for i := range page.Items {
 			d := &page.Items[i]
 			was, is := fate(t.before, d), fate(t.after, d)
-			if w.left--; was == is {
+			if w.left--; was == is || t.unread[d.Origin] {
 				continue
 			}
 			key := waitingKey{Tenant: t.name, Destination: d.Destination, Kind: string(d.Origin.Kind), Rule: d.Origin.Name, Step: d.Step, Becomes: is}

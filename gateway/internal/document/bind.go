@@ -129,6 +129,9 @@ func (b *binder) bind(n *Node, v reflect.Value, name string) {
 		b.values(n, v.Addr().Interface().(*expression.Values), name)
 		return
 	case t.Kind() == reflect.Pointer:
+		if n.Unset && t.Elem().Kind() == reflect.Bool { // as if it were left out: false would be an answer
+			return
+		}
 		fresh := reflect.New(t.Elem())
 		if !v.IsNil() {
 			fresh.Elem().Set(v.Elem())

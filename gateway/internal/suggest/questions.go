@@ -46,7 +46,7 @@ func (q *questions) add(ev *event.Event) {
 			continue
 		}
 		at := place{data.Survey.ID, key}
-		if q.isTold(at, data.Response.ID) {
+		if q.isTold(at, ev.ResponseKey()) {
 			continue
 		}
 		seen := q.of[at]
