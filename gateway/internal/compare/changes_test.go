@@ -263,7 +263,10 @@ func TestLimit(t *testing.T) {
 
 // BenchmarkPlan compares 100000 events: of the API with another threshold of one rule, and of a source with another profile.
 func BenchmarkPlan(b *testing.B) {
-	const events = 100_000
+	events := 100_000
+	if testing.Short() {
+		events = 2000
+	}
 	for _, of := range []struct {
 		name          string
 		fromForms     bool

@@ -70,8 +70,11 @@ func TestMalformedIsNever500(t *testing.T) {
 		if route.Path == "/v1/live" || route.Path == "/v1/tail" { // their answers have no end
 			continue
 		}
-		for _, name := range odd {
+		for i, name := range odd {
 			path := strings.NewReplacer(":id", name, ":name", name).Replace(route.Path)
+			if path == route.Path && i > 0 {
+				break // it has no name: the request would be the same
+			}
 			req := ask{method: route.Method, path: path, token: platformWide, body: "x"}
 			if strings.HasSuffix(name, "%") {
 				continue // net/http would not send it

@@ -18,7 +18,7 @@ func (s *suite) pages(q state.EventQuery, between func()) (keys []string) {
 	for _, r := range records {
 		keys = append(keys, r.Event.DedupeKey)
 	}
-	if q.Bare = true; between == nil && q.Check() == nil {
+	if q.Bare = true; between == nil && q.Check() == nil && len(records) <= 100 {
 		s.sameBare(q, records)
 	}
 	return keys
